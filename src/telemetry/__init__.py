@@ -1,0 +1,1 @@
+"""What marketd says about itself: metrics, health and logs, made in ``wiring`` and handed down."""
