@@ -68,5 +68,6 @@ class VenueClock:
 
     async def sleep_until(self, moment: float) -> None:
         """Sleep until venue time ``moment``; woken early by a clock correction, it sleeps again."""
-        while (left := moment - self.now()) > 0:
+        while (left := moment - self.now()) > 0:  # noqa: ASYNC110
+            # no event tells of the time, and a bounded nap notices a clock that was set meanwhile
             await asyncio.sleep(min(left / self.speed, 60.0))

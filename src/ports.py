@@ -2,7 +2,8 @@
 
 Adapters satisfy them, collectors and jobs are written against them, ``wiring`` joins the two.
 Lifecycle, the same everywhere: constructing does no I/O; ``open`` does; ``run`` works until cancelled and
-re-raises ``CancelledError`` after letting go of what it holds; ``close`` may be called without ``open`` and twice.
+re-raises ``CancelledError`` after letting go of what it holds; ``close`` may be called without ``open``
+and twice.
 """
 
 from __future__ import annotations
@@ -77,7 +78,7 @@ class CandleStream(Protocol):
 
 
 class History(Protocol):
-    """The venue's REST side. All calls wait for budget, retry what is ``Retryable`` within reason, then raise it.
+    """The venue's REST side. Calls wait for budget, retry what is ``Retryable`` within reason, then raise it.
 
     ``server_time`` is in epoch seconds, corrected by half the round trip.
     ``candles`` returns the closed candles of [from_ms, to_ms) in order, at most 499 minutes a call, fewer
@@ -96,8 +97,9 @@ class CandleSink(Protocol):
 
     ``open`` connects, refuses a schema with pending migrations (``ConfigError``) and takes the instance lock
     (``AlreadyRunning``); called again after a lost connection it makes a new one.
-    ``write`` and ``quarantine`` raise ``Retryable`` (nothing is known to be stored: write the same rows again),
-    ``BadData`` (a row in the batch is unusable: bisect) or ``Misconfigured`` (keep the rows, stop writing).
+    ``write`` and ``quarantine`` raise ``Retryable`` (nothing is known to be stored: write the same rows
+    again), ``BadData`` (a row in the batch is unusable: bisect) or ``Misconfigured`` (keep the rows, stop
+    writing).
     Only one call runs at a time; the caller sees to it.
     """
 

@@ -7,7 +7,10 @@ from dataclasses import dataclass
 
 @dataclass(slots=True)
 class Health:
-    """Mutable on purpose: one per process, written on the event loop only. Times are venue epoch seconds, 0 = never."""
+    """Mutable on purpose: one per process, written on the event loop only.
+
+    Times are venue epoch seconds; 0 means never.
+    """
 
     database_writable: bool = False
     newest_candle_close: float = 0.0
@@ -30,7 +33,9 @@ class Health:
         if not self.database_writable:
             reasons.append("database not writable")
         if (age := self.data_age(now)) >= max_age:
-            reasons.append("no candle stored yet" if age == float("inf") else f"newest candle is {age:.0f} s old")
+            reasons.append(
+                "no candle stored yet" if age == float("inf") else f"newest candle is {age:.0f} s old"
+            )
         if self.problem:
             reasons.append(self.problem)
         return reasons

@@ -1,7 +1,7 @@
 """Every metric of marketd, declared once. Made by ``wiring``, passed to whoever counts.
 
-Names follow the Prometheus conventions: base units, ``_total`` on counters, timestamps instead of ages, and no
-label whose values are not a short fixed list. Nothing is labelled by symbol.
+Names follow the Prometheus conventions: base units, ``_total`` on counters, timestamps instead of ages, and
+no label whose values are not a short fixed list. Nothing is labelled by symbol.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ _LAG_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5,
 
 
 class Metrics:
-    """One process's metric families on one registry; attributes are named after the metric without its prefix."""
+    """One process's metric families on one registry; attributes carry the name without its prefix."""
 
     def __init__(self, registry: CollectorRegistry | None = None) -> None:
         self.registry = registry or CollectorRegistry()
@@ -26,7 +26,9 @@ class Metrics:
 
     def _stream(self) -> None:
         self.ws_frames = self._counter(
-            "ws_frames", "Frames received, by kind: open and closed klines, canary, contract, control, other, malformed.", "kind"
+            "ws_frames",
+            "Frames received, by kind: open and closed klines, canary, contract, control, other, malformed.",
+            "kind",
         )
         self.ws_bytes = self._counter("ws_received_bytes", "Bytes of frames received.")
         self.ws_connections = self._gauge(
@@ -44,72 +46,119 @@ class Metrics:
         self.ws_last_data = self._gauge(
             "ws_last_data_frame_timestamp_seconds", "Venue time of the newest data frame on any connection."
         )
-        self.symbols_expected = self._gauge("symbols_expected", "Symbols that should have a candle every minute.")
-        self.symbols_subscribed = self._gauge("symbols_subscribed", "Symbols subscribed on a live connection.")
-        self.symbols_stale = self._gauge("symbols_stale", "Expected symbols whose newest candle is over 150 s old.")
+        self.symbols_expected = self._gauge(
+            "symbols_expected", "Symbols that should have a candle every minute."
+        )
+        self.symbols_subscribed = self._gauge(
+            "symbols_subscribed", "Symbols subscribed on a live connection."
+        )
+        self.symbols_stale = self._gauge(
+            "symbols_stale", "Expected symbols whose newest candle is over 150 s old."
+        )
         self.universe_changes = self._counter(
-            "universe_changes", "Symbols that joined or left the universe while running, by change: added, removed.", "change"
+            "universe_changes",
+            "Symbols that joined or left the universe while running, by change: added, removed.",
+            "change",
         )
         self.roll_call_misses = self._counter(
-            "roll_call_misses", "Symbols without their candle when asked for, by round: first, second.", "round"
+            "roll_call_misses",
+            "Symbols without their candle when asked for, by round: first, second.",
+            "round",
         )
-        self.roll_call_filled = self._counter("roll_call_filled", "Candles that the roll call got over REST, by round.", "round")
-        self.symbols_quiet = self._gauge("symbols_quiet", "Expected symbols that did not trade in the last minute.")
+        self.roll_call_filled = self._counter(
+            "roll_call_filled", "Candles that the roll call got over REST, by round.", "round"
+        )
+        self.symbols_quiet = self._gauge(
+            "symbols_quiet", "Expected symbols that did not trade in the last minute."
+        )
 
     def enable_symbol_gauge(self) -> Gauge:
-        """Register the optional per-symbol gauge (bounded by the exchange's list; series go with a delisting)."""
-        return self._gauge("symbol_last_open_time_seconds", "Open time of the newest stored candle.", "symbol")
+        """Register the optional per-symbol gauge (bounded by the venue's list)."""
+        return self._gauge(
+            "symbol_last_open_time_seconds", "Open time of the newest stored candle.", "symbol"
+        )
 
     def _rows(self) -> None:
         self.rows_received = self._counter("rows_received", "Candles received, by source.", "source")
         self.rows_deduped = self._counter(
             "rows_deduped",
-            "Candles that added nothing, by where it was seen: buffer (same minute waiting), database (already stored).",
+            "Candles that added nothing, by where that was seen: buffer (waiting), database (stored).",
             "where",
         )
         self.rows_rejected = self._counter("rows_rejected", "Candles quarantined, by reason.", "reason")
-        self.rows_dropped = self._counter("rows_dropped", "Candles dropped from a full buffer; their minutes are gaps.", "reason")
+        self.rows_dropped = self._counter(
+            "rows_dropped", "Candles dropped from a full buffer; their minutes are gaps.", "reason"
+        )
         self.rows_committed = self._counter(
             "rows_committed", "Candles stored, by source and result: inserted, replaced.", "source", "result"
         )
         self.inexact_values = self._counter(
             "inexact_values", "Numbers of more than 15 significant digits, stored rounded.", "field"
         )
-        self.gap_minutes_open = self._gauge("gap_minutes_open", "Minutes of the last 24 h known to be missing.")
-        self.gap_minutes_found = self._counter("gap_minutes_found", "Missing minutes found, by what told of them.", "reason")
-        self.gap_minutes_filled = self._counter("gap_minutes_filled", "Missing minutes got back, by source.", "source")
+        self.gap_minutes_open = self._gauge(
+            "gap_minutes_open", "Minutes of the last 24 h known to be missing."
+        )
+        self.gap_minutes_found = self._counter(
+            "gap_minutes_found", "Missing minutes found, by what told of them.", "reason"
+        )
+        self.gap_minutes_filled = self._counter(
+            "gap_minutes_filled", "Missing minutes got back, by source.", "source"
+        )
 
     def _write(self) -> None:
         self.buffer_rows = self._gauge("buffer_rows", "Candles waiting for their commit.")
-        self.buffer_capacity_rows = self._gauge("buffer_capacity_rows", "Candles the buffer holds before the oldest go.")
-        self.buffer_oldest = self._gauge(
-            "buffer_oldest_timestamp_seconds", "Venue time at which the oldest waiting candle arrived, 0 when empty."
+        self.buffer_capacity_rows = self._gauge(
+            "buffer_capacity_rows", "Candles the buffer holds before the oldest go."
         )
-        self.flush = self._counter("flush", "Flushes by result: ok, retried, bisected, misconfigured.", "result")
-        self.flush_duration = self._histogram("flush_duration_seconds", "Wall time of one flush.", _FLUSH_BUCKETS)
+        self.buffer_oldest = self._gauge(
+            "buffer_oldest_timestamp_seconds",
+            "Venue time at which the oldest waiting candle arrived, 0 when empty.",
+        )
+        self.flush = self._counter(
+            "flush", "Flushes by result: ok, retried, bisected, misconfigured.", "result"
+        )
+        self.flush_duration = self._histogram(
+            "flush_duration_seconds", "Wall time of one flush.", _FLUSH_BUCKETS
+        )
         self.close_to_commit = self._histogram(
-            "close_to_commit_seconds", "Venue time from a minute's end to the commit of its live candle.", _CLOSE_TO_COMMIT_BUCKETS
+            "close_to_commit_seconds",
+            "Venue time from a minute's end to the commit of its live candle.",
+            _CLOSE_TO_COMMIT_BUCKETS,
         )
         self.last_commit = self._gauge("last_commit_timestamp_seconds", "Venue time of the newest commit.")
         self.database_up = self._gauge("database_up", "1 while the writer has a working session, else 0.")
-        self.database_errors = self._counter("database_errors", "Failed database calls by class of SQLSTATE or none.", "sqlstate_class")
+        self.database_errors = self._counter(
+            "database_errors", "Failed database calls by class of SQLSTATE or none.", "sqlstate_class"
+        )
 
     def _rest(self) -> None:
-        self.rest_requests = self._counter("rest_requests", "Requests sent, by endpoint and status code.", "endpoint", "code")
+        self.rest_requests = self._counter(
+            "rest_requests", "Requests sent, by endpoint and status code.", "endpoint", "code"
+        )
         self.rest_used_weight = self._gauge("rest_used_weight", "Weight spent in the venue's current minute.")
         self.rest_weight_limit = self._gauge("rest_weight_limit", "Weight we allow ourselves a minute.")
-        self.rest_waiting = self._gauge("rest_waiting_requests", "Requests waiting for budget, by priority.", "priority")
+        self.rest_waiting = self._gauge(
+            "rest_waiting_requests", "Requests waiting for budget, by priority.", "priority"
+        )
         self.rest_ban_until = self._gauge(
             "rest_ban_until_timestamp_seconds", "Venue time until which nobody may ask, 0 when free."
         )
-        self.rest_duration = self._histogram("rest_request_duration_seconds", "Wall time of one request.", _FLUSH_BUCKETS)
+        self.rest_duration = self._histogram(
+            "rest_request_duration_seconds", "Wall time of one request.", _FLUSH_BUCKETS
+        )
         self.clock_offset = self._gauge("exchange_clock_offset_seconds", "Venue time minus this computer's.")
 
     def _process(self) -> None:
         self.build_info = self._gauge("build_info", "Always 1.", "version")
-        self.event_loop_lag = self._histogram("event_loop_lag_seconds", "How late a timer fired.", _LAG_BUCKETS)
-        self.clean_start = self._gauge("clean_start", "1 the last run ended by itself, 0 it did not, -1 not known.")
-        self.supervisor_restarts = self._counter("supervisor_restarts", "Collectors restarted after a failure.", "collector")
+        self.event_loop_lag = self._histogram(
+            "event_loop_lag_seconds", "How late a timer fired.", _LAG_BUCKETS
+        )
+        self.clean_start = self._gauge(
+            "clean_start", "1 the last run ended by itself, 0 it did not, -1 not known."
+        )
+        self.supervisor_restarts = self._counter(
+            "supervisor_restarts", "Collectors restarted after a failure.", "collector"
+        )
         self.log_suppressed = self._counter("log_suppressed", "Log lines left out because they repeated.")
 
     def _counter(self, name: str, text: str, *labels: str) -> Counter:
