@@ -1,15 +1,15 @@
 """Every error of marketd, sorted by what the caller does about it.
 
-    MarketdError
-    |- ConfigError       stop, exit 78: a person must change a setting
-    |- AlreadyRunning    stop, exit 75: another instance holds the lock
-    |- Retryable         wait (at least ``retry_after`` seconds), do the same again
-    |  |- RateLimited    the venue's budget is spent or the address is banned
-    |  `- Unavailable    the venue, the network or the database is away
-    `- Permanent         doing the same again gives the same answer
-       |- BadData        this row or message is unusable: quarantine it, go on with the others
-       |- UnknownSymbol  the venue does not know the symbol: drop it from the work list
-       `- Misconfigured  the database refuses the statement itself: keep the rows, stop writing, tell a person
+MarketdError
+|- ConfigError       stop, exit 78: a person must change a setting
+|- AlreadyRunning    stop, exit 75: another instance holds the lock
+|- Retryable         wait (at least ``retry_after`` seconds), do the same again
+|  |- RateLimited    the venue's budget is spent or the address is banned
+|  `- Unavailable    the venue, the network or the database is away
+`- Permanent         doing the same again gives the same answer
+   |- BadData        this row or message is unusable: quarantine it, go on with the others
+   |- UnknownSymbol  the venue does not know the symbol: drop it from the work list
+   `- Misconfigured  the database refuses the statement itself: keep the rows, stop writing, tell a person
 """
 
 from __future__ import annotations
