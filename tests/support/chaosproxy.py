@@ -1,0 +1,261 @@
+"""A TCP proxy that does what networks do: it delays, throttles, cuts, resets, swallows and refuses.
+
+It stands between the daemon and the venue or the database. Each fault is a plain attribute or method, and
+counts what it really did in ``fired``, so that a test can prove that its fault happened.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+import struct
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Self
+
+_CHUNK = 65_536
+_LINGER_RESET = struct.pack("ii", 1, 0)
+"""SO_LINGER on, 0 s: closing sends RST instead of FIN."""
+
+Target = tuple[str, int] | str
+"""Where the bytes go: (host, port), or the path of a Unix socket."""
+
+
+@dataclass(slots=True)
+class Path:
+    """The faults of one direction; they take effect on the next chunk, on new and on old connections."""
+
+    latency: float = 0.0
+    """Seconds added before each chunk goes on."""
+    rate: float | None = None
+    """Bytes per second, None for no limit."""
+    slice: int | None = None
+    """Forward in pieces of at most this many bytes."""
+    blackhole: bool = False
+    """Bytes are taken and vanish; the connection stays open (half-open TCP as the sender sees it)."""
+    limit: int | None = None
+    """Let that many more bytes through, then cut the connection in the middle of whatever it was saying."""
+    reading: asyncio.Event = field(default_factory=asyncio.Event)
+    """Cleared: nothing is read, so the sender's buffers fill and its writes block."""
+
+    def __post_init__(self) -> None:
+        self.reading.set()
+
+    def stall(self) -> None:
+        self.reading.clear()
+
+    def heal(self) -> None:
+        self.latency, self.rate, self.slice, self.blackhole, self.limit = 0.0, None, None, False, None
+        self.reading.set()
+
+
+@dataclass(eq=False, slots=True)
+class _Link:
+    """One proxied connection."""
+
+    client: asyncio.StreamWriter
+    server: asyncio.StreamWriter
+    reply_is_cut: bool = False
+
+    def close(self, *, reset: bool) -> None:
+        for writer in (self.client, self.server):
+            if reset:
+                _set_linger(writer)
+                writer.transport.abort()
+            else:
+                writer.close()
+
+    async def end(self) -> None:
+        """Close both sides; one that does not take its last bytes within 2 s is aborted."""
+        self.close(reset=False)
+        for writer in (self.client, self.server):
+            with contextlib.suppress(OSError, TimeoutError):
+                async with asyncio.timeout(2.0):
+                    await writer.wait_closed()
+            writer.transport.abort()
+
+
+class ChaosProxy:
+    """``async with ChaosProxy(target) as proxy: … proxy.port …``; ``up`` is to the server, ``down`` back.
+
+    Counters in ``fired``: connections, refused, fin, rst, latency, throttled, sliced, blackholed_bytes,
+    stalled, cut, reply_cut.
+    """
+
+    def __init__(self, target: Target, *, port: int = 0) -> None:
+        self.target = target
+        self.port = port
+        self.up = Path()
+        self.down = Path()
+        self.fired: Counter[str] = Counter()
+        self._links: set[_Link] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._server: asyncio.Server | None = None
+        self._reply_marker: bytes | None = None
+        self._replies_to_cut = 0
+
+    @property
+    def connections(self) -> int:
+        """How many connections are open now."""
+        return len(self._links)
+
+    async def __aenter__(self) -> Self:
+        await self.listen()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.refuse()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def listen(self) -> None:
+        """Accept connections (again), on the port of the first time."""
+        if self._server is None:
+            self._server = await asyncio.start_server(self._accepted, "127.0.0.1", self.port)
+            self.port = self._server.sockets[0].getsockname()[1]
+
+    async def refuse(self) -> None:
+        """Close the listening socket: new connections get ECONNREFUSED, open ones live on."""
+        if self._server is not None:
+            self._server.close()
+            self._server = None
+            self.fired["refused"] += 1
+
+    def close_all(self) -> int:
+        """End every open connection with FIN in both directions; returns how many there were."""
+        return self._end_all("fin", reset=False)
+
+    def reset_all(self) -> int:
+        """End every open connection with RST in both directions; returns how many there were."""
+        return self._end_all("rst", reset=True)
+
+    def cut_reply_after(self, marker: bytes, *, times: int = 1) -> None:
+        """Let a client's ``marker`` (say COMMIT) reach the server, then swallow the answer and reset."""
+        self._reply_marker = marker
+        self._replies_to_cut = times
+
+    def heal(self) -> None:
+        """Stop every fault; connections that are open stay open."""
+        self.up.heal()
+        self.down.heal()
+        self._replies_to_cut = 0
+
+    def _end_all(self, counter: str, *, reset: bool) -> int:
+        links = list(self._links)
+        for link in links:
+            link.close(reset=reset)
+        self.fired[counter] += len(links)
+        return len(links)
+
+    def _accepted(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.create_task(self._serve(reader, writer), name="chaosproxy-link")
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _serve(self, reader: asyncio.StreamReader, client: asyncio.StreamWriter) -> None:
+        self.fired["connections"] += 1
+        try:
+            server_reader, server = await _connect(self.target)
+        except OSError:
+            _set_linger(client)
+            client.transport.abort()
+            return
+        link = _Link(client, server)
+        self._links.add(link)
+        pumps = (
+            asyncio.create_task(self._pump(link, reader, server, self.up), name="chaosproxy-up"),
+            asyncio.create_task(self._pump(link, server_reader, client, self.down), name="chaosproxy-down"),
+        )
+        try:
+            await asyncio.wait(pumps, return_when=asyncio.FIRST_COMPLETED)
+        except asyncio.CancelledError:
+            link.close(reset=True)
+            raise
+        finally:
+            self._links.discard(link)
+            await _end(pumps)
+            await link.end()
+
+    async def _pump(
+        self, link: _Link, source: asyncio.StreamReader, sink: asyncio.StreamWriter, path: Path
+    ) -> None:
+        with contextlib.suppress(ConnectionError):
+            while await self._may_read(path) and (data := await source.read(_CHUNK)):
+                await self._may_read(path)
+                if self._swallowed(link, data, path):
+                    return
+                if path.blackhole:
+                    self.fired["blackholed_bytes"] += len(data)
+                    continue
+                if not await self._forward(link, data, sink, path):
+                    return
+
+    async def _may_read(self, path: Path) -> bool:
+        if not path.reading.is_set():
+            self.fired["stalled"] += 1
+            await path.reading.wait()
+        return True
+
+    def _swallowed(self, link: _Link, data: bytes, path: Path) -> bool:
+        """Commit ambiguity: True when this chunk is the reply to cut; the link is reset then."""
+        if path is self.down:
+            if link.reply_is_cut:
+                self.fired["reply_cut"] += 1
+                link.close(reset=True)
+            return link.reply_is_cut
+        if self._replies_to_cut and self._reply_marker and self._reply_marker in data:
+            self._replies_to_cut -= 1
+            link.reply_is_cut = True
+        return False
+
+    async def _forward(self, link: _Link, data: bytes, sink: asyncio.StreamWriter, path: Path) -> bool:
+        """Send one chunk on, as slowly as the faults say; False when the connection was cut on the way."""
+        if path.latency:
+            self.fired["latency"] += 1
+            await asyncio.sleep(path.latency)
+        for piece in self._pieces(data, path):
+            allowed = piece if path.limit is None else piece[: path.limit]
+            sink.write(allowed)
+            await sink.drain()
+            if path.limit is not None:
+                path.limit -= len(allowed)
+                if path.limit <= 0:
+                    path.limit = None
+                    self.fired["cut"] += 1
+                    link.close(reset=False)
+                    return False
+            if path.rate:
+                self.fired["throttled"] += 1
+                await asyncio.sleep(len(piece) / path.rate)
+        return True
+
+    def _pieces(self, data: bytes, path: Path) -> Sequence[bytes]:
+        size = path.slice or (max(1, int(path.rate / 10)) if path.rate else 0)
+        if not size or size >= len(data):
+            return [data]
+        self.fired["sliced"] += 1
+        return [data[start : start + size] for start in range(0, len(data), size)]
+
+
+async def _connect(target: Target) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    if isinstance(target, str):
+        return await asyncio.open_unix_connection(target)
+    return await asyncio.open_connection(*target)
+
+
+async def _end(tasks: Sequence[asyncio.Task[None]]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _set_linger(writer: asyncio.StreamWriter) -> None:
+    raw: socket.socket | None = writer.get_extra_info("socket")
+    if raw is not None and raw.fileno() >= 0:
+        raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER_RESET)

@@ -1,0 +1,176 @@
+"""The fault injector itself: every fault happens, is counted, and stops when told."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+
+from tests.support.chaosproxy import ChaosProxy
+
+
+async def _echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    with contextlib.suppress(ConnectionError):
+        while data := await reader.read(65_536):
+            writer.write(data)
+            await writer.drain()
+    writer.close()
+
+
+@asynccontextmanager
+async def echo_through_proxy() -> AsyncIterator[ChaosProxy]:
+    server = await asyncio.start_server(_echo, "127.0.0.1", 0)
+    try:
+        async with ChaosProxy(server.sockets[0].getsockname()[:2]) as proxy:
+            yield proxy
+    finally:
+        server.close()
+
+
+@asynccontextmanager
+async def client(proxy: ChaosProxy) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
+    reader, writer = await asyncio.open_connection("127.0.0.1", proxy.port)
+    try:
+        yield reader, writer
+    finally:
+        writer.transport.abort()
+
+
+async def ask(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, data: bytes) -> bytes:
+    writer.write(data)
+    async with asyncio.timeout(5):
+        return await reader.readexactly(len(data))
+
+
+async def test_passes_bytes_on_unchanged() -> None:
+    async with echo_through_proxy() as proxy, client(proxy) as (reader, writer):
+        payload = bytes(range(256)) * 2000
+        assert await ask(reader, writer, payload) == payload
+        assert proxy.fired == {"connections": 1}
+        assert proxy.connections == 1
+
+
+async def test_close_all_is_seen_as_end_of_file() -> None:
+    async with echo_through_proxy() as proxy, client(proxy) as (reader, writer):
+        await ask(reader, writer, b"hello")
+        assert proxy.close_all() == 1
+        assert await reader.read() == b""
+        assert proxy.fired["fin"] == 1
+
+
+async def test_reset_all_is_seen_as_connection_reset() -> None:
+    async with echo_through_proxy() as proxy, client(proxy) as (reader, writer):
+        await ask(reader, writer, b"hello")
+        assert proxy.reset_all() == 1
+        with pytest.raises(ConnectionResetError):
+            await reader.read()
+        assert proxy.fired["rst"] == 1
+
+
+async def test_refuse_and_listen_again_on_the_same_port() -> None:
+    async with echo_through_proxy() as proxy:
+        port = proxy.port
+        await proxy.refuse()
+        with pytest.raises(ConnectionRefusedError):
+            await asyncio.open_connection("127.0.0.1", port)
+        await proxy.listen()
+        async with client(proxy) as (reader, writer):
+            assert await ask(reader, writer, b"back") == b"back"
+        assert (proxy.port, proxy.fired["refused"]) == (port, 1)
+
+
+async def test_refusal_leaves_open_connections_alone() -> None:
+    async with echo_through_proxy() as proxy, client(proxy) as (reader, writer):
+        await ask(reader, writer, b"before")
+        await proxy.refuse()
+        assert await ask(reader, writer, b"after") == b"after"
+
+
+@pytest.mark.parametrize("direction", ["up", "down"])
+async def test_blackhole_takes_bytes_and_keeps_the_connection(direction: str) -> None:
+    async with echo_through_proxy() as proxy, client(proxy) as (reader, writer):
+        await ask(reader, writer, b"hello")
+        path = getattr(proxy, direction)
+        path.blackhole = True
+        writer.write(b"lost")
+        async with asyncio.timeout(5):
+            while proxy.fired["blackholed_bytes"] < 4:  # noqa: ASYNC110 (a counter has no event to wait for)
+                await asyncio.sleep(0.01)
+        proxy.heal()
+        assert await ask(reader, writer, b"again") == b"again"
+
+
+async def test_limit_cuts_in_the_middle_of_a_message() -> None:
+    async with echo_through_proxy() as proxy, client(proxy) as (reader, writer):
+        proxy.down.limit = 3
+        writer.write(b"hello")
+        async with asyncio.timeout(5):
+            assert await reader.read() == b"hel"
+        assert proxy.fired["cut"] == 1
+
+
+async def test_slices_arrive_whole_and_in_order() -> None:
+    async with echo_through_proxy() as proxy, client(proxy) as (reader, writer):
+        proxy.up.slice = 7
+        assert await ask(reader, writer, b"0123456789" * 10) == b"0123456789" * 10
+        assert proxy.fired["sliced"] == 1
+
+
+async def test_latency_and_rate_take_their_time() -> None:
+    async with echo_through_proxy() as proxy, client(proxy) as (reader, writer):
+        loop = asyncio.get_running_loop()
+        proxy.up.latency, proxy.down.rate = 0.1, 1000.0
+        begun = loop.time()
+        await ask(reader, writer, b"x" * 200)
+        assert loop.time() - begun >= 0.19
+        assert proxy.fired["latency"] >= 1
+        assert proxy.fired["throttled"] >= 1
+
+
+async def test_stall_blocks_the_sender_until_healed() -> None:
+    async with echo_through_proxy() as proxy, client(proxy) as (reader, writer):
+        await ask(reader, writer, b"hello")
+        proxy.up.stall()
+        writer.write(b"x" * 30_000_000)
+        drain = asyncio.create_task(writer.drain())
+        done, _ = await asyncio.wait({drain}, timeout=0.2)
+        assert not done
+        assert proxy.fired["stalled"] == 1
+        drain.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await drain
+
+
+async def test_cut_reply_lets_the_request_through_and_swallows_the_answer() -> None:
+    seen: list[bytes] = []
+
+    async def remember(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while data := await reader.read(100):
+            seen.append(data)
+            writer.write(b"done")
+        writer.close()
+
+    server = await asyncio.start_server(remember, "127.0.0.1", 0)
+    async with ChaosProxy(server.sockets[0].getsockname()[:2]) as proxy:
+        proxy.cut_reply_after(b"COMMIT")
+        async with client(proxy) as (reader, writer):
+            writer.write(b"BEGIN")
+            assert await reader.readexactly(4) == b"done"
+            writer.write(b"COMMIT")
+            with pytest.raises(ConnectionResetError):
+                await reader.read()
+        assert seen == [b"BEGIN", b"COMMIT"]
+        assert proxy.fired["reply_cut"] == 1
+        async with client(proxy) as (reader, writer):
+            writer.write(b"COMMIT")
+            assert await reader.readexactly(4) == b"done"
+    server.close()
+
+
+async def test_a_dead_target_resets_the_client() -> None:
+    async with ChaosProxy(("127.0.0.1", 1)) as proxy, client(proxy) as (reader, _):
+        with pytest.raises(ConnectionResetError):
+            await reader.read()
