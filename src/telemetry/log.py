@@ -3,8 +3,9 @@
     {"ts":"2026-11-20T20:26:02.123456Z","level":"info","event":"flush_done","component":"writer",
      "run_id":"5f0c2b7a","msg":"stored 740 candles","rows":740}
 
-``event`` is a stable snake_case name to search and alert on, ``msg`` a sentence for people and free to change.
-Lines of libraries (logging, warnings) take the same way as ``library_log`` with the library as component.
+``event`` is a stable snake_case name to search and alert on, ``msg`` a sentence for people and free to
+change. Lines of libraries (logging, warnings) take the same way as ``library_log`` with the library as
+component.
 """
 
 from __future__ import annotations
@@ -102,7 +103,7 @@ def parse_levels(text: str) -> dict[str, str]:
     pairs = [item.strip().partition("=") for item in text.split(",") if item.strip()]
     found = {name.strip(): level.strip().lower() for name, _, level in pairs}
     problems = [
-        f"LOG_LEVELS: {name or '(no name)'}={level}: expected component=level with one of {', '.join(_LEVELS)}"
+        f"LOG_LEVELS: {name}={level}: expected component=level with one of {', '.join(_LEVELS)}"
         for name, level in found.items()
         if level not in _LEVELS or not _COMPONENT.fullmatch(name)
     ]
@@ -142,9 +143,11 @@ def _is_terminal(stream: TextIO) -> bool:
 
 
 def _formatter(fmt: Format, cleaner: Cleaner, run_id: str, *, colors: bool) -> ProcessorFormatter:
-    render = _render_json if fmt == "json" else _TextRenderer(colors)
-    chain = [_Envelope(run_id), structlog.processors.format_exc_info, _Clean(cleaner), render]
-    return ProcessorFormatter(processors=[*chain])
+    render: structlog.typing.Processor = _render_json if fmt == "json" else _TextRenderer(colors)
+    clean = _Clean(cleaner)
+    return ProcessorFormatter(
+        processors=[_Envelope(run_id), structlog.processors.format_exc_info, clean, render]
+    )
 
 
 class _Envelope:
@@ -200,7 +203,7 @@ def _render_json(logger: Any, name: str, event: Event) -> str:
 
 
 class _TextRenderer:
-    """``20:26:02 info     flush_done   [writer] stored 740 candles rows=740``; a traceback may take more lines."""
+    """``20:26:02 [info] flush_done [writer] rows=740``; only a traceback may take more lines."""
 
     def __init__(self, colors: bool) -> None:
         self._render = structlog.dev.ConsoleRenderer(

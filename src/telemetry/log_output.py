@@ -15,7 +15,7 @@ from typing import TextIO
 
 from prometheus_client import Counter
 
-# The first lines of a storm say what happens; after that one line a window with the number left out is enough.
+# The first lines of a storm say what happens; the number left out is enough of the rest.
 REPEATS_PER_WINDOW = 10
 WINDOW_S = 60.0
 _MAX_KEYS = 1_000
@@ -95,7 +95,7 @@ class SafeHandler(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         try:
             self._write(self.format(record) + "\n")
-        except Exception:  # noqa: BLE001 - a log line may never take the daemon down; the counter tells of it
+        except Exception:  # a log line may never take the daemon down; the counter tells of it
             if self._lost is not None:
                 self._lost.inc()
 

@@ -63,7 +63,7 @@ def _escape(match: re.Match[str]) -> str:
 
 
 class Cleaner:
-    """Turns the values of one log event into plain JSON values: masked, escaped, bounded in size and depth."""
+    """Turns values of log events into plain JSON values: masked, escaped, bounded in size and depth."""
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
         # Longest first, so that a secret that holds another one goes whole.
@@ -107,5 +107,5 @@ class Cleaner:
 def _represent(value: object) -> str:
     try:
         return repr(value)
-    except Exception:  # noqa: BLE001 - a broken __repr__ of somebody else's object must not lose the log line
+    except Exception:  # a broken __repr__ of somebody else's object must not lose the log line
         return f"<{type(value).__name__}>"

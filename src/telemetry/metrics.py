@@ -160,7 +160,7 @@ class Metrics:
             "supervisor_restarts", "Collectors restarted after a failure.", "collector"
         )
         self.log_suppressed = self._counter("log_suppressed", "Log lines left out because they repeated.")
-        self.log_lost = self._counter("log_lost", "Log lines that nobody took: disk full, pipe closed, reader stalled.")
+        self.log_lost = self._counter("log_lost", "Log lines not written: disk full, pipe closed, reader stalled.")
 
     def _counter(self, name: str, text: str, *labels: str) -> Counter:
         return Counter(f"marketd_{name}", text, labels, registry=self.registry)
