@@ -1,0 +1,123 @@
+"""The command tree: what ``marketd --help`` shows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Annotated, Any
+
+import typer
+
+from .. import __version__
+from ..errors import EXIT_USAGE, ConfigError
+from . import commands
+from .context import Context, parse_assignments
+from .output import line
+
+_ABOUT = """Keep a complete copy of the Binance USDT-perpetual market in TimescaleDB.
+
+With one of --all, --ws, --metrics, --backfill marketd runs as a daemon in the foreground until SIGTERM or
+Ctrl-C; with a command it does one thing and returns.
+"""
+
+_MORE = """\b
+Examples:
+  marketd --all                          run everything there is
+  marketd --ws --standby                 run the live candles; wait while another instance does
+  marketd migrate && marketd --ws        bring the tables up to date first
+  marketd status                         what runs, and how fresh the data is
+  marketd doctor                         what is wrong here, and what to do about it
+  marketd sandbox --port 8787            a stand-in exchange, to work without access to the real one
+  marketd --set SYMBOLS='BTC*' symbols   which symbols a setting selects
+
+\b
+Settings:
+  Flag over environment over .env over config.yaml over default. `marketd config` shows every setting, its
+  value and where it comes from; `marketd config --example env` explains each. An empty value counts as not
+  set. NAME_FILE names a file with the value of a secret. The ones you need first:
+  DATABASE_URL            where candles go: postgresql://user:password@host:5432/database
+  HTTP_PROXY              the proxy for the exchange: http://host:port
+  SYMBOLS                 which symbols: globs, comma-separated (default: all)
+  MARKETD_ENV_FILE        another file than .env; /dev/null for none
+  MARKETD_CONFIG_FILE     another file than config.yaml; /dev/null for none
+
+\b
+Signals:
+  SIGTERM, SIGINT         stop reading, write what waits (30 s at most), end with 0
+  the same again          end at once, with 143 or 130
+
+\b
+Exit codes:
+  0    done, or the daemon was told to stop
+  1    it failed (healthcheck: not healthy; doctor: something must be done)
+  2    the command line is wrong
+  69   a command could not reach the database
+  75   another instance holds the lock (--standby waits for it)
+  78   a setting is wrong, migrations are pending, or the port is taken: nothing was touched
+"""
+
+
+def application() -> Callable[..., object]:
+    """The whole command line; called with ``args`` and ``prog_name`` it ends with ``SystemExit``."""
+    app = typer.Typer(
+        help=_ABOUT,
+        epilog=_MORE,
+        rich_markup_mode=None,
+        pretty_exceptions_enable=False,
+        add_completion=False,
+        context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+    )
+    app.callback(invoke_without_command=True)(_root)
+    commands.register(app)
+    return typer.main.get_command(app)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        line(f"marketd {__version__}")
+        raise typer.Exit
+
+
+def _root(
+    ctx: typer.Context,
+    run_all: Annotated[bool, typer.Option("--all", help="Run every collector of this version.")] = False,
+    ws: Annotated[bool, typer.Option("--ws", help="Run the live 1m candles.")] = False,
+    metrics: Annotated[bool, typer.Option("--metrics", help="Run the futures metrics.")] = False,
+    backfill: Annotated[bool, typer.Option("--backfill", help="Run the history.")] = False,
+    standby: Annotated[
+        bool, typer.Option("--standby", help="Wait for the lock instead of ending with 75.")
+    ] = False,
+    speed: Annotated[
+        float | None, typer.Option("--speed", metavar="N", help="Venue seconds per second; sandbox only.")
+    ] = None,
+    assignments: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="NAME=VALUE", help="A setting, above all other places; repeatable."),
+    ] = None,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    flags: dict[str, Any] = dict(parse_assignments(assignments or []))
+    if speed is not None:
+        flags["SPEED"] = speed
+    context = Context(flags)
+    ctx.obj = context
+    wanted = run_all or ws or metrics or backfill
+    if ctx.invoked_subcommand is not None:
+        if wanted or standby:
+            raise typer.BadParameter(f"{ctx.invoked_subcommand} is not the daemon: leave its flags out")
+        return
+    if not wanted:
+        typer.echo(ctx.get_usage(), err=True)
+        typer.echo("Say what to run (--all, --ws) or name a command; --help is the manual.", err=True)
+        raise typer.Exit(EXIT_USAGE)
+    _refuse_missing(metrics=metrics, backfill=backfill)
+    from .daemon import run_daemon
+
+    raise typer.Exit(run_daemon(context, standby=standby))
+
+
+def _refuse_missing(**asked: bool) -> None:
+    missing = [f"--{name}" for name, is_asked in asked.items() if is_asked]
+    if missing:
+        raise ConfigError(f"{' and '.join(missing)}: not part of version {__version__}; --ws and --all run")
