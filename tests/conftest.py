@@ -1,0 +1,10 @@
+"""Plugins by theme; see tests/fixtures."""
+
+from __future__ import annotations
+
+pytest_plugins = [
+    "tests.fixtures.data",
+    "tests.fixtures.database",
+    "tests.fixtures.selection",
+    "tests.fixtures.summary",
+]

@@ -1,0 +1,41 @@
+"""Wait for a condition, not for a time."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import time
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+T = TypeVar("T")
+
+_INTERVAL_S = 0.02
+
+
+async def eventually(
+    condition: Callable[[], T | Awaitable[T]],
+    *,
+    timeout: float = 10.0,
+    message: str = "",
+) -> T:
+    """Call ``condition`` until it returns something truthy, and return that.
+
+    ``condition`` may be a coroutine function. An ``AssertionError`` inside it means "not yet"; every other error
+    is raised at once. After ``timeout`` wall seconds raises ``AssertionError`` with ``message`` and the last
+    value or assertion.
+    """
+    deadline = time.monotonic() + timeout
+    last: object = None
+    while True:
+        try:
+            result = condition()
+            value = await result if inspect.isawaitable(result) else result
+            if value:
+                return value
+            last = value
+        except AssertionError as error:
+            last = error
+        if time.monotonic() >= deadline:
+            raise AssertionError(f"not within {timeout:g} s: {message or condition}; last: {last!r}")
+        await asyncio.sleep(_INTERVAL_S)
