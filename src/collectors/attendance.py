@@ -1,0 +1,75 @@
+"""Who has its candle for which of the last minutes, and by which way it came."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+
+from ..model import MINUTE_MS, Candle
+from ..ports import Clock
+
+_KEEP_MINUTES = 5
+"""A late frame comes within half a minute; the rest is slack for a venue that is out of order."""
+
+
+class Attendance:
+    """The register of the roll call: presence by minute, for a few minutes, and the newest minute by symbol."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._live: dict[int, set[str]] = {}
+        self._fetched: dict[int, dict[str, Candle]] = {}
+        self._newest: dict[str, int] = {}
+        self._live_rows = 0
+
+    @property
+    def live_rows(self) -> int:
+        """Candles the stream has delivered so far; grows only by data, never by a mere connection."""
+        return self._live_rows
+
+    def mark_live(self, candle: Candle) -> None:
+        """Note a candle that the stream delivered."""
+        self._live_rows += 1
+        self._live.setdefault(candle.open_ms, set()).add(candle.symbol)
+        self._note(candle)
+
+    def mark_fetched(self, candle: Candle) -> None:
+        """Note a candle that REST delivered."""
+        minutes = self._fetched
+        if candle.open_ms > self._clock.now_ms() - (_KEEP_MINUTES + 1) * MINUTE_MS:
+            minutes.setdefault(candle.open_ms, {})[candle.symbol] = candle
+        self._note(candle)
+
+    def missing(self, open_ms: int, expected: Iterable[str]) -> list[str]:
+        """Those of ``expected`` whose candle came by neither way."""
+        live, fetched = self._live.get(open_ms, ()), self._fetched.get(open_ms, ())
+        return [symbol for symbol in expected if symbol not in live and symbol not in fetched]
+
+    def unheard(self, open_ms: int) -> dict[str, Candle]:
+        """The candles that only REST delivered."""
+        live = self._live.get(open_ms, ())
+        return {symbol: row for symbol, row in self._fetched.get(open_ms, {}).items() if symbol not in live}
+
+    def heard(self, open_ms: int) -> int:
+        """How many symbols the stream delivered."""
+        return len(self._live.get(open_ms, ()))
+
+    def stale(self, symbols: Collection[str], older_than_ms: int) -> int:
+        """How many of ``symbols`` have no candle that closed after ``older_than_ms``."""
+        return sum(self._newest.get(symbol, 0) + MINUTE_MS <= older_than_ms for symbol in symbols)
+
+    def forget(self, before_ms: int) -> None:
+        """Drop all minutes that opened before ``before_ms`` less the few that are kept."""
+        oldest = before_ms - _KEEP_MINUTES * MINUTE_MS
+        for open_ms in [minute for minute in self._live if minute < oldest]:
+            del self._live[open_ms]
+        for open_ms in [minute for minute in self._fetched if minute < oldest]:
+            del self._fetched[open_ms]
+
+    def forget_symbols(self, keep: Collection[str]) -> None:
+        """Drop the newest minute of symbols that are not collected any more."""
+        for symbol in [symbol for symbol in self._newest if symbol not in keep]:
+            del self._newest[symbol]
+
+    def _note(self, candle: Candle) -> None:
+        if candle.open_ms > self._newest.get(candle.symbol, 0):
+            self._newest[candle.symbol] = candle.open_ms

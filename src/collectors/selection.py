@@ -1,0 +1,92 @@
+"""Which instruments we collect, and from when to when each is expected to have candles."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from unicodedata import normalize
+
+from ..model import DAY_MS, MINUTE_MS, ContractStatus, Instrument, floor_minute
+
+PENDING_LEAD_MS = 2 * MINUTE_MS
+"""A coming listing is subscribed this long before its onboard time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """What a person chose: quote asset, contract types, and globs over symbols (``1000*``, ``BTCUSDT``)."""
+
+    quote: str = "USDT"
+    contract_types: frozenset[str] = frozenset({"PERPETUAL", "TRADIFI_PERPETUAL"})
+    include: tuple[str, ...] = ("*",)
+    exclude: tuple[str, ...] = ()
+
+    def admits(self, instrument: Instrument) -> bool:
+        return (
+            instrument.quote == self.quote
+            and instrument.contract_type in self.contract_types
+            and self.admits_name(instrument.symbol)
+        )
+
+    def admits_name(self, symbol: str) -> bool:
+        return _matches(symbol, self.include) and not _matches(symbol, self.exclude)
+
+
+def _matches(symbol: str, globs: Iterable[str]) -> bool:
+    # A person may type a Chinese name in another normal form than the venue's.
+    return any(fnmatchcase(symbol, normalize("NFC", glob)) for glob in globs)
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """One time of trading of a symbol: [onboard_ms, end_ms), UTC milliseconds. Listed again is another one."""
+
+    symbol: str
+    onboard_ms: int
+    end_ms: int
+
+    def expects(self, open_ms: int) -> bool:
+        """Whether the whole minute lies inside, so that its candle must exist."""
+        return self.onboard_ms <= open_ms and open_ms + MINUTE_MS <= self.end_ms
+
+    def admits(self, open_ms: int) -> bool:
+        """Whether any part of the minute lies inside, so that its candle may exist."""
+        return floor_minute(self.onboard_ms) <= open_ms < self.end_ms
+
+    def window(self, since_ms: int, until_ms: int) -> tuple[int, int]:
+        """The expected minutes within [since_ms, until_ms) as minute starts; empty when the first is not less."""
+        first = -(-max(self.onboard_ms, since_ms) // MINUTE_MS) * MINUTE_MS
+        return first, floor_minute(min(self.end_ms, until_ms))
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """What one answer of the venue says: who trades, who was delivered within the last two days, who comes next."""
+
+    live: dict[str, Listing] = field(default_factory=dict)
+    ended: dict[str, Listing] = field(default_factory=dict)
+    next_onboard_ms: int | None = None
+
+
+def survey(instruments: Iterable[Instrument], selection: Selection, now_ms: int) -> Picture:
+    """Sort the venue's instruments by what they mean at ``now_ms``; pure.
+
+    An instrument that is not trading and has no delivery time yet (a halt) is in neither: only who followed it
+    before knows when it stopped.
+    """
+    picture, coming = Picture(), []
+    for item in instruments:
+        if not selection.admits(item):
+            continue
+        listing = Listing(item.symbol, item.onboard_ms, item.delivery_ms)
+        if item.status is ContractStatus.TRADING:
+            picture.live[item.symbol] = listing
+        elif item.status is ContractStatus.PENDING_TRADING:
+            if now_ms >= item.onboard_ms - PENDING_LEAD_MS:
+                picture.live[item.symbol] = listing
+            else:
+                coming.append(item.onboard_ms)
+        elif now_ms - 2 * DAY_MS < item.delivery_ms <= now_ms:
+            picture.ended[item.symbol] = listing
+    return Picture(picture.live, picture.ended, min(coming, default=None))
