@@ -146,6 +146,9 @@ class Metrics:
         self.rest_duration = self._histogram(
             "rest_request_duration_seconds", "Wall time of one request.", _FLUSH_BUCKETS
         )
+        self.symbols_rejected = self._counter(
+            "symbols_rejected", "Entries of exchangeInfo left out as unusable, by reason.", "reason"
+        )
         self.clock_offset = self._gauge("exchange_clock_offset_seconds", "Venue time minus this computer's.")
 
     def _process(self) -> None:

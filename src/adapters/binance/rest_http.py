@@ -1,0 +1,156 @@
+"""One guarded way to the venue's REST side: what aiohttp allows by default and we do not.
+
+No redirect is followed, no body is read past its cap, no proxy of the environment is used, nothing goes past
+the proxy that is set, and every failure below HTTP comes out as ``Unavailable`` with a bounded reason.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import ssl
+import time
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import aiohttp
+from multidict import CIMultiDictProxy
+from yarl import URL
+
+from ...config.network import is_loopback_url
+from ...errors import Unavailable
+
+# exchangeInfo is 2.6 MB at its widest spelling; a list of 50 MB is somebody's mistake or attack.
+MAX_BODY_BYTES = 16 * 1024 * 1024
+_CONNECT_S = 5.0
+_KEEP_ALIVE_S = 55.0
+# Short, so that a venue moved to another address is found soon; long enough for a minute of roll calls.
+_DNS_CACHE_S = 60
+
+
+OnAnswer = Callable[[str, str, Mapping[str, str], float], None]
+
+
+@dataclass(slots=True)
+class Answer:
+    """A whole answer, in the shape ccxt reads: ``status``, ``reason``, ``headers``, ``text()``."""
+
+    status: int
+    reason: str
+    headers: CIMultiDictProxy[str]
+    body: bytes = field(repr=False)
+
+    @property
+    def content(self) -> bytes:
+        return self.body
+
+    async def text(self, errors: str = "replace") -> str:
+        return self.body.decode("utf-8", errors)
+
+
+class GuardedSession:
+    """A stand-in for ``aiohttp.ClientSession`` with the one method ccxt uses for public data.
+
+    ``timeout`` is for the whole request, in wall seconds. ``on_answer`` is told of every request that
+    ended: its path, the status as text or the reason of its failure, headers, and wall seconds taken.
+    """
+
+    def __init__(
+        self,
+        base_url: str,
+        *,
+        proxy: str | None,
+        timeout: float,
+        on_answer: OnAnswer,
+        max_body: int = MAX_BODY_BYTES,
+        trusted: str | None = None,
+        max_connections: int = 64,
+    ) -> None:
+        """Needs the running loop. ``trusted`` is a file of certificate authorities besides the system's."""
+        context = ssl.create_default_context()
+        if trusted is not None:
+            context.load_verify_locations(trusted)
+        connector = aiohttp.TCPConnector(
+            ssl=context,
+            limit=max_connections,
+            ttl_dns_cache=_DNS_CACHE_S,
+            keepalive_timeout=_KEEP_ALIVE_S,
+        )
+        self._session = aiohttp.ClientSession(
+            connector=connector, trust_env=False, cookie_jar=aiohttp.DummyCookieJar()
+        )
+        self._origin = URL(base_url).origin()
+        self._proxy = None if is_loopback_url(base_url) else proxy
+        self._timeout = aiohttp.ClientTimeout(total=timeout, connect=_CONNECT_S, sock_connect=_CONNECT_S)
+        self._max_body = max_body
+        self._on_answer = on_answer
+
+    async def close(self) -> None:
+        await self._session.close()
+
+    @asynccontextmanager
+    async def get(self, url: URL, *, headers: Mapping[str, str], **_: Any) -> AsyncIterator[Answer]:
+        """Whatever else ccxt passes (its own proxy, timeout and body) is left out on purpose."""
+        if url.origin() != self._origin:
+            raise Unavailable(f"not the exchange that is set: {url.origin()}", reason="redirect")
+        yield await self._get(url, headers)
+
+    async def _get(self, url: URL, headers: Mapping[str, str]) -> Answer:
+        began = time.monotonic()
+        try:
+            async with self._session.get(
+                url, headers=headers, proxy=self._proxy, allow_redirects=False, timeout=self._timeout
+            ) as response:
+                body = await self._read(response)
+                answer = Answer(response.status, response.reason or "", response.headers, body)
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            failure = failure_of(error)
+            self._on_answer(url.path, failure.reason, {}, time.monotonic() - began)
+            raise failure from error
+        except Unavailable as failure:
+            self._on_answer(url.path, failure.reason, {}, time.monotonic() - began)
+            raise
+        self._on_answer(url.path, str(answer.status), answer.headers, time.monotonic() - began)
+        return answer
+
+    async def _read(self, response: aiohttp.ClientResponse) -> bytes:
+        """The body, decompressed piece by piece and never past the cap, whatever its length header says."""
+        parts, size = [], 0
+        async for part in response.content.iter_any():
+            size += len(part)
+            if size > self._max_body:
+                raise Unavailable(f"the answer is over {self._max_body} bytes", reason="too_large")
+            parts.append(part)
+        return b"".join(parts)
+
+
+def failure_of(error: Exception) -> Unavailable:
+    """A failure below HTTP, sorted. The proxy's address is not shown: it may hold a password."""
+    return Unavailable(f"{type(error).__name__}: {_text(error)}", reason=_reason(error))
+
+
+def _text(error: Exception) -> str:
+    return "proxy failed" if isinstance(error, aiohttp.ClientHttpProxyError) else str(error)
+
+
+def _reason(error: Exception) -> str:
+    for kinds, reason in _REASONS:
+        if isinstance(error, kinds):
+            return reason
+    return "network"
+
+
+# The first match counts: the special before the general.
+_REASONS: tuple[tuple[tuple[type[Exception], ...], str], ...] = (
+    ((aiohttp.ClientHttpProxyError, aiohttp.ClientProxyConnectionError), "proxy"),
+    ((TimeoutError, asyncio.TimeoutError), "timeout"),
+    ((aiohttp.ClientSSLError, ssl.SSLError), "tls"),
+    ((aiohttp.ClientConnectorDNSError, socket.gaierror), "dns"),
+    ((aiohttp.ClientConnectorError, ConnectionRefusedError), "connect"),
+    ((aiohttp.ServerDisconnectedError, ConnectionResetError), "reset"),
+    ((aiohttp.ClientPayloadError,), "truncated"),
+    ((aiohttp.ClientConnectionError, OSError), "connection"),
+    ((aiohttp.ClientResponseError,), "bad_http"),
+)
