@@ -7,6 +7,7 @@
 #   scripts/timescaledb.sh url        print the connection string (--admin: the superuser's)
 #   scripts/timescaledb.sh psql ...   open it; arguments are passed on
 #   scripts/timescaledb.sh destroy    stop it and delete its data
+#   scripts/timescaledb.sh fetch      only make sure that PostgreSQL is there
 #
 # With DATABASE_URL set (or in .env) that database is used and nothing is started, unless --private or --data is given.
 # Options, before or after the command (for psql: before):
@@ -221,6 +222,8 @@ up() {
     say "ready on 127.0.0.1:$(<"$DIR/port")"
 }
 
+fetch() { choose_postgres; }
+
 down() {
     [[ -d $DIR ]] || return 0
     open_folder
@@ -290,7 +293,7 @@ main() {
             --immediate) STOP_SIGNAL=QUIT ;;
             --set) SETTINGS+=(-c "${2:?--set needs NAME=VALUE}") && shift ;;
             -h | --help | help) usage && return ;;
-            up | down | status | url | destroy) command=$1 ;;
+            up | down | status | url | destroy | fetch) command=$1 ;;
             psql) command=psql rest=("${@:2}") && break ;;
             *) usage >&2 && exit 2 ;;
         esac
