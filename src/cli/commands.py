@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -67,14 +67,18 @@ def config(
             "--get", metavar="NAME", help="Print one value, bare and unmasked; ends with 1 if not set."
         ),
     ] = None,
+    shell: Annotated[
+        bool, typer.Option("--shell", help="Print what is set as NAME=value for a shell, unmasked.")
+    ] = False,
 ) -> None:
     """Show every setting, its value and its origin.
 
-    Passwords are masked, except for --get. Wrong settings are listed all at once (exit code 78).
+    Passwords are masked, except for --get and --shell. Wrong settings are listed all at once (exit code 78).
     """
     from .config import run
 
-    raise typer.Exit(run(_context(ctx), as_json=as_json, example=example and example.value, get=get))
+    form: Literal["table", "json", "shell"] = "json" if as_json else "shell" if shell else "table"
+    raise typer.Exit(run(_context(ctx), form=form, example=example and example.value, get=get))
 
 
 def symbols(ctx: typer.Context, as_json: Json = False) -> None:
