@@ -30,7 +30,7 @@ def _items(value: object) -> object:
 
 def _upper_items(value: object) -> object:
     items = _items(value)
-    return tuple(item.upper() for item in items) if isinstance(items, tuple) else items
+    return tuple(dict.fromkeys(item.upper() for item in items)) if isinstance(items, tuple) else items
 
 
 def _contract_types(value: tuple[str, ...]) -> tuple[str, ...]:
