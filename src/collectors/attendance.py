@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, MutableMapping
+from typing import Any
 
 from ..model import MINUTE_MS, Candle
 from ..ports import Clock
@@ -18,6 +19,7 @@ class Attendance:
         self._clock = clock
         self._live: dict[int, set[str]] = {}
         self._fetched: dict[int, dict[str, Candle]] = {}
+        self._quiet: dict[int, set[str]] = {}
         self._newest: dict[str, int] = {}
         self._live_rows = 0
 
@@ -29,14 +31,14 @@ class Attendance:
     def mark_live(self, candle: Candle) -> None:
         """Note a candle that the stream delivered."""
         self._live_rows += 1
-        self._live.setdefault(candle.open_ms, set()).add(candle.symbol)
+        if self._is_recent(candle):
+            self._live.setdefault(candle.open_ms, set()).add(candle.symbol)
         self._note(candle)
 
     def mark_fetched(self, candle: Candle) -> None:
         """Note a candle that REST delivered."""
-        minutes = self._fetched
-        if candle.open_ms > self._clock.now_ms() - (_KEEP_MINUTES + 1) * MINUTE_MS:
-            minutes.setdefault(candle.open_ms, {})[candle.symbol] = candle
+        if self._is_recent(candle):
+            self._fetched.setdefault(candle.open_ms, {})[candle.symbol] = candle
         self._note(candle)
 
     def missing(self, open_ms: int, expected: Iterable[str]) -> list[str]:
@@ -53,6 +55,10 @@ class Attendance:
         """How many symbols the stream delivered."""
         return len(self._live.get(open_ms, ()))
 
+    def quiet(self, open_ms: int) -> int:
+        """How many symbols did not trade in that minute, by what came so far."""
+        return len(self._quiet.get(open_ms, ()))
+
     def stale(self, symbols: Collection[str], older_than_ms: int) -> int:
         """How many of ``symbols`` have no candle that closed after ``older_than_ms``."""
         return sum(self._newest.get(symbol, 0) + MINUTE_MS <= older_than_ms for symbol in symbols)
@@ -60,10 +66,8 @@ class Attendance:
     def forget(self, before_ms: int) -> None:
         """Drop all minutes that opened before ``before_ms`` less the few that are kept."""
         oldest = before_ms - _KEEP_MINUTES * MINUTE_MS
-        for open_ms in [minute for minute in self._live if minute < oldest]:
-            del self._live[open_ms]
-        for open_ms in [minute for minute in self._fetched if minute < oldest]:
-            del self._fetched[open_ms]
+        for register in (self._live, self._fetched, self._quiet):
+            _cut(register, oldest)
 
     def forget_symbols(self, keep: Collection[str]) -> None:
         """Drop the newest minute of symbols that are not collected any more."""
@@ -71,5 +75,16 @@ class Attendance:
             del self._newest[symbol]
 
     def _note(self, candle: Candle) -> None:
+        if candle.trade_count == 0 and self._is_recent(candle):
+            self._quiet.setdefault(candle.open_ms, set()).add(candle.symbol)
         if candle.open_ms > self._newest.get(candle.symbol, 0):
             self._newest[candle.symbol] = candle.open_ms
+
+    def _is_recent(self, candle: Candle) -> bool:
+        # Repairs bring whole days; only what a roll call may still ask about is kept.
+        return candle.open_ms > self._clock.now_ms() - (_KEEP_MINUTES + 1) * MINUTE_MS
+
+
+def _cut(register: MutableMapping[int, Any], oldest_ms: int) -> None:
+    for open_ms in [minute for minute in register if minute < oldest_ms]:
+        del register[open_ms]

@@ -77,6 +77,10 @@ class CandleBuffer:
     def __contains__(self, key: _Key) -> bool:
         return key in self._waiting or key in self._flight
 
+    def keys(self) -> set[_Key]:
+        """The symbol-minutes of all rows not yet committed."""
+        return self._waiting.keys() | self._flight.keys()
+
     @property
     def waiting(self) -> int:
         return len(self._waiting)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
 from ..telemetry.health import Health
 from ..telemetry.log import get_logger
@@ -27,7 +29,7 @@ class Part:
     """Something that runs until cancelled; ``name`` is the task's name and stands in logs."""
 
     name: str
-    run: Callable[[], Awaitable[None]]
+    run: Callable[[], Coroutine[Any, Any, None]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,25 +85,29 @@ class Daemon:
             await self._close()
 
     async def _run(self, stop: asyncio.Event) -> Summary:
+        failure: Exception | None = None
         async with asyncio.TaskGroup() as outer:
-            services = [_start(outer, part) for part in self._services]
-            outer.create_task(self._writer.run(), name="writer")
-            await _either(stop, self._writer.settled)
-            if not stop.is_set():
+            services = [_start(outer, part.name, part.run) for part in self._services]
+            _start(outer, "writer", self._writer.run)
+            try:
                 await self._collect(stop)
+            except Exception as error:
+                # A setting that no restart mends: what was read so far is stored first, then it is raised.
+                failure = error
             self._health.stopping = True
             self._buffer.close()
             await self._writer.drain(self._drain_seconds)
             for task in services:
                 task.cancel()
+        if failure:
+            raise failure
         return self._summary()
 
     async def _collect(self, stop: asyncio.Event) -> None:
         async with asyncio.TaskGroup() as inner:
-            tasks = [_start(inner, part) for part in self._collectors]
-            _log.info(
-                "collecting", msg="all collectors started", collectors=[task.get_name() for task in tasks]
-            )
+            tasks = [
+                _start(inner, part.name, partial(self._run_collector, part)) for part in self._collectors
+            ]
             await stop.wait()
             _log.info(
                 "stopping", msg="collectors end, then the buffer drains", rows_waiting=len(self._buffer)
@@ -111,6 +117,11 @@ class Daemon:
                 # They hold no rows; the rows we have are worth more than waiting for them.
                 self._buffer.close()
                 await self._writer.drain(self._drain_seconds)
+
+    async def _run_collector(self, part: Part) -> None:
+        await self._writer.settled.wait()
+        _log.info("collecting", msg=f"{part.name} starts", collector=part.name)
+        await part.run()
 
     def _summary(self) -> Summary:
         summary = Summary(len(self._buffer), self._buffer.gap_minutes)
@@ -133,21 +144,10 @@ class Daemon:
                 _log.warning("close_failed", msg=str(error) or type(error).__name__, part=closer.name)
 
 
-def _start(group: asyncio.TaskGroup, part: Part) -> asyncio.Task[None]:
-    return group.create_task(_run_part(part), name=part.name)
-
-
-async def _run_part(part: Part) -> None:
-    await part.run()
-
-
-async def _either(first: asyncio.Event, second: asyncio.Event) -> None:
-    waits = [asyncio.ensure_future(event.wait()) for event in (first, second)]
-    try:
-        await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        for wait in waits:
-            wait.cancel()
+def _start(
+    group: asyncio.TaskGroup, name: str, run: Callable[[], Coroutine[Any, Any, None]]
+) -> asyncio.Task[None]:
+    return group.create_task(run(), name=name)
 
 
 async def _cancel(tasks: Sequence[asyncio.Task[None]]) -> bool:

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from random import Random
 
-from ..errors import AlreadyRunning, ConfigError
+from ..errors import AlreadyRunning, ConfigError, MarketdError
 from ..telemetry.log import get_logger
 from ..telemetry.metrics import Metrics
 from .backoff import Backoff
@@ -53,8 +53,11 @@ class Supervisor:
                 cause = first_error(error)
                 if isinstance(cause, (ConfigError, AlreadyRunning)):
                     raise cause from error
-                _log.exception("collector_failed", msg=str(cause), collector=self.name)
-                problem = type(cause).__name__
+                problem = f"{type(cause).__name__}: {cause}"
+                if not isinstance(cause, MarketdError):
+                    _log.exception(
+                        "collector_failed", msg=f"{self.name} failed unexpectedly", collector=self.name
+                    )
             if self._progress() > before:
                 self._backoff.reset()
             delay = self._backoff.next()

@@ -74,6 +74,7 @@ class Writer:
         self._open = False
         self._write_failed = False
         self._failed = False
+        self._held = False
         self._lock_lost_at: float | None = None
         self._draining = asyncio.Event()
         self._drain_failures = 0
@@ -221,7 +222,8 @@ class Writer:
         self._backoff.reset()
         self._write_failed = False
         self._health.database_writable = True
-        self._health.problem = ""
+        if self._held:
+            self._held, self._health.problem = False, ""
         if self._failed:
             self._failed = False
             _log.info("writing_again", msg="the database takes rows again", rows_waiting=len(self._buffer))
@@ -250,6 +252,7 @@ class Writer:
     async def _hold(self, error: Misconfigured) -> None:
         self._metrics.flush.labels(result="misconfigured").inc()
         self._note_failure()
+        self._held = True
         self._health.problem = f"the database refuses our statements: {error}"
         _log.error("writing_stopped", msg=str(error), reason=error.reason, rows_waiting=len(self._buffer))
         await self._pause(self._clock.wall(_SLOW_RETRY, at_least=1.0))

@@ -1,0 +1,177 @@
+"""Every minute, every symbol is called by name: who has no candle is asked for over REST.
+
+close        +6 s                   +30 s                      +60 s
+  | stream ... | first round          | second round, verdict    |
+                 asks all missing       asks who is missing still
+                 (and the minute before, again, if its row came from an early REST answer)
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from contextlib import suppress
+
+from ..errors import BadData, Retryable, UnknownSymbol
+from ..model import MINUTE_MS, Authority, floor_minute
+from ..ports import CandleStream, Clock, History, Priority
+from ..telemetry.log import get_logger
+from ..telemetry.metrics import Metrics
+from .attendance import Attendance
+from .buffer import Origin
+from .gaps import HoleRepair
+from .gate import CandleGate
+from .suspicion import Suspicion
+from .universe import Universe
+from .workers import for_each
+
+_log = get_logger("roll_call")
+
+FIRST_ROUND, SECOND_ROUND = 6.0, 30.0
+"""Venue seconds after the close. The stream delivers 99.5 % within 2.5 s and all within 24 s."""
+_FIRST_ENDS, _SECOND_ENDS = 29.0, 55.0
+_ROUND_FLOOR = 3.0
+"""Wall seconds that a round of real requests gets at least, however fast the clock runs."""
+_IN_FLIGHT = 64
+_TOO_LATE_MS = 55_000
+"""A minute that closed longer ago is the hole repair's: its answers would not be early any more."""
+_RECHECK_MINUTES = 99
+"""Minutes that one request of weight 1 may span."""
+_STALE_MS = 150_000
+
+
+class RollCall:
+    """Asks REST for the candles that the stream did not bring, and tells the stream whom it does not hear.
+
+    A row asked less than 60 s after its close may still change at the venue, so it is asked for once more in the
+    next minute; while a symbol stays missing both questions share one request (weight 1), so that even a silent
+    venue of 740 symbols costs 740 weight a minute. Minutes that stay missing go to the hole repair.
+    """
+
+    def __init__(
+        self,
+        history: History,
+        stream: CandleStream,
+        gate: CandleGate,
+        attendance: Attendance,
+        universe: Universe,
+        repair: HoleRepair,
+        clock: Clock,
+        metrics: Metrics,
+    ) -> None:
+        self._history = history
+        self._stream = stream
+        self._gate = gate
+        self._attendance = attendance
+        self._universe = universe
+        self._repair = repair
+        self._clock = clock
+        self._metrics = metrics
+        self._suspicion = Suspicion()
+        self._early: dict[str, int] = {}
+
+    async def run(self) -> None:
+        """Call the roll of every minute that ends from now on, until cancelled."""
+        await self._universe.ready.wait()
+        with self._universe.telling(self._note_symbols):
+            open_ms = floor_minute(self._clock.now_ms())
+            while True:
+                await self._clock.sleep_until(_close(open_ms) + FIRST_ROUND)
+                if self._clock.now_ms() - open_ms - MINUTE_MS > _TOO_LATE_MS:
+                    open_ms = self._skip(open_ms)
+                    continue
+                await self.call(open_ms)
+                open_ms += MINUTE_MS
+
+    async def call(self, open_ms: int) -> None:
+        """Both rounds for one minute; waits for their times by itself."""
+        expected = self._universe.expected(open_ms)
+        await self._round(open_ms, expected, "first", _FIRST_ENDS)
+        await self._ask_again(open_ms)
+        await self._clock.sleep_until(_close(open_ms) + SECOND_ROUND)
+        await self._round(open_ms, expected, "second", _SECOND_ENDS)
+        self._judge(open_ms, expected)
+        self._give_up(open_ms, expected)
+        self._attendance.forget(open_ms)
+
+    def _skip(self, open_ms: int) -> int:
+        # Suspended, or REST hung for minutes: the holes are found in the database, newest minutes are called.
+        self._repair.trigger("roll_call")
+        newest = floor_minute(self._clock.now_ms() - _TOO_LATE_MS)
+        _log.warning(
+            "roll_call_late", msg="minutes left to the hole repair", minutes=(newest - open_ms) // MINUTE_MS
+        )
+        return newest
+
+    async def _round(self, open_ms: int, expected: Sequence[str], name: str, ends: float) -> None:
+        missing = self._attendance.missing(open_ms, expected)
+        if not missing:
+            return
+        self._metrics.roll_call_misses.labels(round=name).inc(len(missing))
+        await self._ask_all(missing, open_ms, Priority.ROLL_CALL, _close(open_ms) + ends)
+        filled = len(missing) - len(self._attendance.missing(open_ms, missing))
+        self._metrics.roll_call_filled.labels(round=name).inc(filled)
+        _log.info(
+            "roll_call", msg=f"{filled} of {len(missing)} came over REST", round=name, missing=len(missing)
+        )
+
+    async def _ask_again(self, open_ms: int) -> None:
+        """Ask once more for rows of earlier minutes that were asked too early; all are 60 s past their close."""
+        again = sorted(symbol for symbol, early_ms in self._early.items() if early_ms < open_ms)
+        await self._ask_all(again, open_ms - MINUTE_MS, Priority.REPAIR, _close(open_ms) + _FIRST_ENDS)
+
+    async def _ask_all(self, symbols: Sequence[str], open_ms: int, priority: Priority, until: float) -> None:
+        async def ask(symbol: str) -> None:
+            await self._ask(symbol, open_ms, priority)
+
+        left = until - self._clock.now()
+        with suppress(TimeoutError):
+            # What is not answered by then stays missing: the next round or the repair asks again.
+            async with asyncio.timeout(self._clock.wall(left, at_least=_ROUND_FLOOR)):
+                await for_each(symbols, ask, limit=_IN_FLIGHT, name="roll-call")
+
+    async def _ask(self, symbol: str, open_ms: int, priority: Priority) -> None:
+        since_ms = max(self._early.get(symbol, open_ms), open_ms - (_RECHECK_MINUTES - 1) * MINUTE_MS)
+        since_ms = min(since_ms, open_ms)
+        try:
+            rows = await self._history.candles(symbol, since_ms, open_ms + MINUTE_MS, priority=priority)
+        except UnknownSymbol:
+            self._early.pop(symbol, None)
+            self._universe.refresh_soon()
+            return
+        except (Retryable, BadData) as error:
+            _log.info("roll_call_unanswered", msg=str(error), reason=error.reason)
+            return
+        self._early.pop(symbol, None)
+        for row in rows:
+            called = row.open_ms == open_ms and priority is Priority.ROLL_CALL
+            self._gate.fetched([row], Origin.ROLL_CALL if called else Origin.REPAIR)
+            if row.authority is Authority.STREAM:
+                self._early[symbol] = min(row.open_ms, self._early.get(symbol, row.open_ms))
+
+    def _judge(self, open_ms: int, expected: Sequence[str]) -> None:
+        """Subscribe anew whom REST shows trading while the stream is silent; a quiet symbol is normal."""
+        unheard = self._attendance.unheard(open_ms)
+        trading = {symbol for symbol in expected if symbol in unheard and unheard[symbol].trade_count}
+        for symbol in self._suspicion.judge(open_ms, trading, len(expected), self._clock.now_ms()):
+            _log.warning(
+                "symbol_unheard", msg="REST shows trades that the stream did not deliver", symbol=symbol
+            )
+            self._stream.resubscribe(symbol)
+        self._metrics.symbols_quiet.set(self._attendance.quiet(open_ms))
+        stale_ms = self._clock.now_ms() - _STALE_MS
+        self._metrics.symbols_stale.set(self._attendance.stale(expected, stale_ms))
+
+    def _give_up(self, open_ms: int, expected: Sequence[str]) -> None:
+        for symbol in self._attendance.missing(open_ms, expected):
+            self._repair.want(symbol, open_ms)
+
+    def _note_symbols(self, symbols: frozenset[str]) -> None:
+        self._suspicion.follow(symbols, self._clock.now_ms())
+        self._attendance.forget_symbols(symbols)
+        self._early = {symbol: early_ms for symbol, early_ms in self._early.items() if symbol in symbols}
+
+
+def _close(open_ms: int) -> float:
+    """The end of the minute in venue seconds."""
+    return (open_ms + MINUTE_MS) / 1000
