@@ -75,17 +75,18 @@ class Candle:
         )
 
     @property
-    def rank(self) -> tuple[float | int, ...]:
+    def rank(self) -> tuple[float | int | str, ...]:
         """Total order among rows of one minute; the larger one wins, here and in ``sql/queries/candles.sql``.
 
         Completeness, then authority (an archive row without trades counts as none), revision, trade count,
-        then the values themselves, so that any order of arrival leaves the same row.
+        then the values themselves and where they come from, so that any order of arrival leaves the same row.
         """
         complete = None not in self.values
         doubtful = self.authority is Authority.ARCHIVE and not self.trade_count
         known = tuple(-1 if value is None else value for value in reversed(self.values))
         trades = -1 if self.trade_count is None else self.trade_count
-        return (complete, 0 if doubtful else int(self.authority), self.revision, trades, *known)
+        trust = int(self.authority)
+        return (complete, 0 if doubtful else trust, self.revision, trades, *known, trust, self.source)
 
 
 class ContractStatus(StrEnum):

@@ -1,0 +1,10 @@
+-- What the daemon's role may do, and nothing else: no DELETE, no TRUNCATE, no DDL. The names in braces are
+-- filled in as quoted identifiers by the migration runner when DATABASE_URL and DATABASE_OWNER_URL name two roles.
+REVOKE ALL ON ALL TABLES IN SCHEMA {schema} FROM {role};
+GRANT USAGE ON SCHEMA {schema} TO {role};
+GRANT TEMPORARY ON DATABASE {database} TO {role};
+GRANT SELECT ON ALL TABLES IN SCHEMA {schema} TO {role};
+GRANT INSERT, UPDATE ON {schema}.candles_1m TO {role};
+GRANT INSERT ON {schema}.gap_events TO {role};
+GRANT INSERT, UPDATE (times_seen, last_seen, detail) ON {schema}.rejected_rows TO {role};
+GRANT INSERT, UPDATE (stopped_at, clean) ON {schema}.daemon_runs TO {role};

@@ -1,0 +1,135 @@
+-- name: create_incoming
+-- The writer session's own landing table; emptied by every commit.
+CREATE TEMP TABLE candles_incoming (
+    symbol                 text,
+    open_ms                bigint,
+    open                   double precision,
+    high                   double precision,
+    low                    double precision,
+    close                  double precision,
+    volume                 double precision,
+    quote_volume           double precision,
+    trade_count            bigint,
+    taker_buy_volume       double precision,
+    taker_buy_quote_volume double precision,
+    source                 text,
+    authority              smallint,
+    revision               integer
+) ON COMMIT DELETE ROWS;
+
+-- name: drop_incoming
+DROP TABLE IF EXISTS pg_temp.candles_incoming;
+
+-- name: copy_incoming
+COPY pg_temp.candles_incoming FROM STDIN (FORMAT BINARY);
+
+-- name: upsert
+-- Guarded: a stored row gives way only to one of larger rank. The two ROW(...) lists are model.Candle.rank, line by
+-- line (docs/adr/0003-which-row-wins.md); a test runs both over the same rows. The order of the keys is the same in
+-- every session, so two of them cannot deadlock.
+WITH written AS (
+    INSERT INTO candles_1m AS stored (
+        exchange, symbol, bucket_ts, open, high, low, close, volume, quote_volume, trade_count, taker_buy_volume,
+        taker_buy_quote_volume, source, authority, revision
+    )
+    SELECT
+        %(exchange)s, symbol, to_timestamp(open_ms::double precision / 1000), open, high, low, close, volume,
+        quote_volume, trade_count, taker_buy_volume, taker_buy_quote_volume, source, authority, revision
+    FROM pg_temp.candles_incoming
+    ORDER BY symbol COLLATE "C", open_ms
+    ON CONFLICT (exchange, symbol, bucket_ts) DO UPDATE SET
+        open = excluded.open,
+        high = excluded.high,
+        low = excluded.low,
+        close = excluded.close,
+        volume = excluded.volume,
+        quote_volume = excluded.quote_volume,
+        trade_count = excluded.trade_count,
+        taker_buy_volume = excluded.taker_buy_volume,
+        taker_buy_quote_volume = excluded.taker_buy_quote_volume,
+        source = excluded.source,
+        authority = excluded.authority,
+        revision = excluded.revision,
+        updated_at = now()
+    WHERE ROW(
+        num_nulls(excluded.quote_volume, excluded.trade_count, excluded.taker_buy_volume,
+                  excluded.taker_buy_quote_volume) = 0,
+        CASE WHEN excluded.authority = 3 AND coalesce(excluded.trade_count, 0) = 0 THEN 0 ELSE excluded.authority END,
+        excluded.revision,
+        coalesce(excluded.trade_count, -1),
+        coalesce(excluded.taker_buy_quote_volume, -1),
+        coalesce(excluded.taker_buy_volume, -1),
+        coalesce(excluded.quote_volume, -1),
+        excluded.volume,
+        excluded.close,
+        excluded.low,
+        excluded.high,
+        excluded.open,
+        excluded.authority,
+        excluded.source COLLATE "C"
+    ) > ROW(
+        num_nulls(stored.quote_volume, stored.trade_count, stored.taker_buy_volume,
+                  stored.taker_buy_quote_volume) = 0,
+        CASE WHEN stored.authority = 3 AND coalesce(stored.trade_count, 0) = 0 THEN 0 ELSE stored.authority END,
+        stored.revision,
+        coalesce(stored.trade_count, -1),
+        coalesce(stored.taker_buy_quote_volume, -1),
+        coalesce(stored.taker_buy_volume, -1),
+        coalesce(stored.quote_volume, -1),
+        stored.volume,
+        stored.close,
+        stored.low,
+        stored.high,
+        stored.open,
+        stored.authority,
+        stored.source COLLATE "C"
+    )
+    RETURNING (xmax = 0) AS inserted
+)
+SELECT count(*) FILTER (WHERE inserted) AS inserted, count(*) FILTER (WHERE NOT inserted) AS replaced FROM written;
+
+-- name: insert_gaps
+INSERT INTO gap_events (exchange, symbol, from_ts, to_ts, reason)
+SELECT %(exchange)s, symbol, to_timestamp(from_ms::double precision / 1000),
+       to_timestamp(to_ms::double precision / 1000), reason
+FROM unnest(%(symbols)s::text[], %(from_ms)s::bigint[], %(to_ms)s::bigint[], %(reasons)s::text[])
+     AS gap (symbol, from_ms, to_ms, reason)
+ON CONFLICT DO NOTHING;
+
+-- name: insert_rejected
+INSERT INTO rejected_rows (exchange, reason, row_md5, symbol, open_ms, detail, raw_row)
+VALUES (%(exchange)s, %(reason)s, md5(%(raw_row)s::text), %(symbol)s, %(open_ms)s, %(detail)s, %(raw_row)s)
+ON CONFLICT (exchange, reason, row_md5) DO UPDATE SET
+    times_seen = rejected_rows.times_seen + 1,
+    last_seen = now(),
+    detail = excluded.detail;
+
+-- name: holes
+-- One pass for all symbols: each symbol's stored minutes in key order, with the edges of its range as sentinels,
+-- and a gap wherever two neighbours are more than a minute apart. The constant bounds (earliest, until) let the
+-- planner leave out every chunk that cannot matter; the bound of each symbol then narrows the index scan.
+SELECT
+    asked.symbol,
+    (extract(epoch FROM gap.from_ts) * 1000)::bigint AS from_ms,
+    (extract(epoch FROM gap.to_ts) * 1000)::bigint AS to_ms
+FROM unnest(%(symbols)s::text[], %(since)s::timestamptz[]) AS asked (symbol, since)
+CROSS JOIN LATERAL (
+    SELECT before + interval '1 minute' AS from_ts, ts AS to_ts
+    FROM (
+        SELECT ts, lag(ts, 1, asked.since - interval '1 minute') OVER (ORDER BY ts) AS before
+        FROM (
+            SELECT bucket_ts AS ts
+            FROM candles_1m
+            WHERE exchange = %(exchange)s
+              AND symbol = asked.symbol
+              AND bucket_ts >= asked.since
+              AND bucket_ts >= %(earliest)s
+              AND bucket_ts < %(until)s
+            UNION ALL
+            SELECT %(until)s
+        ) AS present
+    ) AS neighbours
+    WHERE ts > before + interval '1 minute'
+) AS gap
+WHERE asked.since < %(until)s
+ORDER BY asked.symbol COLLATE "C", gap.from_ts;
