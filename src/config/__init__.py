@@ -7,9 +7,10 @@ is described once, on its field; ``.env.example``, ``config.example.yaml``, the 
 
 from __future__ import annotations
 
+from .describe import setting_names
 from .load import Loaded, load
 from .network import is_loopback, is_loopback_url
 from .render import masked
-from .settings import Settings, setting_names
+from .settings import Settings
 
 __all__ = ["Loaded", "Settings", "is_loopback", "is_loopback_url", "load", "masked", "setting_names"]

@@ -13,8 +13,9 @@ from pydantic_core import ErrorDetails
 
 from ..errors import ConfigError
 from . import layers, network
+from .describe import accepts, is_secret, secret_names, setting_names
 from .layers import Layer, Raw
-from .settings import Settings, accepts, is_secret, secret_names, setting_names
+from .settings import Settings
 
 ENV_FILE = "MARKETD_ENV_FILE"
 """Names another file than ``.env``; ``/dev/null`` means none."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import SplitResult, unquote, urlsplit
 
 _DATABASE_SCHEMES = ("postgresql", "postgres")
 
@@ -78,6 +78,15 @@ def mask_url(url: str) -> str:
     user, colon, _ = account.partition(":")
     query = "?***" if parts.query else ""
     return f"{parts.scheme}://{user}{':***' if colon else ''}{at}{place}{parts.path}{query}"
+
+
+def secret_parts(text: str) -> tuple[str, ...]:
+    """A secret, and the password inside it, as written and decoded, if it is a URL."""
+    try:
+        password = urlsplit(text).password
+    except ValueError:
+        password = None
+    return tuple(dict.fromkeys((text, *((password, unquote(password)) if password else ()))))
 
 
 def _split(url: str) -> SplitResult:

@@ -8,7 +8,8 @@ from itertools import groupby
 from pydantic import SecretStr
 
 from . import network
-from .settings import Settings, accepts, group, secret_names, setting_names
+from .describe import accepts, group, secret_names, setting_names
+from .settings import Settings
 
 _WIDTH = 110
 _HEAD = (

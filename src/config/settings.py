@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from pydantic import Field
+from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from ..errors import ConfigError
@@ -16,6 +16,10 @@ def _setting(default: object, text: str, *, group: str, accepts: str, **constrai
     """One field. ``accepts`` says what may be written, with unit and range; errors repeat it as the fix."""
     extra: dict[str, Any] = {"group": group, "accepts": accepts}
     return Field(default, description=text, json_schema_extra=extra, **constraints)
+
+
+def _first(*urls: SecretStr | None) -> str | None:
+    return next((url.get_secret_value() for url in urls if url is not None), None)
 
 
 class Settings(BaseSettings):
@@ -228,6 +232,19 @@ class Settings(BaseSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         return (init_settings,)
 
+    def owner_url(self) -> str | None:
+        """The URL to migrate with."""
+        return _first(self.database_owner_url, self.database_url)
+
+    def reader_url(self) -> str | None:
+        """The URL to look with."""
+        return _first(self.database_reader_url, self.database_url)
+
+    def secrets(self) -> tuple[str, ...]:
+        """Every value that no log line may hold, passwords inside URLs by themselves too."""
+        values = [value for _, value in self if isinstance(value, SecretStr)]
+        return tuple(part for value in values for part in network.secret_parts(value.get_secret_value()))
+
     def check(self) -> None:
         """Refuse settings that are fine alone and wrong together. Raises ``ConfigError``."""
         if problems := [text for _, text in self.conflicts()]:
@@ -254,35 +271,3 @@ class Settings(BaseSettings):
                 )
             )
         return found
-
-
-def setting_names() -> tuple[str, ...]:
-    """The names as they are written in the environment, in the order of the documentation."""
-    return tuple(name.upper() for name in Settings.model_fields)
-
-
-def is_secret(name: str) -> bool:
-    """True for settings that are never printed whole."""
-    return name in secret_names()
-
-
-def secret_names() -> tuple[str, ...]:
-    """Settings that hold a password or token; each may be given as ``NAME_FILE`` instead."""
-    return ("DATABASE_URL", "DATABASE_OWNER_URL", "DATABASE_READER_URL", "HTTP_PROXY", "METRICS_TOKEN")
-
-
-def accepts(name: str) -> str:
-    """What may be written for the setting, with unit and range."""
-    return str(_extra(name)["accepts"])
-
-
-def group(name: str) -> str:
-    """The heading under which the setting is documented."""
-    return str(_extra(name)["group"])
-
-
-def _extra(name: str) -> dict[str, Any]:
-    extra = Settings.model_fields[name.lower()].json_schema_extra
-    if not isinstance(extra, dict):
-        raise TypeError(f"{name} is not made by _setting")
-    return extra

@@ -9,7 +9,7 @@ import pytest
 from pydantic import ValidationError
 
 from src.config import Settings, masked, setting_names
-from src.config.settings import accepts
+from src.config.describe import accepts
 from src.errors import ConfigError
 
 ANYWHERE = "0.0.0.0"  # noqa: S104 - it is what must be refused without a token
