@@ -44,6 +44,8 @@ check_tools() { # what a first installation needs beyond Python itself: cryptofe
     version=$("$python" -c 'import sys; print("python3.%d" % sys.version_info[1])')
     "$python" -c 'import ensurepip, venv' 2>/dev/null || package_hint "Python's venv module" "$version-venv"
     command -v gcc >/dev/null || package_hint "gcc" gcc libc6-dev
+    # yapic.json, which cryptofeed needs, has wheels for 3.11 only.
+    [[ $version == python3.11 ]] || command -v g++ >/dev/null || package_hint "g++" g++
     echo '#include <stdio.h>' | gcc -fsyntax-only -x c - 2>/dev/null || package_hint "the C library's headers" libc6-dev
     "$python" -c 'import os, sys, sysconfig; sys.exit(not os.path.exists(sysconfig.get_path("include") + "/Python.h"))' ||
         package_hint "Python's C header Python.h" "$version-dev"

@@ -15,14 +15,21 @@ die() {
 
 say() { echo "timescaledb.sh: $*" >&2; }
 
+have() { # have PROGRAM...: all of them
+    local program
+    for program in "$@"; do
+        command -v "$program" >/dev/null || return 1
+    done
+}
+
 need_program() { # need_program PROGRAM PACKAGE
-    command -v "$1" >/dev/null && return
-    if ((EUID == 0)) && command -v apt-get >/dev/null; then
+    have "$1" && return
+    if ((EUID == 0)) && have apt-get; then
         say "installing the Debian package $2"
         { apt-get install -qq -y --no-install-recommends "$2" ||
             { apt-get update -qq && apt-get install -qq -y --no-install-recommends "$2"; }; } >/dev/null 2>&1 || true
     fi
-    command -v "$1" >/dev/null || die "$1 is missing; on Debian or Ubuntu: apt-get install $2"
+    have "$1" || die "$1 is missing; on Debian or Ubuntu: apt-get install $2"
 }
 
 has_timescaledb() { # has_timescaledb BINDIR: PostgreSQL >= 15 there, with the extension
@@ -92,7 +99,7 @@ extract_packages() { # extract_packages DIR
     if ((EUID == 0)); then
         need_program mmdebstrap mmdebstrap
         mmdebstrap --variant=extract --include="$include" "${source[@]}"
-    elif command -v mmdebstrap newuidmap >/dev/null && grep -qE "^($(id -un)|$EUID):" /etc/subuid; then
+    elif have mmdebstrap newuidmap && grep -qE "^($(id -un)|$EUID):" /etc/subuid; then
         # Written as a tar and unpacked by this user: the folder itself would belong to a uid of the map.
         mkdir -p "$1"
         source[1]=-
@@ -105,7 +112,7 @@ extract_packages() { # extract_packages DIR
 
 download_and_unpack() { # no root and no uid map: apt with a state of its own, then dpkg-deb -x
     local dir=$1 state=$1.apt mirror=${MARKETD_DEBIAN_MIRROR:-} deb
-    command -v apt-get dpkg-deb >/dev/null ||
+    have apt-get dpkg-deb ||
         die "needs mmdebstrap and uidmap, or apt-get and dpkg-deb; on Debian or Ubuntu: apt-get install mmdebstrap uidmap"
     # shellcheck disable=SC2016 # apt's own placeholders
     mirror=${mirror:-$(apt-get indextargets --format '$(ORIGIN) $(REPO_URI)' 'Created-By: Packages' |
