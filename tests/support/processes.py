@@ -1,0 +1,98 @@
+"""Child processes of the tests: started with a log file, signalled, waited for, and never left behind."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+_PORTS = range(20_000, 32_000)
+"""Below Linux's ephemeral range, so that no outgoing connection can take a port before it is used."""
+
+
+def free_port() -> int:
+    """A TCP port of 127.0.0.1 that nobody listens on."""
+    for _ in range(200):
+        port = random.choice(_PORTS)
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
+    raise AssertionError("no free port among 200 tried")
+
+
+def clean_environment(extra: Mapping[str, str]) -> dict[str, str]:
+    """An environment with none of this machine's settings: what a program needs to run, plus ``extra``."""
+    kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "TMPDIR") if name in os.environ}
+    return {**kept, "PYTHONUNBUFFERED": "1", **extra}
+
+
+class Child:
+    """One ``python -m …`` process in the checkout, whose standard output and error go to ``log``."""
+
+    def __init__(self, arguments: Sequence[str], *, environment: Mapping[str, str], log: Path) -> None:
+        self.log = log
+        with log.open("ab") as output:
+            self._process = subprocess.Popen(
+                [sys.executable, *arguments],
+                cwd=ROOT,
+                env=clean_environment(environment),
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+            )
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    @property
+    def exit_code(self) -> int | None:
+        """None while it runs; negative is the number of the signal that ended it."""
+        return self._process.poll()
+
+    def signal(self, number: signal.Signals) -> None:
+        self._process.send_signal(number)
+
+    async def wait(self, *, within: float) -> int:
+        """The exit code; ``AssertionError`` with the log's end if it still runs after ``within`` seconds."""
+        deadline = time.monotonic() + within
+        while (code := self.exit_code) is None:
+            if time.monotonic() > deadline:
+                raise AssertionError(f"still running after {within:.0f} s; its log ends:\n{self.tail()}")
+            await asyncio.sleep(0.02)
+        return code
+
+    async def kill(self) -> None:
+        """kill -9, and wait until it is gone; harmless when it is gone already."""
+        if self.exit_code is None:
+            self.signal(signal.SIGKILL)
+            await self.wait(within=10)
+
+    def text(self) -> str:
+        return self.log.read_text(errors="replace")
+
+    def tail(self, lines: int = 25) -> str:
+        return "\n".join(self.text().splitlines()[-lines:])
+
+    def descriptors(self) -> int:
+        """How many file descriptors it holds open now."""
+        return len(os.listdir(f"/proc/{self.pid}/fd"))  # noqa: PTH208 (pathlib has nothing for /proc/PID/fd)
+
+    def threads(self) -> int:
+        return len(os.listdir(f"/proc/{self.pid}/task"))  # noqa: PTH208
+
+    def resident_mb(self) -> float:
+        pages = int(Path(f"/proc/{self.pid}/statm").read_text().split()[1])
+        return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
