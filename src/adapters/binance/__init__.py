@@ -1,0 +1,1 @@
+"""Binance USDT-margined futures: venue facts, parsing, live stream, REST."""
