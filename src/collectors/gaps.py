@@ -149,15 +149,19 @@ class HoleRepair:
         return gaps
 
     async def _find(self, windows: Mapping[str, Sequence[Span]], until_ms: int) -> tuple[list[Gap], Reason]:
-        # Taken before the query: a trigger that comes while it runs must cause another scan.
-        reason, self._reason = self._reason or "interval", None
+        reason = self._take_reason()
         try:
             return await self._finder.holes(
                 {symbol: spans[0][0] for symbol, spans in windows.items()}, until_ms
             ), reason
         except BaseException:
-            self._reason = self._reason or reason
+            self._reason = reason
             raise
+
+    def _take_reason(self) -> Reason:
+        # Before the query: a trigger that comes while it runs must cause another scan.
+        reason, self._reason = self._reason or "interval", None
+        return reason
 
     async def _ask(self, request: Request) -> None:
         try:
