@@ -95,8 +95,9 @@ class Metrics:
         self.inexact_values = self._counter(
             "inexact_values", "Numbers of more than 15 significant digits, stored rounded.", "field"
         )
+        # Exported without the word "minutes", which promtool takes for a unit that should be seconds.
         self.gap_minutes_open = self._gauge(
-            "gap_minutes_open", "Minutes of the last 24 h known to be missing."
+            "missing_candles", "Symbol-minutes of the last 24 h known to be missing."
         )
         self.gap_minutes_found = self._counter(
             "gap_minutes_found", "Missing minutes found, by what told of them.", "reason"

@@ -6,19 +6,24 @@ import asyncio
 import inspect
 import time
 from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from typing import Any, TypeVar, overload
 
 T = TypeVar("T")
 
 _INTERVAL_S = 0.02
 
 
+@overload
 async def eventually(
-    condition: Callable[[], T | Awaitable[T]],
-    *,
-    timeout: float = 10.0,
-    message: str = "",
-) -> T:
+    condition: Callable[[], Awaitable[T]], *, timeout: float = 10.0, message: str = ""
+) -> T: ...
+
+
+@overload
+async def eventually(condition: Callable[[], T], *, timeout: float = 10.0, message: str = "") -> T: ...
+
+
+async def eventually(condition: Callable[[], Any], *, timeout: float = 10.0, message: str = "") -> Any:
     """Call ``condition`` until it returns something truthy, and return that.
 
     ``condition`` may be a coroutine function. An ``AssertionError`` inside it means "not yet"; every other error

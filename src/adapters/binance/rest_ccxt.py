@@ -24,8 +24,9 @@ class Exchange(binanceusdm):
     """
 
     def __init__(self, base_url: str, now: Callable[[], float]) -> None:
-        self.venue_now = now
         super().__init__({"enableRateLimit": False, "options": {"fetchCurrencies": False}, "session": None})
+        self.venue_now = now
+        self.userAgent = "marketd"
         # Bodies and headers of the last answer, kept for callers that we are not: an exchangeInfo is 2 MB.
         self.enableLastHttpResponse = self.enableLastResponseHeaders = False
         self.urls["api"]["fapiPublic"] = f"{base_url}/fapi/v1"

@@ -51,7 +51,7 @@ class Answer:
 
 
 class GuardedSession:
-    """A stand-in for ``aiohttp.ClientSession`` with the one method ccxt uses for public data.
+    """A stand-in for ``aiohttp.ClientSession`` with what ccxt uses for public data: ``get`` and ``headers``.
 
     ``timeout`` is for the whole request, in wall seconds. ``on_answer`` is told of every request that
     ended: its path, the status as text or the reason of its failure, headers, and wall seconds taken.
@@ -78,6 +78,7 @@ class GuardedSession:
             ttl_dns_cache=_DNS_CACHE_S,
             keepalive_timeout=_KEEP_ALIVE_S,
         )
+        self.headers: Mapping[str, str] = {}
         self._session = aiohttp.ClientSession(
             connector=connector, trust_env=False, cookie_jar=aiohttp.DummyCookieJar()
         )

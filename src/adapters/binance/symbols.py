@@ -12,12 +12,9 @@ from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from ...errors import BadData, Unavailable
-from ...model import ContractStatus, Instrument
+from ...model import Instrument
+from .parse import contract_status, symbol_name
 
-# Longest name on the live venue is 17 characters (facts of 2026-10-07); twice that is surely no symbol.
-_MAX_SYMBOL_CHARS = 40
-# These end a stream name, a query field or a path segment; no symbol holds one.
-_NOT_IN_A_SYMBOL = frozenset("@/?&#%\\\"'")
 # 2010 to 2286 in milliseconds: catches seconds and microseconds. Perpetuals end at 4133404800000.
 _OLDEST_MS, _NEWEST_MS = 1_262_304_000_000, 9_999_999_999_999
 _MAX_DECIMALS = 30
@@ -68,35 +65,19 @@ def parse_exchange_info(answer: object) -> ExchangeInfo:
 def _instrument(entry: object) -> Instrument:
     if not isinstance(entry, Mapping):
         raise BadData("entry is no object", reason="bad_symbol")
-    symbol = _symbol(entry.get("symbol"))
+    symbol = symbol_name(entry.get("symbol"))
     filters = {item.get("filterType"): item for item in _mappings(entry.get("filters"))}
     return Instrument(
         symbol=symbol,
         base=_text(entry, "baseAsset", symbol),
         quote=_text(entry, "quoteAsset", symbol),
         contract_type=_text(entry, "contractType", symbol, may_be_empty=True),
-        status=_status(entry.get("status")),
+        status=contract_status(entry.get("status")),
         onboard_ms=_milliseconds(entry, "onboardDate", symbol),
         delivery_ms=_milliseconds(entry, "deliveryDate", symbol),
         tick_size=_size(filters.get("PRICE_FILTER", {}).get("tickSize"), entry.get("pricePrecision"), symbol),
         step_size=_size(filters.get("LOT_SIZE", {}).get("stepSize"), entry.get("quantityPrecision"), symbol),
     )
-
-
-def _symbol(value: object) -> str:
-    """Kept as it came: the venue's own spelling is the key, whatever its script."""
-    if not isinstance(value, str) or not 0 < len(value) <= _MAX_SYMBOL_CHARS:
-        raise BadData(f"not a symbol: {value!r:.60}", reason="bad_symbol")
-    if not value.isprintable() or " " in value or _NOT_IN_A_SYMBOL.intersection(value):
-        raise BadData(f"not a symbol: {value!r:.60}", reason="bad_symbol")
-    return value
-
-
-def _status(value: object) -> ContractStatus:
-    try:
-        return ContractStatus(str(value))
-    except ValueError:
-        return ContractStatus.OTHER
 
 
 def _text(entry: Mapping[str, Any], key: str, symbol: str, *, may_be_empty: bool = False) -> str:

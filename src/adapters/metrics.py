@@ -1,0 +1,220 @@
+"""What marketd shows over HTTP: ``/metrics``, ``/healthz``, ``/readyz`` and ``/status``.
+
+The port is taken by ``prepare`` before anything else of the daemon is opened, so that a second program on it
+is told at once. Slow and numerous clients are cut off: looking at marketd must not stop it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import hmac
+import socket
+from collections.abc import Awaitable, Callable
+
+import orjson
+from aiohttp import web
+from prometheus_client import GCCollector, PlatformCollector, ProcessCollector
+from prometheus_client.exposition import choose_encoder
+
+from ..config.network import is_loopback
+from ..errors import ConfigError
+from ..ports import Clock
+from ..telemetry.health import Health
+from ..telemetry.log import get_logger
+from ..telemetry.metrics import Metrics
+from .http_guard import ConnectionGuard
+from .rate_limiter import Budget
+from .status import RunInfo, StatusReport
+
+_BACKLOG = 64
+_MAX_LINE_BYTES = 4_096
+_KEEP_ALIVE_S = 15.0
+_SHUTDOWN_S = 1.0
+
+# How often the loop's lag is measured, wall seconds.
+_BEAT_S = 0.5
+
+_HEADERS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
+
+log = get_logger("metrics")
+_Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+class MetricsServer:
+    """One process's metrics and health: construct, ``prepare`` (takes the port), ``run``, ``close``.
+
+    With a ``token``, ``/metrics`` and ``/status`` answer only to ``Authorization: Bearer``; ``/healthz`` and
+    ``/readyz`` always answer, without reasons to strangers. On loopback only loopback names are taken as
+    Host, so no web page can reach it through a name of its own. ``run`` also keeps ``Health.loop_beat`` and
+    measures the loop's lag.
+    """
+
+    def __init__(
+        self,
+        metrics: Metrics,
+        health: Health,
+        clock: Clock,
+        info: RunInfo,
+        *,
+        budget: Callable[[], Budget] | None = None,
+        host: str = "127.0.0.1",
+        port: int = 9108,
+        token: str | None = None,
+    ) -> None:
+        self._metrics, self._health, self._clock = metrics, health, clock
+        self._status = StatusReport(metrics.registry, health, clock, info, budget)
+        self._host, self._port, self._token = host, port, token
+        self._socket: socket.socket | None = None
+        self._guard: ConnectionGuard | None = None
+        for collector in (ProcessCollector, PlatformCollector, GCCollector):
+            collector(registry=metrics.registry)
+        metrics.build_info.labels(info.version).set(1)
+
+    @property
+    def port(self) -> int:
+        """The port that was taken; the one asked for before ``prepare``."""
+        return self._socket.getsockname()[1] if self._socket is not None else self._port
+
+    def prepare(self) -> None:
+        """Take the port; no request is answered before ``run``. Raises ``ConfigError`` naming the port."""
+        if self._socket is not None:
+            return
+        try:
+            found = socket.getaddrinfo(
+                self._host, self._port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+            )
+            self._socket = _listen(found[0])
+        except socket.gaierror as error:
+            raise ConfigError(f"METRICS_HOST: {self._host} is not an address: {error.strerror}") from error
+        except OSError as error:
+            raise ConfigError(self._refusal(error)) from error
+
+    def _refusal(self, error: OSError) -> str:
+        place = f"{self._port} on {self._host}"
+        if error.errno == errno.EADDRINUSE:
+            return f"METRICS_PORT: port {place} is in use by another program; stop it or set another port"
+        if error.errno == errno.EADDRNOTAVAIL:
+            return f"METRICS_HOST: this machine has no address {self._host}"
+        return f"METRICS_PORT: port {place} cannot be taken: {error.strerror}"
+
+    async def run(self) -> None:
+        """Serve until cancelled; takes the port if ``prepare`` did not."""
+        self.prepare()
+        runner = web.AppRunner(
+            self._application(),
+            access_log=None,
+            keepalive_timeout=_KEEP_ALIVE_S,
+            max_line_size=_MAX_LINE_BYTES,
+            max_field_size=_MAX_LINE_BYTES,
+            shutdown_timeout=_SHUTDOWN_S,
+        )
+        await runner.setup()
+        if runner.server is None or self._socket is None:
+            raise RuntimeError("setup and prepare have made both")
+        guard = self._guard = ConnectionGuard(runner.server)
+        server = await asyncio.get_running_loop().create_server(guard.protocol, sock=self._socket)
+        log.info("metrics_listening", msg=f"http://{self._host}:{self.port}/metrics", port=self.port)
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(guard.run(), name="metrics-guard")
+                group.create_task(self._beat(), name="loop-beat")
+        finally:
+            server.close()
+            await runner.cleanup()
+            await self.close()
+
+    async def close(self) -> None:
+        """Let go of the port."""
+        if self._socket is not None:
+            self._socket.close()
+            self._socket = None
+
+    async def _beat(self) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            due = loop.time() + _BEAT_S
+            await asyncio.sleep(_BEAT_S)
+            self._metrics.event_loop_lag.observe(max(loop.time() - due, 0.0))
+            self._health.loop_beat = self._clock.now()
+
+    def _application(self) -> web.Application:
+        application = web.Application(middlewares=[self._gate], client_max_size=_MAX_LINE_BYTES)
+        application.router.add_get("/metrics", self._metrics_page)
+        application.router.add_get("/healthz", self._healthz)
+        application.router.add_get("/readyz", self._readyz)
+        application.router.add_get("/status", self._status_page)
+        application.on_response_prepare.append(_plain_headers)
+        return application
+
+    @web.middleware
+    async def _gate(self, request: web.Request, handler: _Handler) -> web.StreamResponse:
+        try:
+            if not self._may_be_called(request.headers.get("Host", "")):
+                raise web.HTTPForbidden(text="not known under this name\n")
+            return await handler(request)
+        finally:
+            if self._guard is not None:
+                self._guard.completed(request)
+
+    def _may_be_called(self, host: str) -> bool:
+        """On loopback, by loopback names only; elsewhere a token guards, and names are many."""
+        if not is_loopback(self._host):
+            return True
+        name = host.rpartition(":")[0] if not host.endswith("]") and ":" in host else host
+        return name == self._host or is_loopback(name)
+
+    def _is_trusted(self, request: web.Request) -> bool:
+        if self._token is None:
+            return True
+        given = request.headers.get("Authorization", "").encode("utf-8", "replace")
+        return hmac.compare_digest(given, f"Bearer {self._token}".encode())
+
+    def _demand_trust(self, request: web.Request) -> None:
+        if not self._is_trusted(request):
+            raise web.HTTPUnauthorized(
+                text="give the token as Authorization: Bearer\n", headers={"WWW-Authenticate": "Bearer"}
+            )
+
+    async def _metrics_page(self, request: web.Request) -> web.Response:
+        self._demand_trust(request)
+        encode, content_type = choose_encoder(request.headers.get("Accept", ""))
+        return web.Response(body=encode(self._metrics.registry), headers={"Content-Type": content_type})
+
+    async def _healthz(self, request: web.Request) -> web.Response:
+        """The loop is alive: it has just answered."""
+        return _json({"alive": True})
+
+    async def _readyz(self, request: web.Request) -> web.Response:
+        reasons = self._health.not_ready_reasons(self._clock.now())
+        shown = {"reasons": reasons} if self._is_trusted(request) else {}
+        return _json({"ready": not reasons, **shown}, status=503 if reasons else 200)
+
+    async def _status_page(self, request: web.Request) -> web.Response:
+        self._demand_trust(request)
+        return _json(self._status())
+
+
+def _listen(found: tuple[int, int, int, str, tuple[object, ...]]) -> socket.socket:
+    """A listening socket: only listening makes a second taker of the port fail."""
+    family, _, _, _, address = found
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+        listener.listen(_BACKLOG)
+        listener.setblocking(False)
+    except BaseException:
+        listener.close()
+        raise
+    return listener
+
+
+def _json(value: object, *, status: int = 200) -> web.Response:
+    return web.Response(body=orjson.dumps(value), status=status, content_type="application/json")
+
+
+async def _plain_headers(request: web.Request, response: web.StreamResponse) -> None:
+    """No word about what serves this, and no copy of it kept anywhere."""
+    response.headers.popall("Server", None)
+    response.headers.update(_HEADERS)

@@ -1,0 +1,274 @@
+from __future__ import annotations
+
+import asyncio
+import re
+import shutil
+import socket
+import subprocess
+import time
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from typing import Any
+
+import aiohttp
+import pytest
+
+from src.adapters.http_guard import ConnectionGuard
+from src.adapters.metrics import MetricsServer
+from src.adapters.rate_limiter import RateLimiter
+from src.adapters.status import RunInfo
+from src.clock import VenueClock
+from src.errors import ConfigError
+from src.telemetry.health import Health
+from src.telemetry.metrics import Metrics
+from tests.support.eventually import eventually
+
+TOKEN = "correct-horse-battery"
+
+
+class Running:
+    """A server on a free port, with the parts it shows."""
+
+    def __init__(self, host: str = "127.0.0.1", token: str | None = None) -> None:
+        self.metrics, self.health, self.clock = Metrics(), Health(), VenueClock()
+        info = RunInfo("run1", "1.2.3", time.time(), ("ws",))
+        self.limiter = RateLimiter(self.clock, self.metrics)
+        self.server = MetricsServer(
+            self.metrics,
+            self.health,
+            self.clock,
+            info,
+            host=host,
+            port=0,
+            token=token,
+            budget=self.limiter.view,
+        )
+
+    def url(self, path: str) -> str:
+        return f"http://127.0.0.1:{self.server.port}{path}"
+
+    def make_ready(self) -> None:
+        self.health.database_writable = True
+        self.health.newest_candle_close = self.clock.now()
+
+
+@asynccontextmanager
+async def running(host: str = "127.0.0.1", token: str | None = None) -> AsyncIterator[Running]:
+    it = Running(host, token)
+    it.server.prepare()
+    try:
+        async with asyncio.TaskGroup() as group:
+            task = group.create_task(it.server.run(), name="metrics-server")
+            yield it
+            task.cancel()
+    finally:
+        await it.server.close()
+
+
+async def get(url: str, **headers: str) -> tuple[int, str, Mapping[str, str]]:
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    async with aiohttp.ClientSession() as session, session.get(url, headers=named) as response:
+        return response.status, await response.text(), response.headers
+
+
+async def raw(port: int, request: bytes) -> bytes:
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(request)
+    try:
+        return await asyncio.wait_for(reader.read(), 10)
+    finally:
+        writer.close()
+        await writer.wait_closed()
+
+
+async def test_readyz_follows_health_and_says_why() -> None:
+    async with running() as it:
+        status, text, _ = await get(it.url("/readyz"))
+        assert status == 503
+        assert "database not writable" in text
+        it.make_ready()
+        assert (await get(it.url("/readyz")))[:2] == (200, '{"ready":true,"reasons":[]}')
+        it.health.newest_candle_close -= 91
+        status, text, _ = await get(it.url("/readyz"))
+        assert status == 503
+        assert "91 s old" in text
+
+
+async def test_healthz_answers_while_not_ready_and_the_beat_goes_on() -> None:
+    async with running() as it:
+        assert (await get(it.url("/healthz")))[0] == 200
+        await eventually(lambda: it.health.loop_beat > 0)
+
+
+async def test_a_blocked_loop_shows_as_lag() -> None:
+    async with running() as it:
+        await eventually(lambda: it.health.loop_beat > 0)
+        deadline = time.monotonic() + 0.8
+        while time.monotonic() < deadline:
+            pass  # the fault itself: a loop that does not turn for longer than one beat
+        count = it.metrics.registry.get_sample_value
+
+        def late_beats() -> float:
+            above = count("marketd_event_loop_lag_seconds_count") or 0
+            return above - (count("marketd_event_loop_lag_seconds_bucket", {"le": "0.25"}) or 0)
+
+        await eventually(late_beats)
+
+
+async def test_metrics_page_passes_promtool() -> None:
+    promtool = shutil.which("promtool")
+    if promtool is None:
+        pytest.skip("promtool is not installed (Debian package prometheus)")
+    async with running() as it:
+        it.metrics.enable_symbol_gauge().labels("币安人生USDT").set(1)
+        it.metrics.ws_frames.labels("closed").inc()
+        status, text, headers = await get(it.url("/metrics"))
+    assert status == 200
+    assert headers["Content-Type"].startswith("text/plain")
+    assert "marketd_build_info" in text
+    assert "process_resident_memory_bytes" in text
+    done = await asyncio.to_thread(
+        subprocess.run,
+        [promtool, "check", "metrics"],
+        input=text,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout + done.stderr) == (0, "")
+
+
+async def test_status_shows_the_run() -> None:
+    async with running() as it:
+        it.make_ready()
+        it.metrics.symbols_expected.set(740)
+        it.metrics.ws_connections.labels("live").set(4)
+        it.metrics.rows_committed.labels("binance_ws", "inserted").inc(7)
+        it.metrics.rows_committed.labels("binance_rest", "inserted").inc(3)
+        async with aiohttp.ClientSession() as session, session.get(it.url("/status")) as response:
+            status: dict[str, Any] = await response.json()
+    assert (status["run_id"], status["version"], status["runs"]) == ("run1", "1.2.3", ["ws"])
+    assert status["ready"] is True
+    assert status["symbols"]["expected"] == 740
+    assert status["connections"] == {"live": 4}
+    assert status["rows"]["committed"] == 10
+    assert status["budget"]["limit"] == 1800
+    assert status["budget"]["ban_until"] is None
+    assert 0 <= status["data"]["age_seconds"] < 90
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", status["since"])
+
+
+async def test_port_in_use_is_told_by_number() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        server = MetricsServer(
+            Metrics(), Health(), VenueClock(), RunInfo("r", "v", 0.0), host="127.0.0.1", port=port
+        )
+        with pytest.raises(ConfigError, match=f"METRICS_PORT: port {port} on 127.0.0.1 is in use"):
+            server.prepare()
+        await server.close()
+
+
+@pytest.mark.parametrize("host", ["203.0.113.7", "no-such-host.invalid"])
+def test_a_foreign_address_is_a_configuration_error(host: str) -> None:
+    server = MetricsServer(Metrics(), Health(), VenueClock(), RunInfo("r", "v", 0.0), host=host, port=0)
+    with pytest.raises(ConfigError, match="METRICS_HOST"):
+        server.prepare()
+
+
+async def test_only_loopback_names_reach_a_loopback_server() -> None:
+    async with running() as it:
+        for name in ("127.0.0.1:1", "localhost", "[::1]:9108"):
+            assert (await get(it.url("/healthz"), Host=name))[0] == 200, name
+        for name in ("evil.example", "evil.example:9108", "127.0.0.1.evil.example"):
+            assert (await get(it.url("/metrics"), Host=name))[0] == 403, name
+
+
+async def test_token_guards_metrics_and_status_and_hides_reasons() -> None:
+    async with running(token=TOKEN) as it:
+        for path in ("/metrics", "/status"):
+            assert (await get(it.url(path)))[0] == 401
+            assert (await get(it.url(path), Authorization=f"Bearer {TOKEN}x"))[0] == 401
+            assert (await get(it.url(path), Authorization="Bearer 币"))[0] == 401
+            assert (await get(it.url(path), Authorization=f"Bearer {TOKEN}"))[0] == 200
+        assert (await get(it.url("/readyz")))[:2] == (503, '{"ready":false}')
+        assert "database" in (await get(it.url("/readyz"), Authorization=f"Bearer {TOKEN}"))[1]
+
+
+async def test_no_answer_says_what_serves_it() -> None:
+    async with running() as it:
+        it.make_ready()
+        for path in ("/healthz", "/nothing"):
+            assert "Server" not in (await get(it.url(path)))[2]
+        long_line = b"GET /" + b"a" * 20_000 + b" HTTP/1.1\r\nHost: localhost\r\n\r\n"
+        answer = await raw(it.server.port, long_line)
+    assert b" 400 " in answer.splitlines()[0]
+
+
+async def test_the_port_is_free_again_after_the_run() -> None:
+    async with running() as it:
+        port = it.server.port
+    with socket.create_server(("127.0.0.1", port)):
+        pass
+
+
+async def test_dripping_and_idle_clients_are_cut_off_while_a_working_one_stays() -> None:
+    async def answer(request: aiohttp.web.BaseRequest) -> aiohttp.web.Response:
+        guard.completed(request)
+        return aiohttp.web.Response(text="ok")
+
+    web_server = aiohttp.web.Server(answer)
+    guard = ConnectionGuard(web_server, max_idle=0.6)
+    server = await asyncio.get_running_loop().create_server(guard.protocol, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    watch = asyncio.create_task(guard.run(), name="guard")
+    try:
+        idle_reader, idle_writer = await asyncio.open_connection("127.0.0.1", port)
+        drip_reader, drip_writer = await asyncio.open_connection("127.0.0.1", port)
+        drip_writer.write(b"GET / HTTP/1.1\r\nHost: loc")
+        async with aiohttp.ClientSession() as session:
+
+            async def ask() -> None:
+                async with session.get(f"http://127.0.0.1:{port}/") as response:
+                    assert await response.text() == "ok"
+
+            ended = asyncio.gather(idle_reader.read(), drip_reader.read())
+            while not ended.done():
+                await ask()
+                await asyncio.wait([ended], timeout=0.2)
+            assert list(ended.result()) == [b"", b""]
+            await ask()
+        for writer in (idle_writer, drip_writer):
+            writer.close()
+            await writer.wait_closed()
+    finally:
+        watch.cancel()
+        server.close()
+        await web_server.shutdown(1)
+
+
+async def test_a_flood_of_connections_is_capped_and_service_returns_after_it() -> None:
+    async with running() as it:
+        flood = [await asyncio.open_connection("127.0.0.1", it.server.port) for _ in range(100)]
+        closed = [reader for reader, _ in flood if await _is_closed(reader)]
+        for _, writer in flood:
+            writer.close()
+        await asyncio.gather(*(writer.wait_closed() for _, writer in flood), return_exceptions=True)
+        assert len(closed) >= 36
+
+        async def answers() -> object:
+            try:
+                return (await get(it.url("/healthz")))[0] == 200
+            except aiohttp.ClientError:
+                return False
+
+        await eventually(answers)
+
+
+async def _is_closed(reader: asyncio.StreamReader) -> bool:
+    try:
+        return await asyncio.wait_for(reader.read(1), 0.02) == b""
+    except ConnectionError:
+        return True
+    except TimeoutError:
+        return False
