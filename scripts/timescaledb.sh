@@ -168,21 +168,24 @@ await_ready() {
 }
 
 start() {
-    local port attempt
+    local port deadline=$((SECONDS + START_SECONDS))
     port=$(cat "$DIR/port" 2>/dev/null || true)
     write_settings >"$DATA/marketd.conf"
     # A pid that another program has by now would look like a running server to PostgreSQL.
     rm -f "$DATA/postmaster.pid"
-    for attempt in 1 2 3; do
+    while ((SECONDS < deadline)); do
         [[ -n $port ]] && port_is_free "$port" || port=$(free_port)
         echo "$port" >"$DIR/port"
         launch "$port"
         await_ready && return
-        grep -q 'could not create any TCP/IP sockets' "$DIR/start.log" "$DIR"/log/*.log 2>/dev/null || break
-        port= # somebody took it between the look and the start
+        # Worth another try: somebody took the port between the look and the start, or the last processes of a
+        # server that was killed still hold its memory.
+        port_is_free "$port" || continue
+        grep -q 'is still in use' "$DIR/start.log" || break
+        sleep 0.1
     done
     tail -n 5 "$DIR/start.log" >&2
-    die "PostgreSQL did not start (attempt $attempt); see $DIR/start.log and $DIR/log"
+    die "PostgreSQL did not start; see $DIR/start.log and $DIR/log"
 }
 
 connection() { # connection USER PASSWORD_FILE DATABASE: sets libpq's variables
@@ -194,6 +197,8 @@ connection() { # connection USER PASSWORD_FILE DATABASE: sets libpq's variables
 
 provide_database() { # the role, the database and the extension; all harmless when repeated
     connection postgres admin-password postgres
+    # Whatever local.conf or --set made the default.
+    export PGOPTIONS='-c default_transaction_read_only=off -c client_min_messages=warning'
     # The passwords reach psql by standard input: a command line is for all to read.
     { printf "\\set password '%s'\n" "$(<"$DIR/password")" && cat "$HERE/lib/provide.sql"; } |
         run_psql -X -q -v ON_ERROR_STOP=1 -o /dev/null || die "the database could not be provided"

@@ -1,9 +1,7 @@
 -- What a new cluster needs before migrations: the role that owns the database, the database, the extension.
 -- Run by timescaledb.sh as the superuser; :password is set by it.
-SET client_min_messages = warning;
 SELECT 'CREATE ROLE marketd LOGIN CREATEDB' WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'marketd') \gexec
 ALTER ROLE marketd PASSWORD :'password';
 SELECT 'CREATE DATABASE marketd OWNER marketd' WHERE NOT EXISTS (SELECT FROM pg_database WHERE datname = 'marketd') \gexec
 \connect marketd
-SET client_min_messages = warning;
 CREATE EXTENSION IF NOT EXISTS timescaledb;
