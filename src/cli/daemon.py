@@ -16,7 +16,7 @@ from ..config import Settings
 from ..errors import EXIT_OK
 from ..telemetry import log
 from ..telemetry.metrics import Metrics
-from ..wiring import Application, build
+from ..wiring import Application
 from .context import Context
 
 _log = log.get_logger("main")
@@ -31,7 +31,7 @@ def run_daemon(context: Context, *, standby: bool) -> int:
     run_id = log.new_run_id()
     metrics = Metrics()
     _open_logs(settings, metrics, run_id)
-    application = build(settings, metrics, run_id=run_id, standby=standby)
+    application = Application(settings, metrics, run_id=run_id, standby=standby)
     application.prepare()
     _log.info("starting", msg=f"marketd {__version__}", version=__version__, pid=os.getpid())
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:

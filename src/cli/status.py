@@ -6,7 +6,7 @@ import asyncio
 import json
 from typing import Any
 
-from ..adapters.timescale.inspection import Inspection, inspect
+from ..adapters.timescale.inspection import inspect
 from ..config import Settings
 from ..errors import EXIT_FAILURE, EXIT_OK, ConfigError, MarketdError
 from . import output
@@ -22,7 +22,7 @@ def run(context: Context, *, as_json: bool, stale: int) -> int:
     if as_json:
         output.as_json(report)
     else:
-        output.pairs(table(report, settings))
+        output.pairs(table(report))
     return EXIT_OK if report["daemon"].get("ready") else EXIT_FAILURE
 
 
@@ -32,7 +32,7 @@ def ask_daemon(settings: Settings) -> dict[str, Any]:
     if answer.code == 0:
         return {"error": f"no daemon answers on {base_url(settings)} ({answer.text})"}
     try:
-        content = json.loads(answer.text)
+        content: dict[str, Any] | None = json.loads(answer.text)
     except ValueError:
         content = None
     if not answer.ok or not isinstance(content, dict) or "run_id" not in content:
@@ -46,9 +46,7 @@ def ask_database(settings: Settings, stale: int) -> dict[str, Any]:
     if url is None:
         return {"error": "DATABASE_URL is not set"}
     try:
-        found: Inspection = asyncio.run(
-            inspect(url, settings.kline_db_schema, settings.binance_ws_db_exchange)
-        )
+        found = asyncio.run(inspect(url, settings.kline_db_schema, settings.binance_ws_db_exchange))
     except ConfigError as error:
         return {"error": "; ".join(error.problems)}
     except MarketdError as error:

@@ -1,0 +1,79 @@
+"""``marketd symbols``: which symbols the settings select, and why the others are out."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import Counter
+from dataclasses import dataclass
+
+from ..adapters.binance.rest import BinanceRest
+from ..adapters.rate_limiter import RateLimiter
+from ..clock import VenueClock
+from ..collectors.selection import Picture, Selection, survey
+from ..config import Settings
+from ..errors import EXIT_OK
+from ..model import ContractStatus, Instrument
+from ..telemetry.metrics import Metrics
+from ..wiring import rest_options, selection
+from . import output
+from .context import Context
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What the exchange said. ``offset`` is its time minus this computer's, in seconds."""
+
+    offset: float
+    instruments: list[Instrument]
+    selection: Selection
+    picture: Picture
+
+
+def run(context: Context, *, as_json: bool) -> int:
+    """Print them. Raises ``ConfigError``, or ``Unavailable`` (69) when the exchange cannot be asked."""
+    answer = asyncio.run(ask_exchange(context.settings()))
+    chosen = sorted(answer.picture.live)
+    out = Counter(
+        why_out(item, answer.selection)
+        for item in answer.instruments
+        if item.symbol not in answer.picture.live
+    )
+    if as_json:
+        output.as_json({"symbols": chosen, "out": dict(out.most_common())})
+        return EXIT_OK
+    for symbol in chosen:
+        output.line(symbol)
+    output.note(f"{len(chosen)} symbols selected")
+    for reason, count in out.most_common():
+        output.note(f"{count} out: {reason}")
+    return EXIT_OK
+
+
+def why_out(item: Instrument, chosen: Selection) -> str:
+    """The first rule that leaves the instrument out, with the setting that would change it; pure."""
+    if item.quote != chosen.quote:
+        return f"quoted in another asset than {chosen.quote}"
+    if item.contract_type not in chosen.contract_types:
+        return f"contract type {item.contract_type or 'not given'} (CONTRACT_TYPES)"
+    if not chosen.admits_name(item.symbol):
+        return "name not selected (SYMBOLS, EXCLUDE_SYMBOLS)"
+    if item.status is ContractStatus.PENDING_TRADING:
+        return "not trading yet; joins by itself 2 min before it starts"
+    return f"not trading: {item.status.value}"
+
+
+async def ask_exchange(settings: Settings) -> Answer:
+    """Ask for time and contracts (weight 2). Raises ``Unavailable`` or ``ConfigError``."""
+    clock, metrics = VenueClock(speed=settings.speed), Metrics()
+    limiter = RateLimiter(clock, metrics, limit=settings.rate_limit_per_minute)
+    rest = BinanceRest(rest_options(settings), limiter, clock, metrics)
+    try:
+        await rest.open()
+        clock.set(await rest.server_time())
+        offset = clock.now() - time.time()
+        instruments = await rest.instruments()
+    finally:
+        await rest.close()
+    chosen = selection(settings)
+    return Answer(offset, instruments, chosen, survey(instruments, chosen, clock.now_ms()))
