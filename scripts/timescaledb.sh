@@ -192,7 +192,7 @@ connection() { # connection USER PASSWORD_FILE DATABASE: sets libpq's variables
     export PGHOST=127.0.0.1 PGPORT PGUSER=$1 PGPASSWORD PGDATABASE=$3
     PGPORT=$(<"$DIR/port")
     PGPASSWORD=$(<"$DIR/$2")
-    unset PGSERVICE PGHOSTADDR PGPASSFILE PGSSLMODE PGOPTIONS
+    unset PGSERVICE PGHOSTADDR PGPASSFILE PGSSLMODE
 }
 
 provide_database() { # the role, the database and the extension; all harmless when repeated
@@ -207,11 +207,12 @@ provide_database() { # the role, the database and the extension; all harmless wh
 # --- commands -----------------------------------------------------------------------------------------------------
 
 external_url() { # the database somebody named, if any
+    local file=${MARKETD_ENV_FILE:-$HERE/../.env}
     ((PRIVATE)) && return
     if [[ -n ${DATABASE_URL:-} ]]; then
         echo "$DATABASE_URL"
-    elif [[ -f $HERE/../.env ]]; then
-        sed -nE "s/^(export +)?DATABASE_URL=[\"']?([^\"']*)[\"']?\$/\\2/p" "$HERE/../.env" | tail -n 1
+    elif [[ -f $file ]]; then
+        sed -nE "s/^(export +)?DATABASE_URL=[\"']?([^\"']*)[\"']?\$/\\2/p" "$file" | tail -n 1
     fi
 }
 
