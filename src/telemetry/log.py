@@ -189,10 +189,8 @@ class _Clean:
 
     def __call__(self, logger: Any, name: str, event: Event) -> Event:
         traceback = event.pop("exception", None)
-        clean = {key: self._cleaner.named(key, event[key]) for key in _FIRST_KEYS if key in event}
-        clean.update(
-            {key: self._cleaner.named(key, value) for key, value in event.items() if key not in clean}
-        )
+        keys = dict.fromkeys((*(key for key in _FIRST_KEYS if key in event), *event))
+        clean = {self._cleaner.text(key): self._cleaner.named(key, event[key]) for key in keys}
         if traceback is not None:
             clean["exception"] = self._cleaner.text(str(traceback), MAX_TRACEBACK_CHARS)
         return clean

@@ -25,7 +25,7 @@ _NAME = r"[\w.-]*(?:passw(?:or)?d|passphrase|pwd|secret|token|api[_-]?key|apikey
 _SECRET_KEY = re.compile(rf"(?i)^(?:{_NAME}|authorization|(?:[\w.-]*_)?dsn|conninfo|database_\w*url)$")
 _DATABASE_URL = re.compile(r"(?i)\bpostgres(?:ql)?(?:\+\w+)?://[^\s'\"<>]+")
 _URL_USER = re.compile(r"(?i)\b([a-z][a-z0-9+.-]*://)[^\s'\"<>/?#]*@")
-_BEARER = re.compile(r"(?i)\b(bearer|basic)\s+[\w.~+/=-]{4,}")
+_BEARER = re.compile(r"\b([Bb]earer|Basic)\s+[\w.~+/=-]{8,}")
 _ASSIGNMENT = re.compile(
     rf"(?i)\b({_NAME}|authorization)(['\"]?\s*[=:]\s*)(\"(?:[^\"\\]|\\.)*\"|'(?:[^'\\]|\\.)*'|[^\s,;&)}}\]]+)"
 )
