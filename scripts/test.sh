@@ -58,7 +58,7 @@ main() {
     ((selection)) || static_checks
     echo "== pytest"
     # The summary of pytest is the last thing a person sees: it names the checks that failed before it.
-    MARKETD_FAILED_CHECKS="${FAILED[*]}" "$BIN/python" -m pytest -n 2 "$@" || exit
+    MARKETD_FAILED_CHECKS="${FAILED[*]}" "$BIN/python" -m pytest -n 2 --dist worksteal "$@" || exit
     ((${#FAILED[@]} == 0))
 }
 
