@@ -1,9 +1,9 @@
 # shellcheck shell=bash
 # One instance of marketd: its folders, its lock, starting, keeping and stopping it; sourced by start.sh.
 
-readonly STOP_SECONDS=45   # the daemon drains for 30 s
-readonly START_SECONDS=60  # from the launch until the port is bound and the database was asked
-readonly LOCK_SECONDS=600  # another start.sh may be fetching PostgreSQL
+STOP_SECONDS=${MARKETD_STOP_SECONDS:-45} # the daemon drains for 30 s
+readonly START_SECONDS=60 # from the launch until the port is bound and the database was asked
+readonly LOCK_SECONDS=600 # another start.sh may be fetching PostgreSQL
 readonly STEADY_SECONDS=300
 readonly MAX_BACKOFF=60
 readonly LOG_BYTES=$((64 * 1024 * 1024))
@@ -218,8 +218,8 @@ stop_database() { # the one that start brought up
 
 status_instance() { # 0 running, 1 dead with a pid file, 3 not running, 4 unknown
     local pid keeper
-    [[ -d $RUN ]] || return 3
-    [[ -r $RUN && -x $RUN ]] || {
+    [[ -e $RUN ]] || return 3
+    [[ -d $RUN && -r $RUN && -x $RUN ]] || {
         echo "$(title): $RUN cannot be read"
         return 4
     }

@@ -24,8 +24,9 @@ birth() { # birth PID: prints its start time; fails for the dead and for zombies
 }
 
 alive() { # alive NAME: prints the pid in NAME.pid if that very process lives
-    local pid start rest
-    { read -r pid start rest <"$RUN/$1.pid"; } 2>/dev/null || return 1
+    local pid='' start='' rest='' content
+    { content=$(tr -d '\0' <"$RUN/$1.pid"); } 2>/dev/null || return 1
+    read -r pid start rest <<<"$content"
     [[ $pid =~ ^[1-9][0-9]{0,9}$ && $start =~ ^[0-9]+$ && -z $rest ]] || return 1
     [[ $(birth "$pid") == "$start" ]] || return 1
     echo "$pid"

@@ -48,6 +48,13 @@ def _globs(value: tuple[str, ...]) -> tuple[str, ...]:
     return value
 
 
+def _stream_url(value: str) -> str:
+    url = network.endpoint(value, secure="wss", plain="ws")
+    if not url.endswith("/market"):
+        raise ValueError("must end in /market: other paths accept the connection and send no klines")
+    return url
+
+
 def _schema(value: str) -> str:
     if not _SCHEMA.fullmatch(value) or value == "information_schema":
         raise ValueError(
@@ -112,4 +119,4 @@ Globs = Annotated[tuple[str, ...], BeforeValidator(_upper_items), AfterValidator
 ContractTypes = Annotated[tuple[str, ...], BeforeValidator(_upper_items), AfterValidator(_contract_types)]
 Label = Annotated[str, AfterValidator(_label)]
 RestUrl = Annotated[str, AfterValidator(lambda url: network.endpoint(url, secure="https", plain="http"))]
-StreamUrl = Annotated[str, AfterValidator(lambda url: network.endpoint(url, secure="wss", plain="ws"))]
+StreamUrl = Annotated[str, AfterValidator(_stream_url)]

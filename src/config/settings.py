@@ -114,7 +114,7 @@ class Settings(BaseSettings):
         "The venue's stream address, with the /market route: without it the venue accepts the connection"
         " and sends no klines. The sandbox's is taken over ws:// on loopback.",
         group="Exchange",
-        accepts="a wss:// URL, or ws:// on loopback",
+        accepts="a wss:// URL that ends in /market, or a ws:// one on loopback",
     )
     http_proxy: checks.Proxy | None = _setting(
         None,

@@ -69,6 +69,7 @@ def test_taken(name: str, value: Any) -> None:
         ("binance_rest_url", "https://"),
         ("binance_ws_url", "https://fstream.binance.com/market"),
         ("binance_ws_url", "ws://10.0.0.1/market"),
+        ("binance_ws_url", "wss://fstream.binance.com/stream"),
         ("binance_ws_url", "wss://h:99999/market"),
         ("http_proxy", "proxy:3128"),
         ("http_proxy", "http://proxy"),

@@ -1,0 +1,200 @@
+"""scripts/start.sh as people and init systems use it (facts: LSB codes, stale pid files, parallel starts)."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.eventually import eventually
+from tests.support.startscript import StartScript, daemons_of, is_gone, start_time
+
+
+@pytest.fixture
+def script(tmp_path: Path, database: str) -> Iterator[StartScript]:
+    """The script on a migrated database, in a state folder whose name has a space."""
+    script = StartScript(tmp_path / "state folder", {"DATABASE_URL": database})
+    yield script
+    script("stop")
+
+
+@pytest.fixture
+def bare(tmp_path: Path) -> StartScript:
+    """The script without a database, for what needs none."""
+    return StartScript(tmp_path / "state", {})
+
+
+@pytest.fixture
+def zombie() -> Iterator[int]:
+    """The pid of a process that has ended and that nobody has waited for."""
+    process = subprocess.Popen(["true"])
+    os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+    yield process.pid
+    process.wait()
+
+
+@pytest.fixture
+def stubborn() -> Iterator[subprocess.Popen[bytes]]:
+    """A process that ignores SIGTERM: a daemon that hangs."""
+    with subprocess.Popen(["sh", "-c", "trap '' TERM; exec sleep 60"]) as process:
+        yield process
+        process.kill()
+
+
+def test_start_status_psql_logs_stop(script: StartScript) -> None:
+    started = script("start", "--ws")
+    assert started.returncode == 0, started.stderr
+    pid = script.pid()
+    assert os.getsid(pid) == pid, "it must outlive the terminal it was started from"
+
+    again = script("start")
+    assert (again.returncode, script.pid()) == (0, pid)
+    assert "already running" in again.stderr
+
+    status = script("status")
+    assert status.returncode == 0
+    assert f"pid {pid}, since " in status.stdout
+    assert "not_ready" not in status.stdout and "NOT READY" in status.stdout
+
+    rows = script("psql", "-X", "-At", "-c", "select count(*) from candles_1m", "-c", "select 'two words'")
+    assert (rows.stdout, rows.returncode) == ("0\ntwo words\n", 0), rows.stderr
+    assert str(pid) in script("logs", "-n", "50").stdout
+
+    stopped = script("stop")
+    assert (stopped.returncode, is_gone(pid)) == (0, True), stopped.stderr
+    assert '"event":"stopped"' in script.log
+    assert script("status").returncode == 3
+    assert script("stop").returncode == 0
+    assert script("psql").returncode == 7
+
+
+async def test_the_daemon_is_started_again_when_it_dies(script: StartScript) -> None:
+    assert script("daemon", "--ws").returncode == 0
+    first, keeper = script.pid(), script.pid("keeper")
+    os.kill(first, signal.SIGKILL)
+
+    def is_back() -> bool:
+        try:
+            return script.pid() != first and script("status").returncode == 0
+        except (FileNotFoundError, IndexError):
+            return False
+
+    await eventually(is_back, timeout=30)
+    second = script.pid()
+    stopped = script("stop")
+    assert stopped.returncode == 0
+    assert [is_gone(pid) for pid in (first, second, keeper)] == [True] * 3
+    assert script("status").returncode == 3
+
+
+def test_restart_keeps_the_way_it_was_started(script: StartScript) -> None:
+    assert script("daemon", "--ws").returncode == 0
+    first, keeper = script.pid(), script.pid("keeper")
+    assert script("restart").returncode == 0
+    assert script.pid() != first and script.pid("keeper") != keeper
+    assert is_gone(first) and is_gone(keeper)
+    assert (script.state / "run" / "flags").read_text() == "--ws\n"
+
+
+def test_eight_starts_at_once_make_one_process(script: StartScript) -> None:
+    starts = [script.popen("start", "--ws") for _ in range(8)]
+    errors = [process.communicate(timeout=120)[1] for process in starts]
+    assert [process.returncode for process in starts] == [0] * 8, errors
+    assert sum("already running" in text for text in errors) == 7
+    assert daemons_of(script.state) == [script.pid()]
+
+
+@pytest.mark.parametrize(
+    "content", ["", "\n", "garbage", "1", "-1 5", "1 x", "0 0", "99999999 1", "\x00\xff"]
+)
+def test_a_garbled_pid_file_is_a_dead_daemon(bare: StartScript, content: str) -> None:
+    bare.write_pid(content)
+    assert bare("status").returncode == 1
+    assert bare("stop").returncode == 0
+    assert bare("status").returncode == 3
+
+
+def test_a_pid_that_another_program_has_by_now_is_left_alone(bare: StartScript) -> None:
+    with subprocess.Popen(["sleep", "60"]) as stranger:
+        bare.write_pid(f"{stranger.pid} {start_time(stranger.pid) - 1}")
+        assert bare("status").returncode == 1
+        assert bare("stop").returncode == 0
+        assert stranger.poll() is None
+        stranger.kill()
+
+
+def test_a_zombie_is_dead(bare: StartScript, zombie: int) -> None:
+    bare.write_pid(f"{zombie} {start_time(zombie)}")
+    status = bare("status")
+    assert (status.returncode, "is dead" in status.stdout) == (1, True)
+
+
+def test_start_over_a_dead_pid_file(script: StartScript, zombie: int) -> None:
+    script.write_pid(f"{zombie} {start_time(zombie)}")
+    assert script("start", "--ws").returncode == 0
+    assert script.pid() != zombie
+
+
+@pytest.mark.parametrize("arguments", [(), ("fly",), ("stop", "now"), ("status", "--json")])
+def test_wrong_arguments(bare: StartScript, arguments: tuple[str, ...]) -> None:
+    result = bare(*arguments)
+    assert (result.returncode, result.stdout) == (2, "")
+    assert "scripts/start.sh start" in result.stderr
+
+
+def test_a_state_folder_that_is_none(bare: StartScript) -> None:
+    bare.state.mkdir()
+    (bare.state / "run").touch()
+    assert bare("status").returncode == 4
+    assert bare("start").returncode == 4
+
+
+def test_a_wrong_setting_starts_nothing(bare: StartScript) -> None:
+    bare.settings.update(
+        RATE_LIMIT_PER_MINUTE="99999", CHUNK_DAYS="0", DATABASE_URL="postgresql://127.0.0.1:9/x"
+    )
+    result = bare("start")
+    assert result.returncode == 6
+    assert "RATE_LIMIT_PER_MINUTE=99999" in result.stderr
+    assert "CHUNK_DAYS=0" in result.stderr
+    assert not daemons_of(bare.state)
+
+
+def test_a_database_that_is_away_does_not_keep_it_from_starting(bare: StartScript) -> None:
+    bare.settings["DATABASE_URL"] = "postgresql://marketd@127.0.0.1:9/market"
+    started = bare("start", "--ws")
+    assert started.returncode == 0, started.stderr
+    assert "the database is away" in started.stderr
+    status = bare("status")
+    assert status.returncode == 0
+    assert "database not writable" in status.stdout
+    assert bare("stop").returncode == 0
+    assert "rows left" in bare.log
+
+
+def test_the_second_on_one_database_is_told_who_is_first(script: StartScript, tmp_path: Path) -> None:
+    assert script("start", "--ws").returncode == 0
+    other = StartScript(tmp_path / "other", script.settings | {"MARKETD_VAR": str(tmp_path / "other")})
+    result = other("daemon", "--ws")
+    assert result.returncode == 1
+    assert f"pid {script.pid()}" in result.stderr
+    assert other("status").returncode == 3
+
+
+async def test_what_does_not_stop_is_killed_and_said_so(
+    bare: StartScript, stubborn: subprocess.Popen[bytes]
+) -> None:
+    bare.settings["MARKETD_STOP_SECONDS"] = "1"
+    await eventually(lambda: "SigIgn:\t0000000000004000" in status_of(stubborn.pid), timeout=5)
+    bare.write_pid(f"{stubborn.pid} {start_time(stubborn.pid)}")
+    result = bare("stop")
+    assert (result.returncode, "killing it" in result.stderr) == (0, True), result.stderr
+    assert stubborn.wait(5) == -signal.SIGKILL
+
+
+def status_of(pid: int) -> str:
+    return Path(f"/proc/{pid}/status").read_text()
