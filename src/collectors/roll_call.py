@@ -73,7 +73,7 @@ class RollCall:
     async def run(self) -> None:
         """Call the roll of every minute that ends from now on, until cancelled."""
         await self._universe.ready.wait()
-        with self._universe.telling(self._note_symbols):
+        with self._universe.telling(self.follow):
             open_ms = floor_minute(self._clock.now_ms())
             while True:
                 await self._clock.sleep_until(_close(open_ms) + FIRST_ROUND)
@@ -93,6 +93,12 @@ class RollCall:
         self._judge(open_ms, expected)
         self._give_up(open_ms, expected)
         self._attendance.forget(open_ms)
+
+    def follow(self, symbols: frozenset[str]) -> None:
+        """Take the universe's symbols: what is remembered about others goes."""
+        self._suspicion.follow(symbols, self._clock.now_ms())
+        self._attendance.forget_symbols(symbols)
+        self._early = {symbol: early_ms for symbol, early_ms in self._early.items() if symbol in symbols}
 
     def _skip(self, open_ms: int) -> int:
         # Suspended, or REST hung for minutes: the holes are found in the database, newest minutes are called.
@@ -165,11 +171,6 @@ class RollCall:
     def _give_up(self, open_ms: int, expected: Sequence[str]) -> None:
         for symbol in self._attendance.missing(open_ms, expected):
             self._repair.want(symbol, open_ms)
-
-    def _note_symbols(self, symbols: frozenset[str]) -> None:
-        self._suspicion.follow(symbols, self._clock.now_ms())
-        self._attendance.forget_symbols(symbols)
-        self._early = {symbol: early_ms for symbol, early_ms in self._early.items() if symbol in symbols}
 
 
 def _close(open_ms: int) -> float:

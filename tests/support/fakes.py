@@ -59,6 +59,7 @@ class StepClock:
     def __init__(self, now: float = EPOCH) -> None:
         self._start = self._now = now
         self._passed = 0.0
+        self._plans: list[tuple[float, Callable[[], None]]] = []
 
     def now(self) -> float:
         return self._now
@@ -77,7 +78,19 @@ class StepClock:
         self._now = venue_now
         return change
 
+    def at(self, moment: float, action: Callable[[], None]) -> None:
+        """Do ``action`` when this clock passes ``moment``."""
+        self._plans = sorted([*self._plans, (moment, action)], key=lambda plan: plan[0])
+
     def advance(self, seconds: float) -> None:
+        until = self._now + seconds
+        while self._plans and self._plans[0][0] <= until:
+            moment, action = self._plans.pop(0)
+            self._move(max(moment - self._now, 0.0))
+            action()
+        self._move(until - self._now)
+
+    def _move(self, seconds: float) -> None:
         self._now += seconds
         self._passed += seconds
 
@@ -240,7 +253,10 @@ class FakeStream:
 
 
 def count(metrics: Metrics, name: str, **labels: str) -> float:
-    """The value of one series (name without prefix), 0 if it does not exist."""
+    """The value of one series (name without prefix), 0 if nothing was counted; no such metric is an error."""
+    family = f"marketd_{name.removesuffix('_total').removesuffix('_count')}"
+    if family not in {known.name for known in metrics.registry.collect()}:
+        raise LookupError(f"there is no metric {family}")
     return metrics.registry.get_sample_value(f"marketd_{name}", labels) or 0.0
 
 

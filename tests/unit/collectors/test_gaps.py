@@ -1,0 +1,189 @@
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+
+import pytest
+
+from src.collectors.absences import Absences
+from src.errors import BadData, Misconfigured, Unavailable
+from src.model import DAY_MS, MINUTE_MS, Authority
+from src.ports import Priority
+from tests.support.eventually import eventually
+from tests.support.fakes import EPOCH, EPOCH_MS, make_candle
+
+from .world import World
+
+AWAY = Unavailable("the database is away")
+
+
+def minute(number: int) -> int:
+    """The minute that opened ``number`` minutes before the beginning; 2 is the newest settled one."""
+    return EPOCH_MS - number * MINUTE_MS
+
+
+async def test_the_first_look_asks_for_every_settled_minute_of_the_listing() -> None:
+    world = World("AUSDT", "币安人生USDT")
+    await world.repair.repair()
+    assert world.asked() == [("AUSDT", minute(10), 9), ("币安人生USDT", minute(10), 9)]
+    await world.store()
+    assert len(world.sink.rows) == 18
+    assert {row.authority for row in world.sink.rows.values()} == {Authority.REST}
+    assert world.count("gap_minutes_found_total", reason="start") == 18
+    assert world.count("gap_minutes_filled_total", source="binance_rest") == 18
+    assert world.count("missing_candles") == 0
+
+
+async def test_looks_back_one_day_however_old_the_listing_is() -> None:
+    world = World("AUSDT", since_ms=EPOCH_MS - 30 * DAY_MS)
+    await world.repair.repair()
+    assert world.asked() == [
+        ("AUSDT", minute(1440), 499),
+        ("AUSDT", minute(1440 - 499), 499),
+        ("AUSDT", minute(1440 - 998), 441),
+    ]
+    assert world.finder.asked == [({"AUSDT": minute(1440)}, minute(1))]
+
+
+async def test_asks_for_exactly_the_holes_and_not_for_what_waits_in_the_buffer() -> None:
+    world = World("AUSDT")
+    for number in (10, 9, 8, 5, 3):
+        world.sink.rows["AUSDT", minute(number)] = make_candle("AUSDT", minute(number))
+    world.say(minute(6), "AUSDT")
+    await world.repair.repair()
+    assert world.asked() == [("AUSDT", minute(7), 6)]
+    await world.store()
+    assert len(world.sink.rows) == 9
+    assert world.count("rows_deduped_total", where="buffer") == 0
+    assert world.count("gap_minutes_found_total", reason="start") == 3
+
+
+async def test_minutes_the_venue_does_not_have_are_asked_for_ever_more_seldom() -> None:
+    world = World("AUSDT")
+    for number in range(1, 11):
+        world.sink.rows["AUSDT", minute(number)] = make_candle("AUSDT", minute(number))
+    del world.sink.rows["AUSDT", minute(5)]
+    world.universe.adopt([], EPOCH_MS)  # delisted now: nothing new becomes due, what is owed stays owed
+    world.history.without = {("AUSDT", minute(5))}
+    asked = []
+    for _ in range(3 * 60):
+        world.repair.trigger("interval")
+        await world.repair.repair()
+        asked += [round((world.clock.now() - EPOCH) / 60)] * len(world.asked())
+        world.clock.advance(60)
+    assert asked == [0, 1, 3, 7, 15, 31, 63, 123]
+    assert world.count("missing_candles") == 1
+    world.history.without.clear()
+    world.clock.advance(3600)
+    await world.repair.repair()
+    await world.store()
+    assert ("AUSDT", minute(5)) in world.sink.rows
+
+
+async def test_a_minute_the_roll_call_gave_up_is_asked_for_once_it_is_final_without_a_scan() -> None:
+    world = World("AUSDT")
+    await world.repair.repair()
+    await world.store()
+    world.asked()
+    world.clock.advance(40)
+    world.repair.want("AUSDT", minute(1))
+    world.repair.want("AUSDT", minute(1))
+    await world.repair.repair()
+    assert world.asked() == []
+    world.clock.advance(22)
+    await world.repair.repair()
+    assert world.history.asked == [("AUSDT", minute(1), EPOCH_MS, Priority.REPAIR)]
+    assert len(world.finder.asked) == 1
+    assert world.count("gap_minutes_found_total", reason="roll_call") == 1
+
+
+async def test_unanswered_questions_are_asked_again_soon() -> None:
+    world = World("AUSDT", "BUSDT")
+    world.history.errors = [AWAY, BadData("HTML", reason="html")]
+    await world.repair.repair()
+    assert len(world.buffer) == 0
+    world.asked()
+    world.clock.advance(20)
+    await world.repair.repair()
+    assert world.asked() == []
+    world.clock.advance(11)
+    await world.repair.repair()
+    assert [symbol for symbol, _, _ in world.asked()] == ["AUSDT", "BUSDT"]
+
+
+async def test_an_unknown_symbol_does_not_stop_the_others() -> None:
+    world = World("AUSDT", "GONEUSDT")
+    world.history.unknown = {"GONEUSDT"}
+    await world.repair.repair()
+    assert {row.candle.symbol for row in world.buffer.take(99)} == {"AUSDT"}
+
+
+async def test_rows_wait_for_room_and_live_rows_are_never_pushed_out() -> None:
+    world = World("AUSDT", since_ms=EPOCH_MS - DAY_MS)
+    world.buffer.capacity = 1000
+    repairing = asyncio.create_task(world.repair.repair(), name="repair")
+    peak = 0
+    while not repairing.done():
+        await asyncio.sleep(0)
+        peak = max(peak, len(world.buffer))
+        if world.buffer.waiting:
+            await world.store()
+    await repairing
+    await world.store()
+    assert len(world.sink.rows) == 1439
+    assert peak <= 499
+    assert world.count("rows_dropped_total", reason="full") == 0
+
+
+async def test_a_database_that_is_away_is_waited_for_and_the_reason_is_kept() -> None:
+    world = World("AUSDT")
+    world.finder.errors = [AWAY]
+    with pytest.raises(Unavailable):
+        await world.repair.repair()
+    await world.repair.repair()
+    assert world.count("gap_minutes_found_total", reason="start") == 9
+
+
+async def test_a_trigger_during_a_scan_causes_another() -> None:
+    world = World("AUSDT")
+    scanning = asyncio.create_task(world.repair.repair(), name="repair")
+    await eventually(lambda: world.finder.asked)
+    world.repair.trigger("database")
+    await scanning
+    await world.store()
+    await world.repair.repair()
+    assert len(world.finder.asked) == 2
+
+
+async def test_runs_at_start_on_triggers_and_through_errors_until_cancelled() -> None:
+    world = World("AUSDT")
+    world.finder.errors = [AWAY, Misconfigured("no such table", reason="42P01")]
+    running = asyncio.create_task(world.repair.run(), name="repair")
+    await eventually(lambda: len(world.buffer) == 9)
+    await world.store()
+    scans = len(world.finder.asked)
+    world.repair.trigger("suspended")
+    await eventually(lambda: len(world.finder.asked) == scans + 1)
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+
+
+async def test_a_delisted_symbol_owes_nothing_after_its_delivery() -> None:
+    world = World("AUSDT")
+    listed = world.history.listed[0]
+    world.universe.adopt([replace(listed, delivery_ms=minute(5))], EPOCH_MS)
+    await world.repair.repair()
+    assert world.asked() == [("AUSDT", minute(10), 5)]
+
+
+def test_absences_are_bounded_and_what_is_not_remembered_may_be_asked_any_time() -> None:
+    absences = Absences(limit=2)
+    for number in range(4):
+        absences.absent(("AUSDT", number * MINUTE_MS), 0.0)
+    assert not absences.want(("AUSDT", 9 * MINUTE_MS), 0.0)
+    assert len(absences) == 2
+    assert (absences.due(59.0), len(absences.due(60.0)), absences.next_due()) == ([], 2, 60.0)
+    absences.forget(MINUTE_MS)
+    absences.settle(("AUSDT", MINUTE_MS))
+    assert (len(absences), absences.next_due()) == (0, None)
