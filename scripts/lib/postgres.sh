@@ -124,11 +124,12 @@ download_and_unpack() { # no root and no uid map: apt with a state of its own, t
     echo "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] $mirror $SUITE main" >"$state/etc/sources.list"
     local -a apt=(apt-get -q -o "Dir::State=$state" -o "Dir::State::status=$state/status" -o "Dir::Cache=$state/cache"
         -o "Dir::Etc::sourcelist=$state/etc/sources.list" -o Dir::Etc::sourceparts=- -o Dir::Etc::preferencesparts=-
-        -o Debug::NoLocking=1 -o APT::Install-Recommends=false -o APT::Sandbox::User=)
-    "${apt[@]}" update
-    "${apt[@]}" install -y --download-only "$PACKAGE" dash coreutils
+        -o Debug::NoLocking=1 -o APT::Install-Recommends=false -o APT::Sandbox::User= -o APT::Update::Error-Mode=any)
+    # Called where `set -e` has no effect: every step says what happens when it fails.
+    "${apt[@]}" update || return
+    "${apt[@]}" install -y --download-only "$PACKAGE" dash coreutils || return
     for deb in "$state"/cache/archives/*.deb; do
-        dpkg-deb -x "$deb" "$dir"
+        dpkg-deb -x "$deb" "$dir" || return
     done
     rm -rf "$state"
 }
