@@ -1,0 +1,99 @@
+"""The address's budget: weight per UTC minute of the exchange, 429 when it is spent, 418 for going on."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+
+from .clock import SandboxClock
+from .faults import Faults
+from .market import MINUTE_MS
+from .stats import Stats
+
+PATIENCE = 20
+"""Requests over the limit within one minute that are still answered 429; the next one is a ban."""
+FIRST_BAN_MS = 120_000
+LONGEST_BAN_MS = 3 * 86_400_000
+"""The real host bans for two minutes to three days, longer each time."""
+
+OVER = (
+    "Too many requests; current limit is {limit} requests per minute."
+    " Please use the websocket for live updates to avoid polling the API."
+)
+BANNED = (
+    "Way too many requests; IP(127.0.0.1) banned until {until}."
+    " Please use the websocket for live updates to avoid bans."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """An answer instead of data. ``retry_after`` is the header's text, None leaves it out."""
+
+    status: int
+    text: str
+    retry_after: str | None
+
+
+class Budget:
+    """One address's weight. Requests that are refused cost their weight too, as measured on the real host."""
+
+    def __init__(self, clock: SandboxClock, stats: Stats, faults: Faults, limit: int) -> None:
+        self.limit = limit
+        self._clock, self._stats, self._faults = clock, stats, faults
+        self._over: Counter[int] = Counter()
+        self._bans = 0
+        self._banned_until_ms = 0
+        self._ordered: tuple[int, int, str | None] | None = None
+        """A fault: (status, until ms, Retry-After)."""
+
+    @property
+    def used(self) -> int:
+        """Weight used in the running minute: the header ``X-MBX-USED-WEIGHT-1M``."""
+        return self._stats.weight[self._clock.now_ms() // MINUTE_MS]
+
+    def spend(self, weight: int) -> None:
+        """Use weight up, as another process behind the same address would."""
+        self._stats.weight[self._clock.now_ms() // MINUTE_MS] += weight
+        if len(self._stats.weight) > 4_000:
+            del self._stats.weight[min(self._stats.weight)]
+
+    def charge(self, weight: int) -> Refusal | None:
+        """Charge a request; the refusal to send instead of its answer, or None."""
+        now = self._clock.now_ms()
+        if (refusal := self._standing_refusal(now)) is not None:
+            return refusal
+        self.spend(weight)
+        if self.used <= self.limit:
+            return None
+        minute = now // MINUTE_MS
+        self._over[minute] += 1
+        if self._over[minute] > PATIENCE:
+            self._over.clear()
+            self._banned_until_ms = now + min(FIRST_BAN_MS << self._bans, LONGEST_BAN_MS)
+            self._bans += 1
+            return self._ban(now, self._banned_until_ms)
+        left_s = MINUTE_MS - now % MINUTE_MS
+        return Refusal(429, OVER.format(limit=self.limit), str(-(-left_s // 1000)))
+
+    def refuse(self, status: int, until_ms: int, retry_after: str | None) -> None:
+        """A fault: answer everything with 429 or 418 until a time."""
+        self._ordered = (status, until_ms, retry_after)
+
+    def forgive(self) -> None:
+        """Lift bans and ordered refusals."""
+        self._ordered = None
+        self._banned_until_ms = 0
+
+    def _standing_refusal(self, now: int) -> Refusal | None:
+        if self._ordered is not None and now < self._ordered[1]:
+            status, until_ms, retry_after = self._ordered
+            self._faults.count("ban" if status == 418 else "too_many")
+            text = BANNED.format(until=until_ms) if status == 418 else OVER.format(limit=self.limit)
+            return Refusal(status, text, retry_after)
+        if now < self._banned_until_ms:
+            return self._ban(now, self._banned_until_ms)
+        return None
+
+    def _ban(self, now: int, until_ms: int) -> Refusal:
+        return Refusal(418, BANNED.format(until=until_ms), str(-(-(until_ms - now) // 1000)))

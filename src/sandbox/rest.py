@@ -1,0 +1,154 @@
+"""The REST endpoints over aiohttp: weights, headers, refusals, and the faults of an HTTP server."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+from collections.abc import Awaitable, Callable
+
+import orjson
+from aiohttp import web
+
+from . import klines
+from .faults import Fault, Kind
+from .limits import Budget
+from .stream import reset
+from .venue import Venue
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+HTML = "<html><head><title>{status}</title></head><body><h1>{status}</h1><hr>cloudfront</body></html>"
+_REUSED_MS = 30_000
+"""The exchangeInfo answer is compressed anew at most that often; its serverTime is stale on the real host too."""
+
+
+def problem(status: int, code: int, text: str) -> web.Response:
+    """``{"code":-1121,"msg":"Invalid symbol."}``"""
+    return answer({"code": code, "msg": text}, status=status)
+
+
+def answer(value: object, *, status: int = 200) -> web.Response:
+    """A JSON body."""
+    return web.Response(body=orjson.dumps(value), status=status, content_type="application/json")
+
+
+class Rest:
+    """The handlers of ``/fapi/v1``."""
+
+    def __init__(self, venue: Venue, budget: Budget) -> None:
+        self._venue = venue
+        self._budget = budget
+        self._info: tuple[int, int, bytes, bytes] | None = None
+
+    def routes(self) -> list[web.RouteDef]:
+        return [
+            web.get("/fapi/v1/ping", self._ping),
+            web.get("/fapi/v1/time", self._time),
+            web.get("/fapi/v1/exchangeInfo", self._exchange_info),
+            web.get("/fapi/v1/klines", self._klines),
+        ]
+
+    async def _ping(self, _: web.Request) -> web.StreamResponse:
+        return answer({})
+
+    async def _time(self, _: web.Request) -> web.StreamResponse:
+        return answer({"serverTime": self._venue.clock.stated_ms()})
+
+    async def _exchange_info(self, request: web.Request) -> web.StreamResponse:
+        version, now = self._venue.universe.version, self._venue.clock.now_ms()
+        if self._info is None or self._info[0] != version or now - self._info[1] > _REUSED_MS:
+            body = self._venue.universe.body(self._venue.clock.stated_ms())
+            self._info = (version, now, body, gzip.compress(body, 6))
+        response = web.Response(content_type="application/json")
+        if "gzip" in request.headers.get("Accept-Encoding", ""):
+            response.headers["Content-Encoding"] = "gzip"
+            response.body = self._info[3]
+        else:
+            response.body = self._info[2]
+        return response
+
+    async def _klines(self, request: web.Request) -> web.StreamResponse:
+        try:
+            query = klines.parse(self._venue, request.query)
+        except klines.Refused as refused:
+            return problem(400, refused.code, refused.text)
+        return answer([tuple(row) for row in klines.rows(self._venue, query)])
+
+    @web.middleware
+    async def middleware(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        """Faults, then refusals, then the answer; everything counted by path and status."""
+        if not request.path.startswith("/fapi/"):
+            return await handler(request)
+        stats = self._venue.stats
+        try:
+            response = await self._answer(request, handler)
+        except web.HTTPException as refused:
+            response = problem(
+                refused.status, -5000, f"Path {request.path}, Method {request.method} is invalid"
+            )
+        except (asyncio.CancelledError, ConnectionError):
+            stats.request(request.path, 0)
+            raise
+        stats.request(request.path, response.status)
+        return response
+
+    async def _answer(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        symbol = request.query.get("symbol")
+        fault = self._venue.faults.hit(Kind.REST, path=request.path, symbol=symbol)
+        if fault is not None and fault.mode not in {"delay", "truncated", "drip"}:
+            return await self._instead(request, fault)
+        if fault is not None and fault.mode == "delay":
+            await asyncio.sleep(fault.seconds)
+        response = await self._charged(request, handler)
+        if fault is not None and fault.mode in {"truncated", "drip"}:
+            return await self._spoiled(request, response, fault)
+        return response
+
+    async def _charged(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        weight = klines.weight(request.query) if request.path.endswith("/klines") else 1
+        refusal = self._budget.charge(weight)
+        if refusal is None:
+            response = await handler(request)
+        else:
+            response = problem(refusal.status, -1003, refusal.text)
+            if refusal.retry_after is not None:
+                response.headers["Retry-After"] = refusal.retry_after
+        response.headers["X-MBX-USED-WEIGHT-1M"] = str(self._budget.used)
+        return response
+
+    async def _instead(self, request: web.Request, fault: Fault) -> web.StreamResponse:
+        """An answer that replaces the venue's own."""
+        if fault.mode == "hang":
+            await fault.cleared.wait()
+        if fault.mode in {"hang", "reset"}:
+            reset(request.transport)
+            raise ConnectionResetError(f"sandbox fault: {fault.mode}")
+        if fault.mode == "html":
+            body, kind = fault.body or HTML.format(status=fault.status), "text/html"
+        elif fault.mode == "empty":
+            body, kind = "", "application/json"
+        else:
+            default = orjson.dumps(
+                {"code": -1000, "msg": "An unknown error occurred while processing the request."}
+            )
+            body, kind = fault.body or default.decode(), "application/json"
+        return web.Response(text=body, status=fault.status, content_type=kind, headers=fault.headers)
+
+    async def _spoiled(
+        self, request: web.Request, response: web.StreamResponse, fault: Fault
+    ) -> web.StreamResponse:
+        """The real answer, cut in the middle, or so slow that it drips byte by byte."""
+        body = response.body if isinstance(response, web.Response) else b""
+        whole = body if isinstance(body, bytes) else b""
+        stream = web.StreamResponse(status=response.status, headers=response.headers)
+        stream.content_length = len(whole)
+        await stream.prepare(request)
+        if fault.mode == "truncated":
+            await stream.write(whole[: len(whole) // 2])
+            if request.transport is not None:
+                request.transport.close()
+            raise ConnectionResetError("sandbox fault: truncated")
+        for place in range(len(whole)):
+            await stream.write(whole[place : place + 1])
+            await asyncio.sleep(fault.seconds)
+        await stream.write_eof()
+        return stream

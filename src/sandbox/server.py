@@ -1,0 +1,174 @@
+"""The sandbox as a whole: one loopback port with REST, streams and control, in this process or its own."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+import ssl
+import sys
+import tempfile
+from collections.abc import Coroutine
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import orjson
+from aiohttp import web
+
+from .broadcast import Broadcaster
+from .certificate import server_context
+from .control import Control
+from .control_http import ControlHttp
+from .limits import Budget
+from .market import Kline
+from .options import SandboxOptions
+from .rest import Rest
+from .sockets import Sockets
+from .stream import Hub
+from .venue import Venue
+
+SHUTDOWN_S = 0.5
+"""Wall seconds that requests under way have when the sandbox stops."""
+
+
+class Sandbox:
+    """``async with Sandbox(options) as sandbox:`` serves until the block ends.
+
+    Entering raises ``ValueError`` for files that cannot be used and ``OSError`` for a port that is taken. An
+    error inside the sandbox is raised when the block ends: a test never passes beside a broken exchange.
+    """
+
+    venue: Venue
+    control: Control
+    ca_file: Path | None
+    """The certificate to trust, with ``tls``."""
+
+    def __init__(self, options: SandboxOptions) -> None:
+        self.options = options
+        self.ca_file = None
+        self.port = 0
+        self._stop = asyncio.Event()
+        self._main: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> Sandbox:
+        self.venue = await asyncio.to_thread(Venue, self.options)
+        ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._main = asyncio.create_task(self._run(ready), name="sandbox")
+        await asyncio.wait({ready, self._main}, return_when=asyncio.FIRST_COMPLETED)
+        if not ready.done():
+            ready.cancel()
+            await self._main
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stop.set()
+        if self._main is not None:
+            await self._main
+
+    @property
+    def rest_url(self) -> str:
+        """For BINANCE_REST_URL."""
+        return f"{'https' if self.options.tls else 'http'}://{self.options.host}:{self.port}"
+
+    @property
+    def ws_url(self) -> str:
+        """For BINANCE_WS_URL: the routed base, to which ``/stream`` or ``/ws`` is added."""
+        return f"{self.legacy_ws_url}/market"
+
+    @property
+    def legacy_ws_url(self) -> str:
+        """The base whose ``/stream`` and ``/ws`` ack and never deliver."""
+        return f"{'wss' if self.options.tls else 'ws'}://{self.options.host}:{self.port}"
+
+    @property
+    def control_url(self) -> str:
+        return f"{self.rest_url}/control"
+
+    def now(self) -> float:
+        """Exchange time, seconds since 1970-01-01 UTC."""
+        return self.now_ms() / 1000
+
+    def now_ms(self) -> int:
+        return self.venue.clock.now_ms()
+
+    def truth(self, symbol: str, from_ms: int, to_ms: int) -> list[Kline]:
+        """See ``Venue.truth``."""
+        return self.venue.truth(symbol, from_ms, to_ms)
+
+    async def _run(self, ready: asyncio.Future[None]) -> None:
+        with tempfile.TemporaryDirectory(prefix="marketd-sandbox-") as folder:
+            context = None
+            if self.options.tls:
+                context, self.ca_file = await asyncio.to_thread(
+                    server_context, Path(folder), self.options.host
+                )
+            async with asyncio.TaskGroup() as group:
+                runner = web.AppRunner(
+                    self._application(group),
+                    access_log=None,
+                    handler_cancellation=True,
+                    shutdown_timeout=SHUTDOWN_S,
+                )
+                tasks = await self._serve(group, runner, context)
+                ready.set_result(None)
+                try:
+                    await self._stop.wait()
+                finally:
+                    tasks.cancel()
+                    self.control.clear()
+                    for connection in list(self._hub.connections.values()):
+                        connection.close(1001, "Server shutdown")
+                    await runner.cleanup()
+
+    def _application(self, group: asyncio.TaskGroup) -> web.Application:
+        def spawn(work: Coroutine[Any, Any, None], name: str) -> None:
+            group.create_task(work, name=name)
+
+        venue = self.venue
+        budget = Budget(venue.clock, venue.stats, venue.faults, self.options.weight_limit)
+        self._hub = Hub(venue, spawn)
+        self._broadcaster = Broadcaster(self._hub)
+        self.control = Control(self._hub, self._broadcaster, budget)
+        rest = Rest(venue, budget)
+        application = web.Application(middlewares=[rest.middleware])
+        application.add_routes(rest.routes())
+        application.add_routes(Sockets(self._hub).routes())
+        application.add_routes(ControlHttp(venue, self.control).routes())
+        return application
+
+    async def _serve(
+        self, group: asyncio.TaskGroup, runner: web.AppRunner, context: ssl.SSLContext | None
+    ) -> asyncio.Task[None]:
+        await runner.setup()
+        try:
+            site = web.TCPSite(runner, self.options.host, self.options.port, ssl_context=context)
+            await site.start()
+        except OSError:
+            await runner.cleanup()
+            raise
+        self.port = int(runner.addresses[0][1])
+        return group.create_task(self._broadcaster.run(), name="sandbox-broadcast")
+
+
+async def run_sandbox(options: SandboxOptions) -> None:
+    """Serve until SIGTERM or SIGINT; one JSON line on standard output says when and where."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    async with Sandbox(options) as sandbox:
+        line = {
+            "rest_url": sandbox.rest_url,
+            "ws_url": sandbox.ws_url,
+            "control_url": sandbox.control_url,
+            "ca_file": None if sandbox.ca_file is None else str(sandbox.ca_file),
+            "port": sandbox.port,
+            "now_ms": sandbox.now_ms(),
+        }
+        with contextlib.suppress(BrokenPipeError):
+            sys.stdout.write(orjson.dumps(line).decode() + "\n")
+            sys.stdout.flush()
+        await stop.wait()

@@ -1,0 +1,96 @@
+"""The exchange's inside, without any transport: its clock, universe, market, faults and counters."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .clock import SandboxClock
+from .faults import Faults
+from .frames import STEPS, Minute
+from .market import MINUTE_MS, Kline, candle, delay
+from .options import SandboxOptions
+from .replay import Replay, load
+from .stats import Stats
+from .universe import Instrument, Universe
+
+
+class Venue:
+    """What the exchange knows. Construction reads the files that the options name; raises ``ValueError``."""
+
+    def __init__(self, options: SandboxOptions) -> None:
+        self.options = options
+        self.clock = SandboxClock(speed=options.speed, start_ms=options.start_ms, anchor=options.anchor)
+        self.replay = Replay()
+        if options.data_dir is not None:
+            self.replay = load(
+                options.data_dir,
+                pattern=options.data_pattern,
+                start_ms=self.clock.start_ms,
+                offset_s=options.replay_offset_s,
+            )
+        self.universe = Universe(options, self.clock.start_ms, self.replay)
+        self.faults = Faults()
+        self.stats = Stats()
+
+    def kline(self, instrument: Instrument, minute: int) -> Kline | None:
+        """The final candle of a minute, or None where the symbol does not trade or a file has no row."""
+        if not instrument.trades(minute):
+            return None
+        if instrument.symbol in self.replay:
+            return self.replay.kline(instrument.symbol, minute)
+        return candle(instrument.traits, minute)
+
+    def frames(self, instrument: Instrument, minute: int) -> Minute | None:
+        """The frames of a minute; None when nothing trades, so that nothing is pushed."""
+        kline = self.kline(instrument, minute)
+        if kline is None or not kline.trade_count:
+            return None
+        tick = 1 if instrument.symbol in self.replay else instrument.traits.tick
+        return Minute(instrument.symbol, kline, tick)
+
+    def final_ms(self, instrument: Instrument, minute: int) -> float:
+        """When the minute's candle becomes known: its end plus its delay, exchange milliseconds."""
+        return (minute + 1) * MINUTE_MS + delay(instrument.traits, minute) * 1000
+
+    def step(self, now_ms: int) -> int:
+        """Which quarter second of the open minute it is."""
+        return min(now_ms % MINUTE_MS * STEPS // MINUTE_MS, STEPS - 1)
+
+    def truth(self, symbol: str, from_ms: int, to_ms: int) -> list[Kline]:
+        """The candles that open in [from_ms, to_ms) and must be in a database by now.
+
+        Closed and final minutes within the symbol's trading periods, quiet ones included (the venue's REST
+        has them as flat rows). Raises ``ValueError`` for an unknown symbol.
+        """
+        instrument = self.universe.find(symbol)
+        now = self.clock.now_ms()
+        last = min(-(-to_ms // MINUTE_MS), now // MINUTE_MS)
+        rows = []
+        for minute in range(-(-from_ms // MINUTE_MS), last):
+            row = self.kline(instrument, minute)
+            if row is not None and self.final_ms(instrument, minute) <= now:
+                rows.append(row)
+        return rows
+
+    def listing(self) -> list[dict[str, Any]]:
+        """Every symbol with its trading periods, times in UTC milliseconds, ends exclusive."""
+        return [
+            {
+                "symbol": name,
+                "status": instrument.info["status"],
+                "contract_type": instrument.info["contractType"],
+                "quote": instrument.info["quoteAsset"],
+                "listed": not instrument.gone,
+                "sleeper": instrument.traits.sleeper,
+                "replayed": name in self.replay,
+                "periods": [
+                    {
+                        "onboard_ms": period.onboard_ms,
+                        "from_ms": period.first * MINUTE_MS,
+                        "to_ms": None if period.end is None else period.end * MINUTE_MS,
+                    }
+                    for period in instrument.periods
+                ],
+            }
+            for name, instrument in self.universe.instruments.items()
+        ]
