@@ -199,7 +199,7 @@ provide_database() { # the role, the database and the extension; all harmless wh
     connection postgres admin-password postgres
     # Whatever local.conf or --set made the default.
     export PGOPTIONS='-c default_transaction_read_only=off -c client_min_messages=warning'
-    # The passwords reach psql by standard input: a command line is for all to read.
+    # The password reaches psql by standard input: a command line is for all to read.
     { printf "\\set password '%s'\n" "$(<"$DIR/password")" && cat "$HERE/lib/provide.sql"; } |
         run_psql -X -q -v ON_ERROR_STOP=1 -o /dev/null || die "the database could not be provided"
 }
@@ -245,7 +245,7 @@ down() {
 status() {
     local pid
     if pid=$(postmaster_pid) && ready; then
-        echo "running: pid $pid, 127.0.0.1:$(<"$DIR/port"), since $(ps -o lstart= -p "$pid"), data $DATA"
+        echo "running: pid $pid, 127.0.0.1:$(<"$DIR/port"), since $(date -d "@$(sed -n 3p "$DATA/postmaster.pid")"), data $DATA"
         return
     fi
     echo "not running: data $DATA"
@@ -279,10 +279,20 @@ destroy() {
     rm -rf "$DIR" "$SOCKETS"
 }
 
+external_psql() { # external_psql URL ARG...: the password goes by the environment; a command line is for all to read
+    local url=$1
+    if [[ $url =~ ^([a-z]+://[^:@/]*):([^@/]*)@(.*)$ ]]; then
+        url=${BASH_REMATCH[1]}@${BASH_REMATCH[3]}
+        PGPASSWORD=$(printf '%b' "${BASH_REMATCH[2]//%/\\x}")
+        export PGPASSWORD
+    fi
+    psql -d "$url" "${@:2}"
+}
+
 external() { # external COMMAND URL ARG...: somebody else's database, which this script neither starts nor stops
     case $1 in
         url) echo "$2" ;;
-        psql) need_program psql postgresql-client && PGDATABASE='' psql -d "$2" "${@:3}" ;;
+        psql) need_program psql postgresql-client && external_psql "${@:2}" ;;
         *) say "DATABASE_URL names the database; nothing to do" ;;
     esac
 }

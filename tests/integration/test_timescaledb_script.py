@@ -128,4 +128,6 @@ def test_a_broken_download_never_looks_installed(tmp_path: Path) -> None:
         pytest.skip("this machine has its own PostgreSQL with timescaledb; nothing is downloaded")
     assert failed.returncode == 1
     assert "was not fetched" in failed.stderr
-    assert [path for path in (tmp_path / "marketd").iterdir() if path.suffix not in {".part", ".log", ".apt"}] == []
+    assert [
+        path for path in (tmp_path / "marketd").iterdir() if path.suffix not in {".part", ".log", ".apt"}
+    ] == []
