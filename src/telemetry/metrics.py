@@ -43,6 +43,9 @@ class Metrics:
         self.ws_resubscribes = self._counter(
             "ws_resubscribes", "Symbols subscribed again, by action: same_connection, moved.", "action"
         )
+        self.ws_request_errors = self._counter(
+            "ws_request_errors", "SUBSCRIBE and UNSUBSCRIBE requests that the venue answered with an error."
+        )
         self.ws_last_data = self._gauge(
             "ws_last_data_frame_timestamp_seconds", "Venue time of the newest data frame on any connection."
         )
@@ -164,7 +167,9 @@ class Metrics:
             "supervisor_restarts", "Collectors restarted after a failure.", "collector"
         )
         self.log_suppressed = self._counter("log_suppressed", "Log lines left out because they repeated.")
-        self.log_lost = self._counter("log_lost", "Log lines not written: disk full, pipe closed, reader stalled.")
+        self.log_lost = self._counter(
+            "log_lost", "Log lines not written: disk full, pipe closed, reader stalled."
+        )
 
     def _counter(self, name: str, text: str, *labels: str) -> Counter:
         return Counter(f"marketd_{name}", text, labels, registry=self.registry)

@@ -1,0 +1,116 @@
+"""The live stream of closed 1m candles, over several connections (docs/adr/0002-stream-transport.md)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Collection
+from random import Random
+
+from ...ports import CandleHandler, Clock, ContractHandler
+from ...telemetry.log import get_logger
+from ...telemetry.metrics import Metrics
+from .feed import BinanceFeed, CandleIntake, FrameHandler
+from .stream_options import StreamOptions
+from .stream_plan import ConnectionPlan
+from .stream_shared import AttemptGate, Shared
+from .stream_slot import Slot
+from .transport_dial import Dialer
+
+_log = get_logger("stream")
+
+
+class BinanceStream:
+    """Satisfies ``ports.CandleStream``. Handlers are called on the loop, once for every closed candle that comes.
+
+    A candle may come twice (two connections overlap when one takes over) and in any order. The handlers must
+    not raise: what they raise ends ``run``.
+    """
+
+    def __init__(
+        self,
+        options: StreamOptions,
+        clock: Clock,
+        metrics: Metrics,
+        on_candle: CandleHandler,
+        on_contract: ContractHandler,
+        *,
+        rng: Random | None = None,
+    ) -> None:
+        self._options = options
+        self._clock = clock
+        self._metrics = metrics
+        self._plan = ConnectionPlan(options.symbols_per_connection)
+        self._feed = BinanceFeed(options.url, CandleIntake(on_candle, clock, metrics, options.source))
+        self._slots: dict[int, tuple[Slot, asyncio.Task[None]]] = {}
+        self._tasks: asyncio.TaskGroup | None = None
+        self._asked_again: dict[str, float] = {}
+        self._shared = Shared(
+            options,
+            clock,
+            metrics,
+            Dialer(options),
+            AttemptGate(options, clock),
+            FrameHandler(self._feed, on_contract, metrics),
+            rng or Random(),
+            self._update_subscribed,
+        )
+
+    def set_symbols(self, symbols: Collection[str]) -> None:
+        """Subscribe exactly these from now on. May be called before and during ``run``."""
+        self._feed.know(symbols)
+        self._plan.set(symbols)
+        self._asked_again = {symbol: when for symbol, when in self._asked_again.items() if symbol in symbols}
+        self._apply()
+
+    def resubscribe(self, symbol: str) -> None:
+        """Ask for a silent symbol anew, on another connection if that was tried within ten minutes."""
+        number = self._plan.slot_of(symbol)
+        if number is None or self._tasks is None:
+            return
+        now = self._clock.monotonic()
+        before = self._asked_again.pop(symbol, None)
+        if before is not None and now - before < self._options.move_within_s:
+            self._plan.move(symbol)
+            self._apply()
+            action = "moved"
+        else:
+            self._asked_again[symbol] = now
+            self._slots[number][0].again(symbol)
+            action = "same_connection"
+        self._metrics.ws_resubscribes.labels(action=action).inc()
+        _log.info("stream_resubscribe", msg=f"{symbol} is silent, asked anew", symbol=symbol, action=action)
+
+    async def run(self) -> None:
+        """Keep every symbol subscribed until cancelled; then every connection says goodbye."""
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                self._tasks = tasks
+                self._apply()
+                await (
+                    asyncio.get_running_loop().create_future()
+                )  # only a cancellation or a failed task ends it
+        finally:
+            self._tasks = None
+            self._slots.clear()
+            self._update_subscribed()
+
+    def _apply(self) -> None:
+        """Make the running slots those of the plan."""
+        if self._tasks is None:
+            return
+        wanted = self._plan.slots
+        for number in self._slots.keys() - wanted.keys():
+            self._slots.pop(number)[1].cancel()
+        for number, symbols in wanted.items():
+            if number in self._slots:
+                self._slots[number][0].want(symbols)
+            else:
+                slot = Slot(number, self._shared, symbols)
+                self._slots[number] = (
+                    slot,
+                    self._tasks.create_task(slot.run(), name=f"stream-slot-{number}"),
+                )
+        self._update_subscribed()
+
+    def _update_subscribed(self) -> None:
+        self._metrics.symbols_subscribed.set(sum(slot.symbols_confirmed for slot, _ in self._slots.values()))

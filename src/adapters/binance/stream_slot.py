@@ -1,0 +1,115 @@
+"""The place of one connection in the plan: always filled, by one link or, while the next takes over, by two."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Collection
+
+from ...telemetry.log import get_logger
+from .stream_link import Link
+from .stream_pacing import ReconnectBackoff
+from .stream_shared import Shared
+
+_log = get_logger("stream")
+
+
+class Slot:
+    """Keeps its symbols subscribed until cancelled."""
+
+    def __init__(self, number: int, shared: Shared, symbols: Collection[str]) -> None:
+        self._number = number
+        self._shared = shared
+        self._symbols = frozenset(symbols)
+        self._links: list[Link] = []
+        self._made = 0
+        self._news = asyncio.Event()
+        options = shared.options
+        self._backoff = ReconnectBackoff(options.backoff_base_s, options.backoff_cap_s, shared.rng)
+
+    @property
+    def symbols_confirmed(self) -> int:
+        """Symbols that are subscribed; two links carry the same ones."""
+        return max((link.symbols_confirmed for link in self._links), default=0)
+
+    def want(self, symbols: Collection[str]) -> None:
+        """Carry exactly these symbols."""
+        if self._symbols != symbols:
+            self._symbols = frozenset(symbols)
+            for link in self._links:
+                link.want(self._symbols)
+
+    def again(self, symbol: str) -> None:
+        """Unsubscribe and subscribe a symbol."""
+        for link in self._links:
+            link.again(symbol)
+
+    async def run(self) -> None:
+        """Connect, replace in time, reconnect after every end."""
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                link = self._start(tasks)
+                while True:
+                    await self._until(lambda link=link: link.finished or link.due)  # type: ignore[misc]
+                    if link.finished:
+                        await self._ended(link)
+                        link = self._start(tasks)
+                    else:
+                        link = await self._take_over(tasks, link)
+        finally:
+            self._links.clear()
+
+    def _start(self, tasks: asyncio.TaskGroup) -> Link:
+        self._made += 1
+        name = f"{self._number}.{self._made}"
+        link = Link(name, self._shared, self._symbols, self._news.set)
+        self._links.append(link)
+        tasks.create_task(link.run(), name=f"stream-{name}")
+        return link
+
+    async def _until(self, condition: Callable[[], bool]) -> None:
+        while not condition():
+            self._news.clear()
+            await self._news.wait()
+
+    async def _ended(self, link: Link) -> None:
+        """Count a connection that is over, and wait before the next."""
+        self._forget(link, link.reason)
+        if link.delivered:
+            self._backoff.reset()
+        clock, options = self._shared.clock, self._shared.options
+        wait = self._backoff.next(link.reason)
+        _log.info(
+            "stream_reconnect",
+            msg=f"connection {link.name} ended ({link.reason}), the next try is in {wait:.1f} s",
+            reason=link.reason,
+            connection=link.name,
+        )
+        waiting = self._shared.metrics.ws_connections.labels(state="waiting")
+        with waiting.track_inprogress():
+            await asyncio.sleep(clock.wall(wait, at_least=options.backoff_floor_wall))
+
+    def _forget(self, link: Link, reason: str) -> None:
+        self._links.remove(link)
+        self._shared.metrics.ws_reconnects.labels(reason=reason).inc()
+        self._shared.update_subscribed()
+
+    async def _take_over(self, tasks: asyncio.TaskGroup, old: Link) -> Link:
+        """Let a new connection deliver the same symbols before the old one closes; returns who stays."""
+        async with self._shared.one_takeover:
+            if old.finished:
+                return old
+            new = self._start(tasks)
+            await self._until(lambda: new.ready or new.finished or old.finished)
+            if old.finished and not new.finished:
+                self._forget(old, old.reason)
+                return new
+            if new.finished:
+                self._forget(new, new.reason)
+                old.postpone(self._backoff.next(new.reason))
+                return old
+            reason = "lifetime" if not old.shutdown_announced else "server_shutdown"
+            await old.retire()
+            await self._until(lambda: old.finished)
+            self._forget(old, reason)
+            self._backoff.reset()
+            return new

@@ -1,0 +1,167 @@
+"""Making a WebSocket connection: name look-up, proxy, TLS and upgrade, each failure with its bounded reason."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import ssl
+import threading
+from collections.abc import Callable
+from http import HTTPStatus
+from typing import Any
+
+from picows import WSError, WSHandshakeError, WSListener, WSTransport, ws_connect
+from picows.url import WSParsedURL
+from python_socks import ProxyError
+
+from ...errors import Unavailable
+from . import venue
+from .stream_options import StreamOptions
+
+_ADDRESS_WALL_S = 3.0
+"""Wall seconds for one address of several: a dead IPv6 route leaves time for the others."""
+
+_STATUS_REASONS = {
+    403: "handshake_403",
+    418: "handshake_429",
+    429: "handshake_429",
+    451: "handshake_451",
+}
+
+Address = tuple[Any, Any, int, str, Any]
+"""Family, type, protocol, canonical name and socket address, as ``socket.getaddrinfo`` gives them."""
+
+
+class Resolver:
+    """Name look-ups in daemon threads, one per name at a time.
+
+    The C library's look-up may hang for half a minute and cannot be cancelled: a thread pool would fill up
+    with such calls, and the loop's own would keep the process from ending.
+    """
+
+    def __init__(self) -> None:
+        self._pending: dict[tuple[str, int], asyncio.Future[list[Address]]] = {}
+
+    async def resolve(self, host: str, port: int) -> list[Address]:
+        """The addresses of a name, in the system's order. Raises ``OSError``."""
+        key = (host, port)
+        answer = self._pending.get(key)
+        if answer is None:
+            answer = asyncio.get_running_loop().create_future()
+            self._pending[key] = answer
+            answer.add_done_callback(lambda done: self._forget(key, done))
+            work = threading.Thread(
+                target=_look_up, args=(host, port, answer), name="marketd-dns", daemon=True
+            )
+            work.start()
+        return await asyncio.shield(answer)
+
+    def _forget(self, key: tuple[str, int], answer: asyncio.Future[list[Address]]) -> None:
+        del self._pending[key]
+        if not answer.cancelled():
+            answer.exception()  # who asked may be gone: an error nobody waits for is no news
+
+
+def _look_up(host: str, port: int, answer: asyncio.Future[list[Address]]) -> None:
+    found: list[Address] | OSError
+    try:
+        found = list[Address](socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))
+    except OSError as error:
+        found = error
+    except UnicodeError as error:  # a label that IDNA refuses
+        found = socket.gaierror(socket.EAI_NONAME, str(error))
+
+    def tell() -> None:
+        if answer.done():
+            return
+        if isinstance(found, OSError):
+            answer.set_exception(found)
+        else:
+            answer.set_result(found)
+
+    try:
+        answer.get_loop().call_soon_threadsafe(tell)
+    except RuntimeError:
+        return  # the loop has closed meanwhile; nobody waits any more
+
+
+class Dialer:
+    """Connects to the one address of the options, through its proxy or not at all."""
+
+    def __init__(self, options: StreamOptions) -> None:
+        self._options = options
+        self._resolver = Resolver()
+        self._tls: ssl.SSLContext | None = None
+
+    async def dial(self, make_listener: Callable[[], WSListener]) -> WSTransport:
+        """One try. Raises ``Unavailable`` whose ``reason`` says which step failed."""
+        options = self._options
+        try:
+            async with asyncio.timeout(options.handshake_wall):
+                transport, _ = await ws_connect(
+                    make_listener,
+                    options.url.rstrip("/") + venue.STREAM_PATH,
+                    ssl_context=self._context(),
+                    websocket_handshake_timeout=options.handshake_wall,
+                    enable_auto_pong=False,
+                    max_frame_size=venue.MAX_FRAME_BYTES,
+                    max_redirects=0,
+                    proxy=options.effective_proxy,
+                    socket_factory=self._socket,
+                    disconnect_on_exception=False,
+                )
+        except (OSError, WSError, ProxyError) as error:
+            reason = _reason(error, proxied=options.effective_proxy is not None)
+            raise Unavailable(f"stream: {reason}: {error!r:.300}", reason=reason) from error
+        return transport
+
+    def _context(self) -> ssl.SSLContext | None:
+        """Made at the first dial, because it reads files; verification stays on whatever happens."""
+        if self._tls is None and self._options.url.startswith("wss:"):
+            self._tls = ssl.create_default_context(cafile=self._options.ca_file)
+        return self._tls
+
+    async def _socket(self, target: WSParsedURL) -> socket.socket:
+        """A connected socket to the venue, or to the proxy if there is one: picows says which."""
+        error: OSError = socket.gaierror(socket.EAI_NONAME, "no address")
+        for family, kind, protocol, _, address in await self._resolver.resolve(target.host, target.port):
+            sock = socket.socket(family, kind, protocol)
+            try:
+                sock.setblocking(False)
+                async with asyncio.timeout(_ADDRESS_WALL_S):
+                    await asyncio.get_running_loop().sock_connect(sock, address)
+                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                return sock
+            except OSError as failed:
+                sock.close()
+                error = failed
+            except BaseException:
+                sock.close()
+                raise
+        raise error
+
+
+def _reason(error: Exception, *, proxied: bool) -> str:
+    """The step that failed, as a word of a fixed list."""
+    if isinstance(error, WSHandshakeError):
+        return _status_reason(error)
+    steps: tuple[tuple[type[Exception], str], ...] = (
+        (ssl.SSLError, "tls"),
+        (ProxyError, "proxy"),
+        (WSError, "handshake_other"),
+        (socket.gaierror, "dns"),
+        (TimeoutError, "timeout"),
+    )
+    for kind, reason in steps:
+        if isinstance(error, kind):
+            return reason
+    if proxied:
+        return "proxy"
+    return "refused" if isinstance(error, ConnectionRefusedError) else "network"
+
+
+def _status_reason(error: WSHandshakeError) -> str:
+    status = 0 if error.response is None else int(error.response.status)
+    if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        return "handshake_5xx"
+    return _STATUS_REASONS.get(status, "handshake_other")
