@@ -25,7 +25,7 @@ CREATE TABLE candles_1m (
     is_closed              boolean          NOT NULL DEFAULT true,
     source                 text             NOT NULL,
     CONSTRAINT candles_1m_pkey PRIMARY KEY (exchange, symbol, bucket_ts),
-    CONSTRAINT candles_1m_symbol_named CHECK (symbol <> ''),
+    CONSTRAINT candles_1m_symbol CHECK (char_length(symbol) BETWEEN 1 AND 64),
     CONSTRAINT candles_1m_whole_minute
         CHECK (bucket_ts = date_bin('1 minute', bucket_ts, '2000-01-01 00:00+00')),
     CONSTRAINT candles_1m_closed CHECK (is_closed),

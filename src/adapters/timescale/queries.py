@@ -29,7 +29,7 @@ def parse(text: str) -> dict[str, LiteralString]:
     for name, body in zip(parts[::2], parts[1::2], strict=True):
         if name in queries:
             raise ValueError(f"two queries are called {name}")
-        queries[name] = _COMMENT.sub("", body).strip().removesuffix(";")
+        queries[name] = _COMMENT.sub("", body).strip().removesuffix(";").rstrip()
     return queries
 
 

@@ -1,0 +1,118 @@
+"""The writer's role can do its work and nothing else; the migration run gives it its rights."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from typing import LiteralString
+
+import psycopg
+import pytest
+from psycopg import sql
+
+from src.adapters.timescale.grants import writer_role
+from src.adapters.timescale.inspection import inspect
+from src.adapters.timescale.migrations import MigrationOptions, migrate
+from src.errors import ConfigError
+from src.model import MINUTE_MS, Authority, Gap, WriteResult
+from tests.support.cluster import Cluster
+
+from .helpers import CANDLE, START_MS, fetch, opened
+
+ROLE = 'marketd "writer"'
+PASSWORD = "only for this test"
+
+
+@pytest.fixture
+async def writer_url(cluster: Cluster) -> AsyncIterator[str]:
+    """A migrated database, as seen by a role of its own for the daemon."""
+    admin = await asyncio.to_thread(lambda: cluster.admin_url)
+    owner = await asyncio.to_thread(lambda: cluster.url)
+    async with await psycopg.AsyncConnection.connect(admin, autocommit=True) as connection:
+        await connection.execute(
+            sql.SQL("CREATE ROLE {} LOGIN PASSWORD {}").format(sql.Identifier(ROLE), sql.Literal(PASSWORD))
+        )
+    url = psycopg.conninfo.make_conninfo(owner, user=ROLE, password=PASSWORD)
+    role = writer_role(url, owner)
+    assert role == ROLE
+    for _ in range(2):  # repeating it is harmless
+        assert await migrate(MigrationOptions(owner, writer_role=role)) == []
+    yield url
+
+
+REFUSED: list[LiteralString] = [
+    "DELETE FROM candles_1m",
+    "TRUNCATE candles_1m",
+    "DROP TABLE candles_1m",
+    "ALTER TABLE candles_1m ADD COLUMN x int",
+    "DROP TRIGGER candles_1m_keep_old_row ON candles_1m",
+    "ALTER TABLE candles_1m DISABLE TRIGGER ALL",
+    "SET session_replication_role = replica",
+    "INSERT INTO candle_revisions OVERRIDING SYSTEM VALUE SELECT * FROM candle_revisions",
+    "UPDATE candle_revisions SET close = 1",
+    "DELETE FROM candle_revisions",
+    "DELETE FROM gap_events",
+    "UPDATE gap_events SET reason = 'x'",
+    "TRUNCATE gap_events",
+    "DELETE FROM rejected_rows",
+    "UPDATE rejected_rows SET raw_row = 'x'",
+    "DELETE FROM daemon_runs",
+    "UPDATE daemon_runs SET started_at = now()",
+    "DELETE FROM schema_migration",
+    "INSERT INTO schema_migration (name, sha256) VALUES ('x', 'y')",
+    "CREATE TABLE mine (n int)",
+    "SELECT drop_chunks('candles_1m', older_than => now())",
+    "COPY candles_1m TO PROGRAM 'cat'",
+    "SELECT pg_read_file('/etc/passwd')",
+]
+
+
+async def test_the_writer_works_and_is_refused_the_rest(writer_url: str) -> None:
+    better = replace(CANDLE, trade_count=2000, authority=Authority.REST, source="binance_rest")
+    async with opened(writer_url) as store:
+        assert await store.write([CANDLE], [Gap("A", START_MS, START_MS + MINUTE_MS, "x")]) == WriteResult(
+            1, 0, 0
+        )
+        assert await store.write([better], []) == WriteResult(0, 1, 0)
+        await store.quarantine(CANDLE, reason="x", detail="y")
+        await store.quarantine(CANDLE, reason="x", detail="y")
+        await store.finish_run()
+    assert await fetch(writer_url, "SELECT count(*) FROM candle_revisions") == [(1,)]
+    assert (await inspect(writer_url, "market_data", "binance_futures_um")).missing_rights == []
+    for statement in REFUSED:
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            await fetch(writer_url, statement)
+    chunk = (await fetch(writer_url, "SELECT show_chunks('candles_1m')::text"))[0][0]
+    with pytest.raises(psycopg.errors.InsufficientPrivilege):
+        await fetch(writer_url, f"DELETE FROM {chunk}")
+    assert await fetch(writer_url, "SELECT count(*) FROM candles_1m") == [(1,)]
+
+
+async def test_a_temporary_table_cannot_stand_in_for_the_revisions(writer_url: str) -> None:
+    better = replace(CANDLE, trade_count=2000)
+    async with opened(writer_url) as store:
+        await store.write([CANDLE], [])
+        assert store._session is not None
+        connection = store._session.connection
+        await connection.execute("CREATE TEMP TABLE candle_revisions (LIKE market_data.candle_revisions)")
+        await connection.execute("SET search_path = pg_temp, market_data, public")
+        await store.write([better], [])
+    assert await fetch(writer_url, "SELECT count(*) FROM candle_revisions") == [(1,)]
+
+
+async def test_the_role_that_cannot_create_the_extension_is_told_what_to_do(cluster: Cluster) -> None:
+    admin = await asyncio.to_thread(lambda: cluster.admin_url)
+    owner = await asyncio.to_thread(lambda: cluster.url)
+    async with await psycopg.AsyncConnection.connect(admin, autocommit=True) as connection:
+        await connection.execute("CREATE DATABASE bare")
+    with pytest.raises(ConfigError, match="CREATE EXTENSION timescaledb"):
+        await migrate(MigrationOptions(psycopg.conninfo.make_conninfo(owner, dbname="bare")))
+
+
+def test_one_role_for_all_needs_no_grants() -> None:
+    url = "postgresql://me:secret@db/one"
+    assert writer_role(url, url) == ""
+    assert writer_role("postgresql://writer@db/one", url) == "writer"
+    with pytest.raises(ConfigError, match=r"^DATABASE_URL: is not a PostgreSQL connection string$"):
+        writer_role("postgresql://me:p%zz@db/one", url)
