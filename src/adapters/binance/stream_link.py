@@ -31,7 +31,6 @@ class Link:
     ) -> None:
         self.name = name
         self.reason = ""
-        self.finished = False
         self.delivered = False
         """A data frame came: acks prove nothing."""
         self.ready = False
@@ -41,6 +40,7 @@ class Link:
         self._shared = shared
         self._on_news = on_news
         self._state = ""
+        self._over = False
         options = shared.options
         self._subscriptions = Subscriptions(
             options.names_per_request, (venue.CANARY_STREAM, venue.CONTRACT_STREAM)
@@ -59,6 +59,10 @@ class Link:
         self._reporter = CountsReporter(self._connection.counts, shared.metrics)
         self._takeover_at = 0.0
         self._complete_since = math.inf
+
+    def is_over(self) -> bool:
+        """True once ``run`` has returned; nothing comes from this link any more."""
+        return self._over
 
     @property
     def shutdown_announced(self) -> bool:
@@ -101,7 +105,7 @@ class Link:
             _log.warning("stream_unreachable", msg=str(error), reason=error.reason, connection=self.name)
         finally:
             self._reporter.report()
-            self.finished = True
+            self._over = True
             self._enter("")
             self._on_news()
 

@@ -52,6 +52,8 @@ class StreamOptions:
     """A connection is replaced between ``takeover_age_s`` minus and plus this."""
     takeover_quiet_s: float = 60.0
     """A replacement whose symbols show no kline for so long takes over on its canary alone."""
+    takeover_deadline_s: float = 300.0
+    """A replacement that is not ready after so long is given up, and tried again later."""
     move_within_s: float = 600.0
     """A symbol resubscribed twice within this moves to another connection."""
     queue_frames: int = 4_000

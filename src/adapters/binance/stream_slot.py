@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Collection
+from functools import partial
 
 from ...telemetry.log import get_logger
 from .stream_link import Link
 from .stream_pacing import ReconnectBackoff
 from .stream_shared import Shared
 
+_TAKEOVER_WALL_S = 30.0
 _log = get_logger("stream")
+
+
+def _needs_care(link: Link) -> bool:
+    return link.is_over() or link.due
 
 
 class Slot:
@@ -49,8 +55,8 @@ class Slot:
             async with asyncio.TaskGroup() as tasks:
                 link = self._start(tasks)
                 while True:
-                    await self._until(lambda link=link: link.finished or link.due)  # type: ignore[misc]
-                    if link.finished:
+                    await self._until(partial(_needs_care, link))
+                    if link.is_over():
                         await self._ended(link)
                         link = self._start(tasks)
                     else:
@@ -96,20 +102,41 @@ class Slot:
     async def _take_over(self, tasks: asyncio.TaskGroup, old: Link) -> Link:
         """Let a new connection deliver the same symbols before the old one closes; returns who stays."""
         async with self._shared.one_takeover:
-            if old.finished:
+            if old.is_over():
                 return old
             new = self._start(tasks)
-            await self._until(lambda: new.ready or new.finished or old.finished)
-            if old.finished and not new.finished:
+            await self._until_settled(new, old)
+            if old.is_over() and not new.is_over():
                 self._forget(old, old.reason)
                 return new
-            if new.finished:
-                self._forget(new, new.reason)
+            if not new.ready or new.is_over():
+                await self._give_up(new)
                 old.postpone(self._backoff.next(new.reason))
                 return old
-            reason = "lifetime" if not old.shutdown_announced else "server_shutdown"
-            await old.retire()
-            await self._until(lambda: old.finished)
+            reason = "server_shutdown" if old.shutdown_announced else "lifetime"
+            await self._retire(old)
             self._forget(old, reason)
             self._backoff.reset()
             return new
+
+    async def _until_settled(self, new: Link, old: Link) -> None:
+        """Wait until the new link can take over, or cannot, or the old one is gone; not for ever."""
+        clock, options = self._shared.clock, self._shared.options
+        try:
+            async with asyncio.timeout(clock.wall(options.takeover_deadline_s, at_least=_TAKEOVER_WALL_S)):
+                await self._until(lambda: new.ready or new.is_over() or old.is_over())
+        except TimeoutError:
+            _log.warning(
+                "stream_takeover_slow", msg=f"connection {new.name} is not ready", connection=new.name
+            )
+
+    async def _give_up(self, new: Link) -> None:
+        if not new.is_over():
+            await self._retire(new)
+            self._forget(new, "takeover_timeout")
+        else:
+            self._forget(new, new.reason)
+
+    async def _retire(self, link: Link) -> None:
+        await link.retire()
+        await self._until(link.is_over)
