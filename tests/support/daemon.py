@@ -11,7 +11,6 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import aiohttp
 from prometheus_client.parser import text_string_to_metric_families
@@ -200,10 +199,3 @@ class Daemon:
             task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await task
-
-    def usage(self) -> dict[str, Any]:
-        return {
-            "descriptors": self.child.descriptors(),
-            "threads": self.child.threads(),
-            "resident_mb": self.child.resident_mb(),
-        }

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -36,14 +36,16 @@ _ROWS = sql.SQL(
 )
 
 
+Spans = Mapping[str, Sequence[tuple[int, int]]]
+"""Per symbol the minutes that exist or will: [first open time, end) in UTC milliseconds, one for each listing."""
+
+
 class Truth(Protocol):
     """What the venue knows; see ``tests.support.venue``."""
 
     async def now_ms(self) -> int: ...
 
-    async def listings(self) -> Mapping[str, tuple[int, int]]:
-        """Per symbol the minutes that exist or will: [first open time, end), UTC milliseconds."""
-        ...
+    async def listings(self) -> Spans: ...
 
     def values(self, symbol: str, open_ms: int) -> Values: ...
 
@@ -98,12 +100,14 @@ class Oracle:
 
     async def compare(self, until_ms: int) -> Verdict:
         """Compare everything stored with the truth; minutes that open from ``until_ms`` on are not owed yet."""
-        listings = await self.truth.listings()
         stored = await self.stored()
+        # Asked after the rows were read: what is stored can only be from before these answers.
+        listings = await self.truth.listings()
         closed_before = floor_minute(await self.truth.now_ms())
         owed = {
             (symbol, open_ms)
-            for symbol, (first, end) in listings.items()
+            for symbol, spans in listings.items()
+            for first, end in spans
             for open_ms in range(max(first, self.since_ms), min(end, until_ms), MINUTE_MS)
         }
         spurious = [key for key in stored if not _exists(key, listings, closed_before)]
@@ -132,6 +136,11 @@ class Oracle:
         assert verdict.stored >= minimum_rows, f"only {verdict.stored} rows moved, the run proves nothing"
         return verdict
 
+    async def check_all(self) -> None:
+        """Whatever is stored is true; for the time after the daemon has ended."""
+        verdict = await self.compare(0)
+        assert verdict.good, str(verdict)
+
     async def _until(self, until_ms: int, within: float, when: str) -> Verdict:
         deadline = time.monotonic() + within
         while True:
@@ -144,10 +153,9 @@ class Oracle:
             await asyncio.sleep(0.5)
 
 
-def _exists(key: Key, listings: Mapping[str, tuple[int, int]], closed_before: int) -> bool:
+def _exists(key: Key, listings: Spans, closed_before: int) -> bool:
     """True if the venue has a closed candle for this key."""
     symbol, open_ms = key
-    if symbol not in listings or open_ms % MINUTE_MS:
+    if open_ms % MINUTE_MS:
         return False
-    first, end = listings[symbol]
-    return first <= open_ms < min(end, closed_before)
+    return any(first <= open_ms < min(end, closed_before) for first, end in listings.get(symbol, ()))

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -36,6 +37,15 @@ def clean_environment(extra: Mapping[str, str]) -> dict[str, str]:
     """An environment with none of this machine's settings: what a program needs to run, plus ``extra``."""
     kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "TMPDIR") if name in os.environ}
     return {**kept, "PYTHONUNBUFFERED": "1", **extra}
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What a process holds: open file descriptors, threads, and resident memory in MB (10^6 bytes)."""
+
+    descriptors: int
+    threads: int
+    resident_mb: float
 
 
 class Child:
@@ -86,13 +96,12 @@ class Child:
     def tail(self, lines: int = 25) -> str:
         return "\n".join(self.text().splitlines()[-lines:])
 
-    def descriptors(self) -> int:
-        """How many file descriptors it holds open now."""
-        return len(os.listdir(f"/proc/{self.pid}/fd"))  # noqa: PTH208 (pathlib has nothing for /proc/PID/fd)
-
-    def threads(self) -> int:
-        return len(os.listdir(f"/proc/{self.pid}/task"))  # noqa: PTH208
-
-    def resident_mb(self) -> float:
-        pages = int(Path(f"/proc/{self.pid}/statm").read_text().split()[1])
-        return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
+    def usage(self) -> Usage:
+        """What it holds at this moment."""
+        own = Path(f"/proc/{self.pid}")
+        pages = int((own / "statm").read_text().split()[1])
+        return Usage(
+            descriptors=sum(1 for _ in (own / "fd").iterdir()),
+            threads=sum(1 for _ in (own / "task").iterdir()),
+            resident_mb=pages * os.sysconf("SC_PAGE_SIZE") / 1e6,
+        )

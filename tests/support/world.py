@@ -1,0 +1,131 @@
+"""Everything a fault run needs: a venue, proxies in front of it, a database, a daemon and the oracle."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from .chaosproxy import ChaosProxy
+from .daemon import RESIDENT_LIMIT_MB, Daemon, Readiness
+from .eventually import eventually
+from .oracle import MINIMUM_ROWS, SETTLE_S, Oracle, Verdict
+from .processes import Usage
+from .venue import Venue, VenueOptions
+
+SCHEMA = "market_data"
+SPARE_DESCRIPTORS = 8
+"""Connections and timers that may be under way at the one moment and not at the other."""
+SPARE_THREADS = 8
+"""The loop's pool for file work and names starts threads when it first needs them, and keeps them."""
+
+
+@dataclass(slots=True)
+class World:
+    """One run. The daemon sees the venue and the database through ``rest``, ``stream`` and ``database``."""
+
+    venue: Venue
+    rest: ChaosProxy
+    stream: ChaosProxy
+    database: ChaosProxy
+    daemon: Daemon
+    oracle: Oracle
+    database_url: str
+    """The database itself, past the proxy."""
+    before: Usage | None = field(default=None)
+
+    async def begin(self) -> None:
+        """Start the daemon, wait until it is ready, and note what it holds open."""
+        self.daemon.start()
+        await self.daemon.wait_ready()
+        await self.daemon.wait_metric("symbols_subscribed", len(self.venue.symbols))
+        self.before = self.daemon.child.usage()
+
+    async def live_rows(self, minutes: float) -> None:
+        """Wait until the stream has brought that many more minutes of all symbols."""
+        now = (await self.daemon.metrics()).total("rows_received_total", source="binance_ws")
+        wanted = now + minutes * len(self.venue.symbols)
+        await self.daemon.wait_metric("rows_received_total", wanted, source="binance_ws")
+
+    async def finish(
+        self,
+        *,
+        readiness: Readiness | None = None,
+        within: float = SETTLE_S,
+        minimum_rows: int = MINIMUM_ROWS,
+    ) -> Verdict:
+        """The common pass rule, called when the fault has stopped; ends with an orderly stop.
+
+        ``readiness`` is given by rows in which the daemon must have said "not ready" and come back.
+        """
+        verdict = await self.oracle.settle(within=within, minimum_rows=minimum_rows)
+        await self._is_whole(readiness)
+        await self.daemon.stop()
+        await self.oracle.check_all()
+        return verdict
+
+    async def _is_whole(self, readiness: Readiness | None) -> None:
+        await eventually(self.daemon.is_ready, timeout=60, message="ready again")
+        if readiness is not None:
+            assert readiness.went_away, "readiness never went false"
+            await eventually(lambda: readiness.came_back, message="readiness came back")
+        await eventually(self._counters_add_up, timeout=30, message="the row counters add up")
+        if self.before is not None:
+            await eventually(self._holds_no_more, timeout=30, message="nothing leaked")
+
+    async def _counters_add_up(self) -> bool:
+        metrics = await self.daemon.metrics()
+        assert metrics.unaccounted_rows == 0, f"unaccounted rows: {metrics.unaccounted_rows}"
+        return True
+
+    def _holds_no_more(self) -> bool:
+        assert self.before is not None
+        usage = self.daemon.child.usage()
+        assert usage.descriptors <= self.before.descriptors + SPARE_DESCRIPTORS, f"{self.before} {usage}"
+        assert usage.threads <= self.before.threads + SPARE_THREADS, f"{self.before} {usage}"
+        assert usage.resident_mb <= RESIDENT_LIMIT_MB, f"{self.before} {usage}"
+        return True
+
+
+@asynccontextmanager
+async def open_world(
+    folder: Path,
+    database_url: str,
+    *,
+    options: VenueOptions | None = None,
+    settings: Mapping[str, str] | None = None,
+    arguments: Sequence[str] = ("--ws",),
+) -> AsyncIterator[World]:
+    """A world whose daemon has not been started; everything is ended at the end, whatever happened."""
+    parts = urlsplit(database_url)
+    target = (parts.hostname or "127.0.0.1", parts.port or 5432)
+    async with (
+        Venue.open(options or VenueOptions(), folder) as venue,
+        ChaosProxy(venue.address) as rest,
+        ChaosProxy(venue.address) as stream,
+        ChaosProxy(target) as database,
+    ):
+        account, _, _ = parts.netloc.rpartition("@")
+        proxied = parts._replace(netloc=f"{account}@127.0.0.1:{database.port}").geturl()
+        own = {
+            "DATABASE_URL": proxied,
+            "KLINE_DB_SCHEMA": SCHEMA,
+            "BINANCE_REST_URL": f"http://127.0.0.1:{rest.port}",
+            "BINANCE_WS_URL": f"ws://127.0.0.1:{stream.port}/market",
+            "SPEED": f"{venue.options.speed:g}",
+        }
+        daemon = Daemon({**own, **(settings or {})}, folder=folder, arguments=arguments)
+        oracle = Oracle(venue, database_url, schema=SCHEMA)
+        try:
+            yield World(venue, rest, stream, database, daemon, oracle, database_url)
+        finally:
+            await daemon.kill()
+
+
+async def in_thread(function: object) -> None:
+    """Run something that blocks (a server's start or stop) without stopping the proxies."""
+    assert callable(function)
+    await asyncio.to_thread(function)
