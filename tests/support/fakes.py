@@ -30,7 +30,7 @@ def make_candle(
     authority: Authority = Authority.STREAM,
 ) -> Candle:
     """The candle of a minute: a pure function of its arguments, the same from every source."""
-    price = 100.0 + crc32(f"{symbol}:{open_ms}".encode()) % 1000
+    price = 100.0 + crc32(f"{symbol}:{open_ms}".encode(errors="surrogatepass")) % 1000
     volume = float(trade_count or 0)
     return Candle(
         symbol, open_ms, price, price + 2, price - 1, price + 1, volume, volume * price, trade_count,
