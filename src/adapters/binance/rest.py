@@ -209,7 +209,7 @@ class BinanceRest:
         self._metrics.rest_requests.labels(name if name in _ENDPOINTS else "other", status).inc()
         self._metrics.rest_duration.observe(seconds)
         used = headers.get(_WEIGHT_HEADER, "")
-        if used.isdecimal() and len(used) < _WEIGHT_DIGITS:
+        if used.isascii() and used.isdecimal() and len(used) < _WEIGHT_DIGITS:
             self._limiter.observe(int(used), age=seconds * self._clock.speed)
 
     async def _retrying(self, call: Callable[_P, Awaitable[_T]], *args: _P.args, **named: _P.kwargs) -> _T:

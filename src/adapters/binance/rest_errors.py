@@ -20,8 +20,8 @@ FORBIDDEN_WAIT_S = 30.0
 RESTRICTED_WAIT_S = 60.0
 
 # "Way too many requests; IP(88.238.33.41) banned until 1721393459728. Please use the websocket ..."
-_BANNED_UNTIL = re.compile(r"banned until (\d{10,16})")
-_SECONDS = re.compile(r"\d{1,12}(?:\.\d{1,6})?")
+_BANNED_UNTIL = re.compile(r"banned until ([0-9]{10,16})")
+_SECONDS = re.compile(r"[0-9]{1,12}(?:\.[0-9]{1,6})?")
 _SHOWN_CHARS = 200
 
 _TOO_MANY = (-1003, -1015)

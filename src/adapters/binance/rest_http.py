@@ -69,18 +69,18 @@ class GuardedSession:
         max_connections: int = 64,
     ) -> None:
         """Needs the running loop. ``trusted`` is a file of certificate authorities besides the system's."""
-        context = ssl.create_default_context()
-        if trusted is not None:
-            context.load_verify_locations(trusted)
         connector = aiohttp.TCPConnector(
-            ssl=context,
+            ssl=_context(trusted) if base_url.startswith("https:") else True,
             limit=max_connections,
             ttl_dns_cache=_DNS_CACHE_S,
             keepalive_timeout=_KEEP_ALIVE_S,
         )
         self.headers: Mapping[str, str] = {}
         self._session = aiohttp.ClientSession(
-            connector=connector, trust_env=False, cookie_jar=aiohttp.DummyCookieJar()
+            connector=connector,
+            trust_env=False,
+            cookie_jar=aiohttp.DummyCookieJar(),
+            middlewares=(_once,),
         )
         self._origin = URL(base_url).origin()
         self._proxy = None if is_loopback_url(base_url) else proxy
@@ -125,6 +125,21 @@ class GuardedSession:
                 raise Unavailable(f"the answer is over {self._max_body} bytes", reason="too_large")
             parts.append(part)
         return b"".join(parts)
+
+
+def _context(trusted: str | None) -> ssl.SSLContext:
+    context = ssl.create_default_context()
+    if trusted is not None:
+        context.load_verify_locations(trusted)
+    return context
+
+
+async def _once(request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
+    """aiohttp sends a GET again by itself when the connection ends: weight that nobody has counted."""
+    try:
+        return await handler(request)
+    except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError) as error:
+        raise failure_of(error) from error
 
 
 def failure_of(error: Exception) -> Unavailable:

@@ -95,14 +95,14 @@ def _milliseconds(entry: Mapping[str, Any], key: str, symbol: str) -> int:
 
 
 def _size(value: object, decimals: object, symbol: str) -> str:
-    """The filter's decimal text, else the step that the precision implies."""
+    """The filter's decimal text, else the step that the precision implies; "0" is seen before a listing."""
     if value is None and type(decimals) is int and 0 <= decimals <= _MAX_DECIMALS:
         return f"{Decimal(1).scaleb(-decimals):f}"
     try:
         size = Decimal(value) if isinstance(value, str) else Decimal("NaN")
     except InvalidOperation:
         size = Decimal("NaN")
-    if not size.is_finite() or size <= 0:
+    if not size.is_finite() or size < 0:
         raise BadData(f"{symbol}: tick or step size is {value!r:.60}", reason="bad_field")
     return str(value)
 
