@@ -27,6 +27,7 @@ class Exchange(binanceusdm):
         super().__init__({"enableRateLimit": False, "options": {"fetchCurrencies": False}, "session": None})
         self.venue_now = now
         self.userAgent = "marketd"
+        self.timeout_on_exit = 0  # our session ends its own connections; ccxt would sleep 250 ms
         # Bodies and headers of the last answer, kept for callers that we are not: an exchangeInfo is 2 MB.
         self.enableLastHttpResponse = self.enableLastResponseHeaders = False
         self.urls["api"]["fapiPublic"] = f"{base_url}/fapi/v1"
