@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-
 from aiohttp import WSCloseCode, WSMsgType, web
 
 from .faults import Kind
@@ -39,7 +37,7 @@ class Sockets:
         )
         await websocket.prepare(request)
         transport = request.transport
-        if not isinstance(transport, asyncio.Transport):
+        if transport is None:  # gone while it was being greeted
             return websocket
         is_combined = request.path.endswith("/stream")
         connection = self._hub.open(

@@ -163,9 +163,9 @@ async def _finish(closing: Coroutine[Any, Any, bool]) -> None:
     await closing
 
 
-def reset(transport: asyncio.BaseTransport | None) -> None:
+def reset(transport: asyncio.Transport | None) -> None:
     """End a TCP connection with a RST: lingering of zero seconds, then close."""
-    if not isinstance(transport, asyncio.Transport):
+    if transport is None:
         return
     if (sock := transport.get_extra_info("socket")) is not None:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
