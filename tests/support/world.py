@@ -44,6 +44,10 @@ class World:
         await self.daemon.wait_metric("symbols_subscribed", len(self.venue.symbols))
         self.before = self.daemon.child.usage()
 
+    async def live_connections(self) -> int:
+        """How many stream connections the daemon says are live."""
+        return int((await self.daemon.metrics()).total("ws_connections", state="live"))
+
     async def live_rows(self, minutes: float) -> None:
         """Wait until the stream has brought that many more minutes of all symbols."""
         now = (await self.daemon.metrics()).total("rows_received_total", source="binance_ws")
