@@ -39,9 +39,10 @@ def winners(candles: Iterable[Candle]) -> list[Candle]:
     """One candle a key, the one of largest rank, ordered by key: one statement must not hold a key twice (21000)."""
     best: dict[tuple[str, int], Candle] = {}
     for candle in candles:
-        other = best.setdefault(candle.key, candle)
-        if candle.rank > other.rank:
-            best[candle.key] = candle
+        key = candle.key
+        other = best.setdefault(key, candle)
+        if other is not candle and candle.rank > other.rank:
+            best[key] = candle
     return [best[key] for key in sorted(best)]
 
 
