@@ -23,7 +23,7 @@ def note(text: str) -> None:
 
 def line(text: str = "") -> None:
     """One line of the result."""
-    print(text)  # noqa: T201
+    print(text, flush=True)  # noqa: T201 - flushed for whoever waits for it on a pipe
 
 
 def as_json(content: object) -> None:

@@ -16,15 +16,15 @@ from . import output
 def run(
     *, port: int, symbols: int, seed: int, speed: float, data: Path | None, exchange_info: Path | None
 ) -> int:
-    """Serve until SIGTERM or SIGINT. Raises ``ConfigError`` for options that make no sense or a taken port."""
+    """Serve until SIGTERM or SIGINT. Raises ``ConfigError`` for wrong options, unreadable files or a taken port."""
     try:
         options = SandboxOptions(
             port=port, symbols=symbols, seed=seed, speed=speed, data_dir=data, exchange_info=exchange_info
         )
-    except ValueError as error:
-        raise ConfigError(str(error)) from error
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(_serve(options))
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(_serve(options))
+    except (ValueError, OSError) as error:
+        raise ConfigError(f"sandbox: {error}") from error
     return EXIT_OK
 
 
@@ -32,10 +32,8 @@ async def _serve(options: SandboxOptions) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    try:
-        async with Sandbox(options) as sandbox:
-            output.line(f"BINANCE_REST_URL={sandbox.rest_url}")
-            output.line(f"BINANCE_WS_URL={sandbox.ws_url}")
-            await stop.wait()
-    except OSError as error:
-        raise ConfigError(f"sandbox: port {options.port} cannot be taken: {error.strerror}") from error
+    async with Sandbox(options) as sandbox:
+        output.line(f"BINANCE_REST_URL={sandbox.rest_url}")
+        output.line(f"BINANCE_WS_URL={sandbox.ws_url}")
+        output.note(f"faults on demand: {sandbox.control_url} (docs/sandbox.md)")
+        await stop.wait()

@@ -46,7 +46,7 @@ def _freshness(data: Report) -> str:
     if data["age_seconds"] is None:
         return "no candle stored yet"
     takes = "takes writes" if data["database_writable"] else "does NOT take writes"
-    return f"newest stored minute ended {_age(data['age_seconds'])} ago; the database {takes}"
+    return f"newest stored minute ended {age(data['age_seconds'])} ago; the database {takes}"
 
 
 def _connections(states: dict[str, int]) -> str:
@@ -124,8 +124,8 @@ def _counts(values: Report, *names: str) -> str:
 
 
 def _moment(text: str, now: datetime) -> str:
-    age = (now - _parse(text)).total_seconds()
-    return f"{_stamp(text)} UTC ({_age(age)} ago)"
+    seconds = (now - _parse(text)).total_seconds()
+    return f"{_stamp(text)} UTC ({age(seconds)} ago)"
 
 
 def _stamp(text: str) -> str:
@@ -136,7 +136,7 @@ def _parse(text: str) -> datetime:
     return datetime.fromisoformat(text).astimezone(UTC)
 
 
-def _age(seconds: float) -> str:
+def age(seconds: float) -> str:
     """``42 s``, ``5 min``, ``3 h 12 min``, ``4 d 7 h``."""
     whole = max(int(seconds), 0)
     if whole < 2 * _MINUTE:

@@ -1,0 +1,72 @@
+"""What ``marketd doctor`` makes of what it finds."""
+
+from __future__ import annotations
+
+import socket
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from src.adapters.timescale.inspection import Inspection, Server
+from src.cli.checkup import check_disk, check_port, judge_server
+from src.config import Settings
+
+GOOD = Server(
+    postgresql="17.6",
+    timescaledb="2.19.3",
+    edition="Apache",
+    max_locks_per_transaction=512,
+    max_connections=100,
+    synchronous_commit="on",
+    fsync="on",
+    read_only=False,
+    role="marketd",
+    database="market",
+    size_bytes=1,
+)
+
+
+def test_a_good_server_has_no_advice() -> None:
+    findings = judge_server(Inspection(GOOD, []))
+    assert [(finding.subject, finding.state) for finding in findings] == [
+        ("database", "ok"),
+        ("tables", "ok"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("change", "state", "advice"),
+    [
+        ({"timescaledb": None}, "bad", "install the timescaledb package"),
+        ({"read_only": True}, "bad", "primary"),
+        ({"synchronous_commit": "off"}, "bad", "ALTER ROLE marketd SET synchronous_commit = on"),
+        ({"fsync": "off"}, "warning", "fsync = on"),
+        ({"max_locks_per_transaction": 64}, "warning", "512"),
+        ({"max_connections": 10}, "bad", "20"),
+    ],
+)
+def test_a_bad_server_has_advice(change: dict[str, object], state: str, advice: str) -> None:
+    findings = judge_server(Inspection(replace(GOOD, **change), []))  # type: ignore[arg-type]
+    (problem,) = [finding for finding in findings if finding.state != "ok"]
+    assert (problem.state, advice in problem.advice) == (state, True)
+
+
+def test_migrations_and_rights() -> None:
+    (pending,) = judge_server(Inspection(GOOD, ["migrations/0002_x.sql"]))[1:]
+    (rights,) = judge_server(Inspection(GOOD, [], missing_rights=["candles_1m UPDATE"]))[1:]
+    assert (pending.state, rights.state) == ("bad", "bad")
+    assert "marketd migrate" in pending.advice
+    assert "candles_1m UPDATE" in rights.text
+
+
+def test_a_port_that_another_program_has() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        taken = check_port(Settings(metrics_port=port))
+    assert (taken.state, "METRICS_PORT" in taken.advice) == ("bad", True)
+    assert check_port(Settings(metrics_port=port)).state == "ok"
+
+
+def test_disk(tmp_path: Path) -> None:
+    assert str(tmp_path) in check_disk(tmp_path).text
