@@ -7,7 +7,6 @@ which is what makes the stream affordable on one core (docs/adr/0002-stream-tran
 from __future__ import annotations
 
 import asyncio
-import socket
 from collections import deque
 from collections.abc import AsyncIterator, Callable
 from typing import Any, ClassVar
@@ -19,22 +18,11 @@ from ...errors import BadData, Unavailable
 from . import parse, venue
 from .transport_counts import FrameCounts
 from .transport_dial import Dialer
+from .transport_reasons import close_reason, network_reason, protocol_reason
 
 _TEXT = WSMsgType.TEXT
 _CLOSED_FLAG = b'"x":'
 _FALSE, _TRUE = ord("f"), ord("t")
-_TCP_CLOSED = 7
-"""``TCP_CLOSE`` of linux/tcp_states.h: what a socket shows after a RST; after a FIN it is CLOSE_WAIT."""
-
-_CLOSE_REASONS = {
-    1000: "close_1000",
-    1001: "close_1001",
-    1008: "policy",
-    1009: "close_1009",
-    1011: "close_1011",
-    1012: "close_1012",
-    1013: "close_1013",
-}
 
 
 class BinanceConnection(AsyncConnection):
@@ -137,7 +125,7 @@ class BinanceConnection(AsyncConnection):
             try:
                 await self.conn.wait_disconnected()
             except WSProtocolError as error:
-                self.reason = _protocol_reason(error)
+                self.reason = protocol_reason(error)
         return self.reason
 
 
@@ -242,7 +230,8 @@ class _Listener(WSListener):
             self._fragment(transport, frame, payload)
 
     def _closed(self, transport: WSTransport, frame: WSFrame) -> None:
-        self._owner.reason = self._owner.reason or _close_reason(frame.get_close_code())
+        announced = "server_shutdown" if self._owner.shutdown_announced else ""
+        self._owner.reason = self._owner.reason or announced or close_reason(frame.get_close_code())
         transport.send_close(WSCloseCode.OK)
         transport.disconnect()
 
@@ -270,7 +259,7 @@ class _Listener(WSListener):
         self._parts_bytes = 0
 
     def on_ws_disconnected(self, transport: WSTransport) -> None:
-        self._owner.reason = self._owner.reason or _network_reason(transport)
+        self._owner.reason = self._owner.reason or network_reason(transport)
         self._forget_parts()
         self.ended.set()
         self.wake.set()
@@ -281,21 +270,3 @@ class _Listener(WSListener):
 
     def resume_writing(self) -> None:
         self.writable.set()
-
-
-def _close_reason(code: object) -> str:
-    return next((reason for known, reason in _CLOSE_REASONS.items() if known == code), "close_other")
-
-
-def _protocol_reason(error: WSProtocolError) -> str:
-    return "oversize" if error.code == WSCloseCode.MESSAGE_TOO_BIG else "protocol"
-
-
-def _network_reason(transport: WSTransport) -> str:
-    """FIN or RST: the loop does not hand the difference on, the kernel still knows it."""
-    sock = transport.underlying_transport.get_extra_info("socket")
-    try:
-        state = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0]
-    except (OSError, AttributeError):
-        return "fin"
-    return "reset" if state == _TCP_CLOSED else "fin"

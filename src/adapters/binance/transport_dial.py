@@ -3,30 +3,27 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import socket
 import ssl
 import threading
 from collections.abc import Callable
-from http import HTTPStatus
 from typing import Any
 
-from picows import WSError, WSHandshakeError, WSListener, WSTransport, ws_connect
+from picows import WSError, WSListener, WSTransport, ws_connect
 from picows.url import WSParsedURL
 from python_socks import ProxyError
 
 from ...errors import Unavailable
 from . import venue
 from .stream_options import StreamOptions
+from .transport_reasons import dial_reason
 
 _ADDRESS_WALL_S = 3.0
 """Wall seconds for one address of several: a dead IPv6 route leaves time for the others."""
 
-_STATUS_REASONS = {
-    403: "handshake_403",
-    418: "handshake_429",
-    429: "handshake_429",
-    451: "handshake_451",
-}
+_LOGGER = logging.getLogger("picows")
+"""picows would number its loggers, one more for every connection."""
 
 Address = tuple[Any, Any, int, str, Any]
 """Family, type, protocol, canonical name and socket address, as ``socket.getaddrinfo`` gives them."""
@@ -109,9 +106,10 @@ class Dialer:
                     proxy=options.effective_proxy,
                     socket_factory=self._socket,
                     disconnect_on_exception=False,
+                    logger_name=_LOGGER,
                 )
         except (OSError, WSError, ProxyError) as error:
-            reason = _reason(error, proxied=options.effective_proxy is not None)
+            reason = dial_reason(error, proxied=options.effective_proxy is not None)
             raise Unavailable(f"stream: {reason}: {error!r:.300}", reason=reason) from error
         return transport
 
@@ -139,29 +137,3 @@ class Dialer:
                 sock.close()
                 raise
         raise error
-
-
-def _reason(error: Exception, *, proxied: bool) -> str:
-    """The step that failed, as a word of a fixed list."""
-    if isinstance(error, WSHandshakeError):
-        return _status_reason(error)
-    steps: tuple[tuple[type[Exception], str], ...] = (
-        (ssl.SSLError, "tls"),
-        (ProxyError, "proxy"),
-        (WSError, "handshake_other"),
-        (socket.gaierror, "dns"),
-        (TimeoutError, "timeout"),
-    )
-    for kind, reason in steps:
-        if isinstance(error, kind):
-            return reason
-    if proxied:
-        return "proxy"
-    return "refused" if isinstance(error, ConnectionRefusedError) else "network"
-
-
-def _status_reason(error: WSHandshakeError) -> str:
-    status = 0 if error.response is None else int(error.response.status)
-    if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-        return "handshake_5xx"
-    return _STATUS_REASONS.get(status, "handshake_other")
