@@ -293,7 +293,7 @@ class Control:
     def stats(self) -> dict[str, Any]:
         """Counters (see ``Stats``), how often each fault fired, those in force, and the weight just used."""
         return self._venue.stats.as_dict() | {
-            "fired": dict(self._faults.fired),
+            "fired": {str(kind): number for kind, number in self._faults.fired.items()},
             "faults": self._faults.as_list(),
             "weight_used": self._budget.used,
         }

@@ -71,7 +71,7 @@ class Stats:
         """All of it, ready for JSON."""
         return {
             "frames": dict(self.frames),
-            "suppressed": dict(self.suppressed),
+            "suppressed": {str(kind): number for kind, number in self.suppressed.items()},
             "closes_by_symbol": dict(self.closes_by_symbol),
             "requests": dict(self.requests),
             "weight_by_minute": {
