@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
+import ssl
 import struct
 from collections import Counter
 from collections.abc import Sequence
@@ -85,9 +86,11 @@ class ChaosProxy:
     stalled, cut, reply_cut.
     """
 
-    def __init__(self, target: Target, *, port: int = 0) -> None:
+    def __init__(self, target: Target, *, port: int = 0, tls: ssl.SSLContext | None = None) -> None:
         self.target = target
         self.port = port
+        self.tls = tls
+        """The certificate it shows (takes effect with the next ``listen``), None for plain TCP."""
         self.up = Path()
         self.down = Path()
         self.fired: Counter[str] = Counter()
@@ -117,7 +120,7 @@ class ChaosProxy:
     async def listen(self) -> None:
         """Accept connections (again), on the port of the first time."""
         if self._server is None:
-            self._server = await asyncio.start_server(self._accepted, "127.0.0.1", self.port)
+            self._server = await asyncio.start_server(self._accepted, "127.0.0.1", self.port, ssl=self.tls)
             self.port = self._server.sockets[0].getsockname()[1]
 
     async def refuse(self) -> None:

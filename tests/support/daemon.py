@@ -93,10 +93,15 @@ class Daemon:
     """One daemon on one database and one venue; ``start`` may be called again after it ended."""
 
     def __init__(
-        self, settings: Mapping[str, str], *, folder: Path, arguments: Sequence[str] = ("--ws",)
+        self,
+        settings: Mapping[str, str],
+        *,
+        folder: Path,
+        arguments: Sequence[str] = ("--ws",),
+        module: str = "src",
     ) -> None:
         self.folder = folder
-        self.arguments = tuple(arguments)
+        self.arguments = ("-m", module, *arguments)
         self.port = free_port()
         self.settings = {
             "METRICS_PORT": str(self.port),
@@ -116,7 +121,7 @@ class Daemon:
         """Start the process; ``wait_ready`` says when it works."""
         self.starts += 1
         log = self.folder / f"daemon-{self.port}-{self.starts}.log"
-        self.children.append(Child(["-m", "src", *self.arguments], environment=self.settings, log=log))
+        self.children.append(Child(self.arguments, environment=self.settings, log=log))
 
     async def stop(self, *, within: float = STOP_S) -> None:
         """SIGTERM; it must end with exit code 0 in time and leave nothing forbidden in its log."""

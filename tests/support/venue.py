@@ -36,7 +36,7 @@ class VenueOptions:
     symbols: int = 200
     speed: float = 20.0
     seed: int = 1
-    history: int = 10
+    history: int = 3
     sleeper_share: float = 0.0
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Self
 from urllib.parse import urlsplit
 
 from .chaosproxy import ChaosProxy
@@ -37,6 +37,16 @@ class World:
     """The database itself, past the proxy."""
     before: Usage | None = field(default=None)
 
+    @property
+    def speed(self) -> float:
+        """Exchange seconds per wall second."""
+        return self.venue.options.speed
+
+    def daemon_with(self, **settings: str) -> Self:
+        """More settings for a daemon that has not been started."""
+        self.daemon.settings.update(settings)
+        return self
+
     async def begin(self) -> None:
         """Start the daemon, wait until it is ready, and note what it holds open."""
         self.daemon.start()
@@ -44,9 +54,26 @@ class World:
         await self.daemon.wait_metric("symbols_subscribed", len(self.venue.symbols))
         self.before = self.daemon.child.usage()
 
+    def another_daemon(self, *arguments: str, **settings: str) -> Daemon:
+        """A second daemon on the same venue and database, with a port of its own; not started."""
+        own = {name: value for name, value in self.daemon.settings.items() if name != "METRICS_PORT"}
+        return Daemon({**own, **settings}, folder=self.daemon.folder, arguments=arguments or ("--ws",))
+
     async def live_connections(self) -> int:
         """How many stream connections the daemon says are live."""
         return int((await self.daemon.metrics()).total("ws_connections", state="live"))
+
+    def has_live_connections(self, number: int) -> Callable[[], Awaitable[bool]]:
+        """A condition for ``eventually``: so many stream connections are live."""
+
+        async def condition() -> bool:
+            return await self.live_connections() == number
+
+        return condition
+
+    async def a_connection(self) -> int:
+        """The number of a stream connection that is open now, as the venue counts them."""
+        return int((await self.venue.connections())[0]["number"])
 
     async def live_rows(self, minutes: float) -> None:
         """Wait until the stream has brought that many more minutes of all symbols."""
@@ -102,6 +129,7 @@ async def open_world(
     options: VenueOptions | None = None,
     settings: Mapping[str, str] | None = None,
     arguments: Sequence[str] = ("--ws",),
+    module: str = "src",
 ) -> AsyncIterator[World]:
     """A world whose daemon has not been started; everything is ended at the end, whatever happened."""
     parts = urlsplit(database_url)
@@ -121,15 +149,9 @@ async def open_world(
             "BINANCE_WS_URL": f"ws://127.0.0.1:{stream.port}/market",
             "SPEED": f"{venue.options.speed:g}",
         }
-        daemon = Daemon({**own, **(settings or {})}, folder=folder, arguments=arguments)
+        daemon = Daemon({**own, **(settings or {})}, folder=folder, arguments=arguments, module=module)
         oracle = Oracle(venue, database_url, schema=SCHEMA)
         try:
             yield World(venue, rest, stream, database, daemon, oracle, database_url)
         finally:
             await daemon.kill()
-
-
-async def in_thread(function: object) -> None:
-    """Run something that blocks (a server's start or stop) without stopping the proxies."""
-    assert callable(function)
-    await asyncio.to_thread(function)

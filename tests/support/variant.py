@@ -1,0 +1,47 @@
+"""``python -m tests.support.variant --ws``: the whole daemon, with what production has no setting for.
+
+``FAULT_TAKEOVER_AGE_S`` and ``FAULT_TAKEOVER_JITTER_S`` replace the 23 h after which a connection is renewed.
+SIGUSR1 blocks the event loop for ``FAULT_BLOCK_S`` wall seconds, as a bug in a callback would.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+import time
+from dataclasses import replace
+
+from src import cli, wiring
+from src.adapters.binance.stream_options import StreamOptions
+from src.collectors.daemon import Summary
+from src.config import Settings
+
+_original_options = wiring.stream_options
+_original_run = wiring.Application.run
+
+
+def _stream_options(settings: Settings) -> StreamOptions:
+    options = _original_options(settings)
+    return replace(
+        options,
+        takeover_age_s=float(os.environ.get("FAULT_TAKEOVER_AGE_S", options.takeover_age_s)),
+        takeover_jitter_s=float(os.environ.get("FAULT_TAKEOVER_JITTER_S", options.takeover_jitter_s)),
+    )
+
+
+async def _run(self: wiring.Application, stop: asyncio.Event) -> Summary:
+    seconds = float(os.environ.get("FAULT_BLOCK_S", "0"))
+    asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, time.sleep, seconds)
+    return await _original_run(self, stop)
+
+
+def main() -> None:
+    wiring.stream_options = _stream_options
+    wiring.Application.run = _run  # type: ignore[method-assign]  # the hook that production must not have
+    sys.exit(cli.main())
+
+
+if __name__ == "__main__":
+    main()
