@@ -11,6 +11,9 @@ from ..model import DAY_MS, MINUTE_MS, ContractStatus, Instrument, floor_minute
 
 PENDING_LEAD_MS = 2 * MINUTE_MS
 """A coming listing is subscribed this long before its onboard time."""
+PENDING_PATIENCE_MS = 60 * MINUTE_MS
+"""A listing still pending this long after its onboard time is not coming: the venue keeps dozens of contracts
+pending for years (52 of the 705 on 2026-03-31, OMGUSDT since 2019). It counts again once it says TRADING."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,10 +86,10 @@ def survey(instruments: Iterable[Instrument], selection: Selection, now_ms: int)
         if item.status is ContractStatus.TRADING:
             picture.live[item.symbol] = listing
         elif item.status is ContractStatus.PENDING_TRADING:
-            if now_ms >= item.onboard_ms - PENDING_LEAD_MS:
-                picture.live[item.symbol] = listing
-            else:
+            if now_ms < item.onboard_ms - PENDING_LEAD_MS:
                 coming.append(item.onboard_ms)
+            elif now_ms < item.onboard_ms + PENDING_PATIENCE_MS:
+                picture.live[item.symbol] = listing
         elif now_ms - 2 * DAY_MS < item.delivery_ms <= now_ms:
             picture.ended[item.symbol] = listing
     return Picture(picture.live, picture.ended, min(coming, default=None))

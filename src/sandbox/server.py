@@ -94,6 +94,11 @@ class Sandbox:
     def now_ms(self) -> int:
         return self.venue.clock.now_ms()
 
+    @property
+    def replay_shift_ms(self) -> int:
+        """What is added to every time of the replayed files; 0 without any."""
+        return self.venue.replay.shift_ms
+
     def truth(self, symbol: str, from_ms: int, to_ms: int) -> list[Kline]:
         """See ``Venue.truth``."""
         return self.venue.truth(symbol, from_ms, to_ms)
@@ -167,6 +172,7 @@ async def run_sandbox(options: SandboxOptions) -> None:
             "ca_file": None if sandbox.ca_file is None else str(sandbox.ca_file),
             "port": sandbox.port,
             "now_ms": sandbox.now_ms(),
+            "replay_shift_ms": sandbox.replay_shift_ms,
         }
         with contextlib.suppress(BrokenPipeError):
             sys.stdout.write(orjson.dumps(line).decode() + "\n")
