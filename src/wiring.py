@@ -13,7 +13,8 @@ from pydantic import SecretStr
 
 from . import __version__
 from .adapters.binance.rest import BinanceRest, RestOptions
-from .adapters.binance.stream import BinanceStream, StreamOptions
+from .adapters.binance.stream import BinanceStream
+from .adapters.binance.stream_options import StreamOptions
 from .adapters.metrics import MetricsServer
 from .adapters.rate_limiter import RateLimiter
 from .adapters.status import RunInfo
