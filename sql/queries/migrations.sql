@@ -2,11 +2,15 @@
 SELECT pg_try_advisory_lock(%(key)s::bigint);
 
 -- name: configure
-SELECT set_config('search_path', quote_ident(%(schema)s) || ', public, pg_temp', false),
+SELECT set_config('search_path', quote_ident(%(schema)s) || ', ' || quote_ident(extension.schema) || ', pg_temp', false),
        set_config('TimeZone', 'UTC', false),
        set_config('lock_timeout', '30s', false),
        set_config('statement_timeout', '0', false),
-       set_config('marketd.chunk_days', %(chunk_days)s, false);
+       set_config('marketd.chunk_days', %(chunk_days)s, false)
+FROM (
+    SELECT coalesce(min(nspname::text), 'public') AS schema FROM pg_extension
+    JOIN pg_namespace ON pg_namespace.oid = extnamespace WHERE extname = 'timescaledb'
+) AS extension;
 
 -- name: schema_exists
 SELECT EXISTS (SELECT FROM pg_namespace WHERE nspname = %(schema)s);

@@ -2,9 +2,14 @@
 -- Everything a session of ours relies on, whatever the role's or the database's defaults are. The tcp settings make
 -- the server notice a vanished client within about 15 s, so that its lock and its transaction do not outlive it;
 -- on a Unix socket they do nothing. pg_temp comes last, so that no temporary table can stand before one of ours.
+-- The extension may lie in any schema.
+WITH extension (schema) AS (
+    SELECT coalesce(min(nspname::text), 'public') FROM pg_extension
+    JOIN pg_namespace ON pg_namespace.oid = extnamespace WHERE extname = 'timescaledb'
+)
 SELECT set_config(name, value, false)
-FROM (VALUES
-    ('search_path', quote_ident(%(schema)s) || ', public, pg_temp'),
+FROM extension, LATERAL (VALUES
+    ('search_path', quote_ident(%(schema)s) || ', ' || quote_ident(extension.schema) || ', pg_temp'),
     ('TimeZone', 'UTC'),
     ('DateStyle', 'ISO'),
     ('default_transaction_isolation', 'read committed'),

@@ -10,9 +10,13 @@ from typing import Any, LiteralString
 import psycopg
 import pytest
 
+from src.adapters.timescale.inspection import inspect
 from src.adapters.timescale.migrations import MigrationOptions, migrate, pending_migrations
+from src.adapters.timescale.options import DatabaseOptions
+from src.adapters.timescale.store import CandleStore
 from src.errors import ConfigError, Misconfigured, Unavailable
 from src.paths import sql_root
+from tests.support.cluster import Cluster
 
 ALL = [
     "migrations/0001_candles.sql",
@@ -80,6 +84,20 @@ async def test_two_schemas_live_side_by_side(empty_database: str) -> None:
         empty_database, "SELECT hypertable_schema::text FROM timescaledb_information.hypertables"
     )
     assert sorted(name for (name,) in found) == sorted(names)
+
+
+async def test_the_extension_may_lie_in_any_schema(cluster: Cluster) -> None:
+    admin = await asyncio.to_thread(lambda: cluster.admin_url)
+    await rows(admin, "CREATE DATABASE elsewhere")
+    url = psycopg.conninfo.make_conninfo(admin, dbname="elsewhere")
+    await rows(url, "DROP EXTENSION IF EXISTS timescaledb")
+    await rows(url, 'CREATE SCHEMA "Ext ension"')
+    await rows(url, 'CREATE EXTENSION timescaledb WITH SCHEMA "Ext ension"')
+    assert await migrate(options(url)) == ALL
+    store = CandleStore(DatabaseOptions(url))
+    await store.open()
+    await store.close()
+    assert "candles_1m" in {table.name for table in (await inspect(url, "market_data", "any")).tables}
 
 
 async def test_chunk_days_are_honoured(empty_database: str) -> None:

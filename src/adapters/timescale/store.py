@@ -8,14 +8,13 @@ take the lock.
 
 from __future__ import annotations
 
-import asyncio
 import time
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Coroutine, Sequence
 from typing import Any, TypeVar
 
 from psycopg import AsyncConnection
 
-from ...errors import AlreadyRunning, ConfigError, Unavailable
+from ...errors import ConfigError, Unavailable
 from ...model import Candle, Gap, WriteResult
 from ...telemetry.metrics import Metrics
 from .lock import take_lock
@@ -72,22 +71,6 @@ class CandleStore:
             raise
         self._session = session
         self._set_up(True)
-
-    async def open_when_free(
-        self, *, poll_s: float = 2.0, on_held: Callable[[AlreadyRunning], None] = lambda _: None
-    ) -> None:
-        """``open``, but wait for as long as another instance holds the lock (``--standby``).
-
-        ``on_held`` is told each time it is still held. A database that is away is waited for as well.
-        """
-        while True:
-            try:
-                return await self.open()
-            except AlreadyRunning as held:
-                on_held(held)
-            except Unavailable:
-                pass  # counted by the session; the holder may be restarting the very server
-            await asyncio.sleep(poll_s)
 
     async def write(self, candles: Sequence[Candle], gaps: Sequence[Gap]) -> WriteResult:
         """Store ``candles`` and remember ``gaps`` in one transaction; see ``ports.CandleSink`` for the errors.

@@ -93,19 +93,6 @@ async def test_a_stranger_never_ends_the_holder(database: str) -> None:
         assert await first.write([CANDLE], []) == WriteResult(1, 0, 0)
 
 
-async def test_standby_waits_and_takes_over(database: str) -> None:
-    told: list[AlreadyRunning] = []
-    async with opened(database) as first:
-        standby = CandleStore(DatabaseOptions(database))
-        waiting = asyncio.create_task(standby.open_when_free(poll_s=0.05, on_held=told.append))
-        await eventually(lambda: len(told) >= 2)
-        await first.close()
-        async with asyncio.timeout(10):
-            await waiting
-    assert await standby.write([CANDLE], []) == WriteResult(1, 0, 0)
-    await standby.close()
-
-
 async def test_of_many_at_once_one_wins(database: str) -> None:
     stores = [CandleStore(DatabaseOptions(database)) for _ in range(8)]
     results = await asyncio.gather(*(store.open() for store in stores), return_exceptions=True)

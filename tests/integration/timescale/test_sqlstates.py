@@ -107,6 +107,7 @@ async def test_25006_a_server_turned_read_only_costs_the_session(database: str, 
         ("ALTER TABLE candles_1m RENAME COLUMN revision TO edition", "42703"),
         ("ALTER TABLE candles_1m DROP CONSTRAINT candles_1m_pkey", "42P10"),
         ("DROP SCHEMA market_data CASCADE", "42P01"),
+        ("REVOKE INSERT ON candles_1m FROM CURRENT_USER", "42501"),
     ],
 )
 async def test_42_schema_drift_is_misconfigured_and_keeps_the_session(
