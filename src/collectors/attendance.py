@@ -11,6 +11,9 @@ from ..ports import Clock
 _KEEP_MINUTES = 5
 """A late frame comes within half a minute; the rest is slack for a venue that is out of order."""
 
+_DOUBTFUL_MS = 45_000
+"""A frame that comes later than this after its close may name the wrong minute; REST is asked as well."""
+
 
 class Attendance:
     """The register of the roll call: presence by minute, for a few minutes, and the newest minute by symbol."""
@@ -21,6 +24,7 @@ class Attendance:
         self._fetched: dict[int, dict[str, Candle]] = {}
         self._quiet: dict[int, set[str]] = {}
         self._newest: dict[str, int] = {}
+        self._doubtful: dict[str, int] = {}
         self._live_rows = 0
 
     @property
@@ -33,6 +37,9 @@ class Attendance:
         self._live_rows += 1
         if self._is_recent(candle):
             self._live.setdefault(candle.open_ms, set()).add(candle.symbol)
+        if candle.close_ms < self._clock.now_ms() - _DOUBTFUL_MS:
+            earliest = self._doubtful.get(candle.symbol, candle.open_ms)
+            self._doubtful[candle.symbol] = min(candle.open_ms, earliest)
         self._note(candle)
 
     def mark_fetched(self, candle: Candle) -> None:
@@ -40,6 +47,11 @@ class Attendance:
         if self._is_recent(candle):
             self._fetched.setdefault(candle.open_ms, {})[candle.symbol] = candle
         self._note(candle)
+
+    def take_doubtful(self) -> dict[str, int]:
+        """Per symbol the earliest minute whose frame came so late that REST should be asked; told once."""
+        doubtful, self._doubtful = self._doubtful, {}
+        return doubtful
 
     def missing(self, open_ms: int, expected: Iterable[str]) -> list[str]:
         """Those of ``expected`` whose candle came by neither way."""

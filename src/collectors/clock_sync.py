@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 from statistics import median
 
 from ..errors import BadData, Retryable
@@ -15,7 +16,11 @@ from .backoff import Backoff
 _log = get_logger("clock_sync")
 
 _INTERVAL = 60.0
-"""Wall seconds between two settings; a quartz drifts by a few milliseconds in that time."""
+"""Venue seconds between two settings; a quartz drifts by a few milliseconds in that time."""
+_INTERVAL_FLOOR = 5.0
+"""Wall seconds between two settings at least, however fast the clock runs."""
+_POKE_PAUSE = 2.0
+"""Wall seconds after a setting in which pokes are not heard; they may come with every frame."""
 _SAMPLES = 3
 _JUMP = 5.0
 """Venue seconds. A larger change must be told twice, and then minutes may have been misjudged."""
@@ -88,11 +93,9 @@ class ClockSync:
         return median([await self._history.server_time() - self._clock.now() for _ in range(_SAMPLES)])
 
     async def _rest(self) -> None:
-        # Pokes may come with every frame; one setting every few seconds answers them all.
-        await asyncio.sleep(min(2.0, self._interval))
+        interval = self._clock.wall(self._interval, at_least=min(_INTERVAL_FLOOR, self._interval))
+        await asyncio.sleep(min(_POKE_PAUSE, interval))
         self._wake.clear()
-        try:
-            async with asyncio.timeout(self._interval):
+        with suppress(TimeoutError):
+            async with asyncio.timeout(interval):
                 await self._wake.wait()
-        except TimeoutError:
-            return

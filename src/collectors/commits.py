@@ -37,7 +37,8 @@ class CommitLog:
         observe = self._metrics.close_to_commit.observe
         for row in rows:
             if row.origin is not Origin.REPAIR:
-                observe(now - row.candle.close_ms / 1000)
+                # A venue whose clock is behind its own frames would make this negative.
+                observe(max(now - row.candle.close_ms / 1000, 0.0))
 
     def _count(self, rows: Sequence[Row], result: WriteResult) -> None:
         count = self._metrics.rows_committed.labels

@@ -22,11 +22,13 @@ from .workers import for_each
 
 _log = get_logger("gaps")
 
-Reason = Literal["start", "interval", "database", "roll_call", "suspended", "clock", "unanswered"]
+Reason = Literal["start", "interval", "database", "roll_call", "suspended", "clock", "listing"]
 """What may cost minutes, and so starts a scan."""
 
 SETTLED_MS = 60_000
 """A minute is looked for this long after its close: by then the roll call is through and REST's row is final."""
+_SECOND_LOOK = 70.0
+"""Venue seconds from a look that was asked for to the next: minutes too young for the first are settled then."""
 _RETRY_UNANSWERED = 30.0
 """Venue seconds until the holes are looked at again when REST left some questions open."""
 _LOOP_FLOOR = 0.2
@@ -69,6 +71,7 @@ class HoleRepair:
         self._next_scan = 0.0
         self._unanswered = 0
         self._open_minutes = 0
+        self._symbols: frozenset[str] = frozenset()
         self._wake = asyncio.Event()
         self._backoff = Backoff(0.5, 30.0)
 
@@ -88,18 +91,27 @@ class HoleRepair:
     async def run(self) -> None:
         """Repair until cancelled."""
         await self._universe.ready.wait()
-        while True:
-            await self._wait()
-            try:
-                await self.repair()
-            except (Retryable, Misconfigured) as error:
-                delay = max(self._backoff.next(), getattr(error, "retry_after", 0.0))
-                _log.warning(
-                    "holes_unreadable", msg=str(error), reason=error.reason, retry_in=round(delay, 1)
-                )
-                await asyncio.sleep(delay)
-            else:
-                self._backoff.reset()
+        self._symbols = self._universe.symbols
+        with self._universe.telling(self._follow):
+            while True:
+                await self._wait()
+                await self._try()
+
+    def _follow(self, symbols: frozenset[str]) -> None:
+        if symbols - self._symbols:
+            # Its listing may have begun before we knew of it.
+            self.trigger("listing")
+        self._symbols = symbols
+
+    async def _try(self) -> None:
+        try:
+            await self.repair()
+        except (Retryable, Misconfigured) as error:
+            delay = max(self._backoff.next(), getattr(error, "retry_after", 0.0))
+            _log.warning("holes_unreadable", msg=str(error), reason=error.reason, retry_in=round(delay, 1))
+            await asyncio.sleep(delay)
+        else:
+            self._backoff.reset()
 
     async def repair(self) -> None:
         """One pass: scan if one is due, then ask for what is missing. Raises what the finder raises."""
@@ -136,7 +148,7 @@ class HoleRepair:
         until_ms = floor_minute(now_ms - SETTLED_MS)
         windows = self._universe.windows(now_ms - self._lookback_ms, until_ms)
         holes, reason = await self._find(windows, until_ms)
-        self._next_scan = self._clock.now() + self._interval
+        self._next_scan = self._clock.now() + (self._interval if reason == "interval" else _SECOND_LOOK)
         self._absences.forget(now_ms - self._lookback_ms)
         missing = subtract(clip(holes, windows), self._buffer.keys())
         self._set_open(sum(gap.minutes for gap in missing))

@@ -16,17 +16,21 @@ _log = get_logger("gate")
 
 _FUTURE_MS = 2 * MINUTE_MS
 """A minute that begins later than this is nonsense (a wrong unit, a broken clock), not merely early."""
-_EARLY_SECONDS = 2.0
-"""How far ahead of our idea of the venue's time a closed frame may come: the clock is set to within a round trip."""
-_EARLY_WALL_SECONDS = 0.2
-"""The same as a floor in wall time, for clocks that run fast."""
+_EARLY_MS = 15_000
+"""A closed frame may come this far ahead of our idea of the venue's time. Minutes lie on a grid, so a frame that names
+the wrong one is off by a minute less its delay (24 s at most); what is less early than that is a skewed clock."""
+_PUZZLING_MS = 2_000
+"""So early that the clock should be set anew: it is good to within a round trip."""
+_TOO_LATE_MS = 10 * MINUTE_MS
+"""No stream delivers a minute this late; a frame that claims to is off by hours, or we were suspended that long.
+Either way REST tells the truth."""
 
 
 class CandleGate:
     """Counts every candle received and either puts it into the buffer or rejects it with a reason.
 
     ``live`` is the stream's handler. ``fetched`` takes rows of REST. ``on_early`` is called when the stream closes
-    a minute that by our clock is not over: either the frame or the clock is wrong, and only the venue can say.
+    a minute that by our clock is clearly not over: either the frame or the clock is wrong, only the venue can say.
     """
 
     def __init__(
@@ -45,33 +49,33 @@ class CandleGate:
         self._clock = clock
         self._metrics = metrics
         self._on_early = on_early
-        self._early_ms = int(1000 * max(_EARLY_SECONDS, _EARLY_WALL_SECONDS * clock.speed))
 
     def live(self, candle: Candle) -> None:
         """Take one closed candle of the stream."""
-        if self._passes(candle, self._early_ms):
+        now_ms = self._clock.now_ms()
+        if self._on_early and candle.close_ms > now_ms + _PUZZLING_MS:
+            self._on_early()
+        late = candle.close_ms < now_ms - _TOO_LATE_MS
+        if self._passes(candle, "too_late" if late else self._fault_of(candle, now_ms, _EARLY_MS)):
             self._attendance.mark_live(candle)
             self._buffer.put(candle, Origin.LIVE)
 
     def fetched(self, candles: Iterable[Candle], origin: Origin) -> int:
         """Take candles that REST returned; returns how many passed."""
-        passed = 0
+        passed, now_ms = 0, self._clock.now_ms()
         for candle in candles:
-            if self._passes(candle, 0):
+            if self._passes(candle, self._fault_of(candle, now_ms, 0)):
                 self._attendance.mark_fetched(candle)
                 self._buffer.put(candle, origin)
                 passed += 1
         return passed
 
-    def _passes(self, candle: Candle, early_ms: int) -> bool:
+    def _passes(self, candle: Candle, fault: str | None) -> bool:
         self._metrics.rows_received.labels(source=candle.source).inc()
-        reason = self._fault_of(candle, self._clock.now_ms(), early_ms)
-        if reason is None:
+        if fault is None:
             return True
-        self._metrics.rows_rejected.labels(reason=reason).inc()
-        _log.warning("row_rejected", msg="a candle cannot be right", reason=reason, symbol=candle.symbol)
-        if reason == "still_open" and early_ms and self._on_early:
-            self._on_early()
+        self._metrics.rows_rejected.labels(reason=fault).inc()
+        _log.warning("row_rejected", msg="a candle cannot be right", reason=fault, symbol=candle.symbol)
         return False
 
     def _fault_of(self, candle: Candle, now_ms: int, early_ms: int) -> str | None:

@@ -71,10 +71,10 @@ class RollCall:
         self._early: dict[str, int] = {}
 
     async def run(self) -> None:
-        """Call the roll of every minute that ends from now on, until cancelled."""
+        """Call the roll of the minute just over and of every one that ends from now on, until cancelled."""
         await self._universe.ready.wait()
         with self._universe.telling(self.follow):
-            open_ms = floor_minute(self._clock.now_ms())
+            open_ms = floor_minute(self._clock.now_ms()) - MINUTE_MS
             while True:
                 await self._clock.sleep_until(_close(open_ms) + FIRST_ROUND)
                 if self._clock.now_ms() - open_ms - MINUTE_MS > _TOO_LATE_MS:
@@ -86,6 +86,8 @@ class RollCall:
     async def call(self, open_ms: int) -> None:
         """Both rounds for one minute; waits for their times by itself."""
         expected = self._universe.expected(open_ms)
+        for symbol, doubtful_ms in self._attendance.take_doubtful().items():
+            self._early[symbol] = min(doubtful_ms, self._early.get(symbol, doubtful_ms))
         await self._round(open_ms, expected, "first", _FIRST_ENDS)
         await self._ask_again(open_ms)
         await self._clock.sleep_until(_close(open_ms) + SECOND_ROUND)
@@ -122,7 +124,7 @@ class RollCall:
         )
 
     async def _ask_again(self, open_ms: int) -> None:
-        """Ask once more for rows of earlier minutes that were asked too early; all are 60 s past their close."""
+        """Ask once more for earlier minutes that were asked too early or came very late; all are final now."""
         again = sorted(symbol for symbol, early_ms in self._early.items() if early_ms < open_ms)
         await self._ask_all(again, open_ms - MINUTE_MS, Priority.REPAIR, _close(open_ms) + _FIRST_ENDS)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
 from random import Random
 
@@ -16,13 +17,16 @@ _log = get_logger("supervisor")
 
 _BASE, _CAP = 0.5, 60.0
 """Wall seconds of the full-jitter backoff between two runs."""
+_LONG_RUN = 600.0
+"""Wall seconds after which a run counts as a good one where no data is counted."""
 
 
 class Supervisor:
     """Runs ``work`` again whenever it fails or returns, until cancelled.
 
     ``progress`` counts the data that came; the backoff starts over once it has grown, not when a connection
-    was made. ``ConfigError`` and ``AlreadyRunning`` pass through: no restart mends them.
+    was made. Without it a run of ten minutes does the same. ``ConfigError`` and ``AlreadyRunning`` pass
+    through: no restart mends them.
     """
 
     def __init__(
@@ -31,7 +35,7 @@ class Supervisor:
         work: Callable[[], Awaitable[None]],
         metrics: Metrics,
         *,
-        progress: Callable[[], int] = int,
+        progress: Callable[[], int] | None = None,
         rng: Random | None = None,
     ) -> None:
         self.name = name
@@ -42,7 +46,7 @@ class Supervisor:
 
     async def run(self) -> None:
         while True:
-            before = self._progress()
+            data, began = self._count(), time.monotonic()
             try:
                 await self._work()
                 problem = "it returned"
@@ -58,7 +62,7 @@ class Supervisor:
                     _log.exception(
                         "collector_failed", msg=f"{self.name} failed unexpectedly", collector=self.name
                     )
-            if self._progress() > before:
+            if self._count() > data or time.monotonic() - began > _LONG_RUN:
                 self._backoff.reset()
             delay = self._backoff.next()
             self._restarts.inc()
@@ -70,3 +74,6 @@ class Supervisor:
                 restart_in=round(delay, 2),
             )
             await asyncio.sleep(delay)
+
+    def _count(self) -> int:
+        return self._progress() if self._progress else 0

@@ -10,7 +10,7 @@ from src.errors import BadData, Misconfigured, Unavailable
 from src.model import DAY_MS, MINUTE_MS, Authority
 from src.ports import Priority
 from tests.support.eventually import eventually
-from tests.support.fakes import EPOCH, EPOCH_MS, make_candle
+from tests.support.fakes import EPOCH, EPOCH_MS, make_candle, make_instrument
 
 from .world import World
 
@@ -97,6 +97,19 @@ async def test_a_minute_the_roll_call_gave_up_is_asked_for_once_it_is_final_with
     assert world.count("gap_minutes_found_total", reason="roll_call") == 1
 
 
+async def test_a_second_look_finds_what_was_too_young_for_the_first_and_then_every_ten_minutes() -> None:
+    world = World("AUSDT")
+    scans = []
+    for second in range(0, 800, 10):
+        before = len(world.finder.asked)
+        await world.repair.repair()
+        await world.store()
+        scans += [second] * (len(world.finder.asked) - before)
+        world.clock.advance(10)
+    assert scans == [0, 70, 670]
+    assert ("AUSDT", minute(1)) in world.sink.rows
+
+
 async def test_unanswered_questions_are_asked_again_soon() -> None:
     world = World("AUSDT", "BUSDT")
     world.history.errors = [AWAY, BadData("HTML", reason="html")]
@@ -164,6 +177,8 @@ async def test_runs_at_start_on_triggers_and_through_errors_until_cancelled() ->
     scans = len(world.finder.asked)
     world.repair.trigger("suspended")
     await eventually(lambda: len(world.finder.asked) == scans + 1)
+    world.universe.adopt([*world.history.listed, make_instrument("NEWUSDT", onboard_ms=minute(5))], EPOCH_MS)
+    await eventually(lambda: ("NEWUSDT", minute(5)) in world.buffer)
     running.cancel()
     with pytest.raises(asyncio.CancelledError):
         await running

@@ -46,7 +46,6 @@ class Bench:
         ("BTCUSDT", EPOCH_MS + 3 * MINUTE_MS, "future"),
         ("BTCUSDT", EPOCH_MS, "still_open"),
         ("BTCUSDT", EPOCH_MS - 11 * MINUTE_MS, "outside_listing"),
-        ("BTCUSDT", EPOCH_MS // 1000, "outside_listing"),
         ("OLDUSDT", LAST_MS, "outside_listing"),
         ("NEWUSDT", LAST_MS, "unknown_symbol"),
     ],
@@ -69,15 +68,31 @@ def test_minutes_of_the_listing_pass_the_first_partial_one_included(minutes: int
     assert count(bench.metrics, "rows_received_total", source="binance_ws") == 1
 
 
-def test_a_closed_frame_may_be_a_little_early_for_our_clock_a_rest_row_may_not() -> None:
+def test_a_closed_frame_may_be_early_for_our_clock_a_rest_row_may_not() -> None:
     bench = Bench()
     bench.clock.advance(-1.5)
     bench.gate.live(make_candle(open_ms=LAST_MS))
     assert bench.gate.fetched([make_candle(open_ms=LAST_MS)], Origin.ROLL_CALL) == 0
-    bench.clock.advance(-1.0)
+    assert (len(bench.buffer), bench.early) == (1, 0)
+    bench.clock.advance(-10)
     bench.gate.live(make_candle(open_ms=LAST_MS))
-    assert len(bench.buffer) == 1
-    assert bench.early == 1
+    assert (total(bench.metrics, "rows_rejected_total"), bench.early) == (1, 1)
+    bench.clock.advance(-5)
+    bench.gate.live(make_candle(open_ms=LAST_MS))
+    assert (count(bench.metrics, "rows_rejected_total", reason="still_open"), bench.early) == (2, 2)
+
+
+def test_a_frame_hours_late_is_rejected_and_one_a_minute_late_is_doubted() -> None:
+    bench = Bench()
+    bench.clock.advance(600.001)
+    bench.gate.live(make_candle(open_ms=LAST_MS))
+    bench.gate.live(make_candle(open_ms=EPOCH_MS // 1000))
+    assert count(bench.metrics, "rows_rejected_total", reason="too_late") == 2
+    bench.gate.live(make_candle(open_ms=LAST_MS + 9 * MINUTE_MS))
+    bench.gate.live(make_candle(open_ms=LAST_MS + 8 * MINUTE_MS))
+    bench.gate.live(make_candle(open_ms=LAST_MS + 10 * MINUTE_MS))
+    assert bench.attendance.take_doubtful() == {"BTCUSDT": LAST_MS + 8 * MINUTE_MS}
+    assert bench.attendance.take_doubtful() == {}
 
 
 def test_the_register_knows_which_way_a_candle_came() -> None:

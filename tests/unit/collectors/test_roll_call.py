@@ -66,6 +66,15 @@ async def test_an_early_answer_is_asked_for_once_more_when_it_is_final() -> None
     assert world.asked() == [("AUSDT", MINUTE[2], 1)]
 
 
+async def test_a_frame_that_came_very_late_is_checked_against_rest() -> None:
+    world = World("AUSDT")
+    world.clock.at(MINUTE[1] / 1000 + 46, lambda: world.say(MINUTE[0], "AUSDT"))
+    await at_first_round(world, MINUTE[1])
+    world.say(MINUTE[1], "AUSDT")
+    await world.roll_call.call(MINUTE[1])
+    assert world.history.asked == [("AUSDT", MINUTE[0], MINUTE[1], Priority.REPAIR)]
+
+
 async def test_a_silent_venue_costs_one_request_a_symbol_and_minute_never_more_than_64_at_a_time() -> None:
     symbols = [f"S{index:03}USDT" for index in range(740)]
     world = World(*symbols)
@@ -132,6 +141,17 @@ async def test_stale_symbols_are_counted() -> None:
     for open_ms in MINUTE[:3]:
         await call(world, open_ms)
     assert world.count("symbols_stale") == 1
+
+
+async def test_the_minute_just_over_at_the_start_is_called_too() -> None:
+    world = World("AUSDT")
+    world.clock.advance(20)
+    running = asyncio.create_task(world.roll_call.run(), name="roll call")
+    await eventually(lambda: world.buffer.waiting)
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+    assert world.asked()[0] == ("AUSDT", EPOCH_MS - MINUTE_MS, 1)
 
 
 async def test_runs_minute_by_minute_from_the_open_one_and_skips_what_is_long_past() -> None:

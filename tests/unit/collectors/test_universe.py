@@ -73,6 +73,18 @@ A, B = make_instrument("AUSDT"), make_instrument("BUSDT")
             ),
             False,
         ),
+        (
+            make_instrument(
+                "NEVERUSDT", status=ContractStatus.PENDING_TRADING, onboard_ms=EPOCH_MS - 3_600_000
+            ),
+            False,
+        ),
+        (
+            make_instrument(
+                "DELAYEDUSDT", status=ContractStatus.PENDING_TRADING, onboard_ms=EPOCH_MS - 3_599_999
+            ),
+            True,
+        ),
     ],
 )
 def test_takes_trading_usdt_perpetuals_and_those_about_to_trade(instrument: Instrument, chosen: bool) -> None:
