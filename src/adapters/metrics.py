@@ -32,9 +32,6 @@ _MAX_LINE_BYTES = 4_096
 _KEEP_ALIVE_S = 15.0
 _SHUTDOWN_S = 1.0
 
-# How often the loop's lag is measured, wall seconds.
-_BEAT_S = 0.5
-
 _HEADERS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
 
 log = get_logger("metrics")
@@ -46,8 +43,7 @@ class MetricsServer:
 
     With a ``token``, ``/metrics`` and ``/status`` answer only to ``Authorization: Bearer``; ``/healthz`` and
     ``/readyz`` always answer, without reasons to strangers. On loopback only loopback names are taken as
-    Host, so no web page can reach it through a name of its own. ``run`` also keeps ``Health.loop_beat`` and
-    measures the loop's lag.
+    Host, so no web page can reach it through a name of its own.
     """
 
     def __init__(
@@ -116,9 +112,7 @@ class MetricsServer:
         server = await asyncio.get_running_loop().create_server(guard.protocol, sock=self._socket)
         log.info("metrics_listening", msg=f"http://{self._host}:{self.port}/metrics", port=self.port)
         try:
-            async with asyncio.TaskGroup() as group:
-                group.create_task(guard.run(), name="metrics-guard")
-                group.create_task(self._beat(), name="loop-beat")
+            await guard.run()
         finally:
             server.close()
             await runner.cleanup()
@@ -129,14 +123,6 @@ class MetricsServer:
         if self._socket is not None:
             self._socket.close()
             self._socket = None
-
-    async def _beat(self) -> None:
-        loop = asyncio.get_running_loop()
-        while True:
-            due = loop.time() + _BEAT_S
-            await asyncio.sleep(_BEAT_S)
-            self._metrics.event_loop_lag.observe(max(loop.time() - due, 0.0))
-            self._health.loop_beat = self._clock.now()
 
     def _application(self) -> web.Application:
         application = web.Application(middlewares=[self._gate], client_max_size=_MAX_LINE_BYTES)

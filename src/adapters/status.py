@@ -65,7 +65,7 @@ class StatusReport:
                 "rejected": samples.total("rows_rejected_total"),
                 "dropped": samples.total("rows_dropped_total"),
             },
-            "missing_candles": int(samples.total("missing_candles")),
+            "gap_minutes_open": int(samples.total("missing_candles")),
             "clock_offset_seconds": round(samples.total("exchange_clock_offset_seconds"), 3),
             "budget": self._spending(),
         }

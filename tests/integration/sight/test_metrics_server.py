@@ -94,25 +94,9 @@ async def test_readyz_follows_health_and_says_why() -> None:
         assert "91 s old" in text
 
 
-async def test_healthz_answers_while_not_ready_and_the_beat_goes_on() -> None:
+async def test_healthz_answers_while_not_ready() -> None:
     async with running() as it:
-        assert (await get(it.url("/healthz")))[0] == 200
-        await eventually(lambda: it.health.loop_beat > 0)
-
-
-async def test_a_blocked_loop_shows_as_lag() -> None:
-    async with running() as it:
-        await eventually(lambda: it.health.loop_beat > 0)
-        deadline = time.monotonic() + 0.8
-        while time.monotonic() < deadline:
-            pass  # the fault itself: a loop that does not turn for longer than one beat
-        count = it.metrics.registry.get_sample_value
-
-        def late_beats() -> float:
-            above = count("marketd_event_loop_lag_seconds_count") or 0
-            return above - (count("marketd_event_loop_lag_seconds_bucket", {"le": "0.25"}) or 0)
-
-        await eventually(late_beats)
+        assert (await get(it.url("/healthz")))[:2] == (200, '{"alive":true}')
 
 
 async def test_metrics_page_passes_promtool() -> None:

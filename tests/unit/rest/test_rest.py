@@ -1,12 +1,9 @@
-"""``BinanceRest`` against a server that says exactly what the test wants."""
+"""What is asked, what comes of good answers, and what of bad rows among good ones."""
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -14,57 +11,13 @@ import pytest
 from src.adapters.binance.rest import FINAL_MARGIN_MS, BinanceRest, RestOptions
 from src.adapters.rate_limiter import RateLimiter
 from src.clock import VenueClock
-from src.errors import ConfigError, MarketdError, Permanent, RateLimited, Unavailable, UnknownSymbol
+from src.errors import ConfigError, Unavailable
 from src.model import MINUTE_MS, Authority
 from src.ports import Priority
 from src.telemetry.metrics import Metrics
-from tests.support.eventually import eventually
-from tests.support.raw_http import RawHttp, Say, answer, dripping, raw, raw_http, zipped
+from tests.support.raw_http import answer, raw
 
-SYMBOL = "币安人生USDT"
-OPTIONS = RestOptions(timeout=2.0, attempts=3, backoff_base=0.01, backoff_cap=0.02)
-
-
-def row(open_ms: int, **changes: Any) -> list[Any]:
-    values: dict[str, Any] = {"close": "1.5", "trades": 3} | changes
-    return [
-        open_ms, "1", "2", "0.5", values["close"], "10", open_ms + 59_999, "15", values["trades"], "5", "7", "0",
-    ]  # fmt: skip
-
-
-class Venue:
-    """A server, and a ``BinanceRest`` that asks it."""
-
-    def __init__(self, http: RawHttp, options: RestOptions, speed: float) -> None:
-        self.http, self.clock, self.metrics = http, VenueClock(speed=speed), Metrics()
-        self.limiter = RateLimiter(self.clock, self.metrics, patience=options.patience)
-        self.rest = BinanceRest(options, self.limiter, self.clock, self.metrics)
-        self.minute = self.clock.now_ms() // MINUTE_MS * MINUTE_MS
-
-    async def candles(self, minutes: int = 3, *, priority: Priority = Priority.REPAIR) -> list[Any]:
-        """The last whole minutes before the running one."""
-        from_ms = self.minute - minutes * MINUTE_MS
-        return await self.rest.candles(SYMBOL, from_ms, self.minute, priority=priority)
-
-    def count(self, name: str, **labels: str) -> float:
-        return self.metrics.registry.get_sample_value(f"marketd_{name}", labels) or 0.0
-
-
-@asynccontextmanager
-async def venue(
-    *script: Say,
-    always: Say | None = None,
-    options: RestOptions = OPTIONS,
-    speed: float = 1.0,
-    path: str = "",
-) -> AsyncIterator[Venue]:
-    async with raw_http(*script, always=always) as http:
-        it = Venue(http, replace(options, base_url=http.url + path), speed)
-        await it.rest.open()
-        try:
-            yield it
-        finally:
-            await it.rest.close()
+from .bench import SYMBOL, row, venue
 
 
 async def test_a_request_names_the_symbol_the_minutes_and_the_cheapest_limit() -> None:
@@ -185,154 +138,16 @@ async def test_a_broken_weight_header_changes_nothing(header: str) -> None:
         assert it.limiter.view().used == 1
 
 
-BROKEN: dict[str, tuple[Say, str]] = {
-    "html": (answer("<html>Just a moment</html>"), "html"),
-    "empty": (answer(""), "empty"),
-    "half_json": (answer('[[1800000000000,"1"'), "bad_json"),
-    "nan": (answer("[[NaN]]"), "bad_json"),
-    "deep": (answer("[" * 100_000 + "]" * 100_000), "bad_json"),
-    "not_utf8": (answer(b'["\xff\xfe"'), "bad_json"),
-    "object": (answer({"rows": []}), "bad_json"),
-    "text": (answer('"klines"'), "bad_json"),
-    "truncated": (raw(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n[]"), "truncated"),
-    "no_http": (raw(b"SSH-2.0-OpenSSH_9.2\r\n\r\n"), "bad_http"),
-    "cut_headers": (raw(b"HTTP/1.1 200 OK\r\nContent-Le"), "reset"),
-    "reset": (raw(b"", then="reset"), "reset"),
-    "closed": (raw(b""), "reset"),
-    "server_error": (answer("oops", 500), "server_error"),
-    "overloaded": (answer({"code": -1008, "msg": "throttled"}, 503), "overloaded"),
-    "venue_timeout": (answer("", 408), "venue_timeout"),
-    "elsewhere": (answer("", 302, Location="http://127.0.0.1:1/fapi/v1/klines"), "redirect"),
-    "gzip_bomb": (zipped(64 * 1024 * 1024), "too_large"),
-    "not_gzip": (answer(b"nonsense", Content_Encoding="gzip"), "truncated"),
-}
-
-
-@pytest.mark.parametrize("name", BROKEN)
-async def test_a_broken_answer_is_tried_again_and_then_forgotten(name: str) -> None:
-    say, _ = BROKEN[name]
-    async with venue(say, say) as it:
-        it.http.always = answer([row(it.minute - MINUTE_MS)])
-        assert len(await it.candles(1)) == 1
-        assert len(it.http.requests) == 3
-        assert it.limiter.view().in_flight == 0
-
-
-@pytest.mark.parametrize("name", BROKEN)
-async def test_a_broken_venue_is_told_by_its_reason_after_bounded_attempts(name: str) -> None:
-    say, reason = BROKEN[name]
-    async with venue(always=say) as it:
-        with pytest.raises(Unavailable) as caught:
-            await it.candles(1)
-        assert caught.value.reason == reason
-        assert len(it.http.requests) == OPTIONS.attempts
-        assert it.limiter.view().in_flight == 0
-
-
-@pytest.mark.parametrize(
-    "say",
-    [
-        raw(b"", then="stall"),
-        raw(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n[", then="stall"),
-        dripping(b"[" + b" " * 1000 + b"]", every=0.05),
-    ],
-    ids=["no_answer", "stalled_body", "dripping_body"],
-)
-async def test_a_slow_answer_is_given_up_in_time_and_its_permit_returned(say: Say) -> None:
-    async with venue(always=say, options=replace(OPTIONS, timeout=0.3, attempts=1)) as it:
-        began = time.monotonic()
-        with pytest.raises(Unavailable) as caught:
-            await it.candles(1)
-        assert caught.value.reason == "timeout"
-        assert time.monotonic() - began < 1.5
-        assert it.limiter.view().in_flight == 0
-        assert it.count("rest_requests_total", endpoint="klines", code="timeout") == 1
-
-
-async def test_nobody_listening_is_unavailable() -> None:
-    async with venue() as it:
-        pass
-    options = replace(OPTIONS, base_url=it.http.url, attempts=2)
-    rest = BinanceRest(options, it.limiter, it.clock, it.metrics)
-    await rest.open()
-    try:
-        with pytest.raises(Unavailable) as caught:
-            await rest.server_time()
-    finally:
-        await rest.close()
-    assert caught.value.reason == "connect"
-    assert it.count("rest_requests_total", endpoint="time", code="connect") == 2
-
-
-@pytest.mark.parametrize(
-    ("say", "kind"),
-    [
-        (answer({"code": -1121, "msg": "Invalid symbol."}, 400), UnknownSymbol),
-        (answer({"code": -1130, "msg": "Data sent for parameter limit is not valid."}, 400), Permanent),
-        (answer("not here", 404), Permanent),
-    ],
-)
-async def test_a_permanent_answer_is_not_tried_again(say: Say, kind: type[MarketdError]) -> None:
-    async with venue(always=say) as it:
-        with pytest.raises(kind) as caught:
-            await it.candles(1)
-        assert type(caught.value) is kind
-        assert len(it.http.requests) == 1
-
-
-async def test_a_429_stops_everyone_until_its_time_and_then_all_are_served() -> None:
-    async with venue(answer("slow down", 429, Retry_After="20"), always=answer([]), speed=20) as it:
-        stop = it.clock.now() + 20
-        asked: list[float] = []
-        before = it.http.always
-
-        async def stamped(request: Any, writer: asyncio.StreamWriter) -> None:
-            asked.append(it.clock.now())
-            await before(request, writer)
-
-        it.http.always = stamped
-        await asyncio.gather(*(it.candles() for _ in range(20)), it.candles(priority=Priority.ROLL_CALL))
-    # Those already on their way when the 429 came are not held against us.
-    on_their_way = [moment for moment in asked if moment < stop - 15]
-    after = [moment for moment in asked if moment >= stop]
-    assert len(asked) == len(on_their_way) + len(after) == 21
-    assert after
-
-
-async def test_a_ban_is_raised_at_once_and_nobody_asks_while_it_lasts() -> None:
-    until = int((time.time() + 3600) * 1000)
-    text = {"code": -1003, "msg": f"Way too many requests; IP(1.2.3.4) banned until {until}. Please use ..."}
-    async with venue(answer(text, 418), always=answer([])) as it:
-        for _ in range(3):
-            with pytest.raises(RateLimited) as caught:
-                await it.candles()
-            assert caught.value.retry_after == pytest.approx(3600, abs=5)
-        assert len(it.http.requests) == 1
-        assert it.limiter.view().ban_until == pytest.approx(until / 1000, abs=5)
-
-
-@pytest.mark.parametrize(("status", "reason"), [(403, "forbidden"), (451, "restricted")])
-async def test_an_unwanted_address_does_not_ask_in_a_tight_loop(status: int, reason: str) -> None:
-    async with venue(always=answer("no", status), options=replace(OPTIONS, patience=5)) as it:
-        with pytest.raises(Unavailable) as caught:
-            await it.candles()
-        assert caught.value.reason == reason
-        with pytest.raises(RateLimited):
-            await it.candles()
-        assert len(it.http.requests) == 1
-
-
 async def test_the_venues_time_is_corrected_by_half_the_round_trip() -> None:
-    delay = 0.2
+    delay = 0.2  # each way
 
     async def late(request: Any, writer: asyncio.StreamWriter) -> None:
-        told = int((time.time() + 100 + delay) * 1000)
         await asyncio.sleep(delay)
+        told = int((time.time() + 100) * 1000)
         await asyncio.sleep(delay)
-        await answer({"serverTime": told - int(delay * 1000) * 0})(request, writer)
+        await answer({"serverTime": told})(request, writer)
 
     async with venue(always=late) as it:
-        # The server reads its clock on arrival, so half of the trip is still to come; the answer counts it.
         found = await it.rest.server_time()
         assert found - time.time() == pytest.approx(100, abs=0.1)
         assert len(it.http.requests) == 2
@@ -358,17 +173,6 @@ async def test_instruments_come_with_their_limit_and_bad_ones_are_counted() -> N
         assert [instrument.symbol for instrument in await it.rest.instruments()] == [SYMBOL]
         assert it.limiter.view().limit == 900
     assert it.count("symbols_rejected_total", reason="bad_symbol") == 1
-
-
-async def test_cancelled_while_asking_returns_the_permit() -> None:
-    async with venue(always=raw(b"", then="stall")) as it:
-        task = asyncio.create_task(it.candles(), name="asking")
-        await eventually(lambda: it.http.requests)
-        assert it.limiter.view().in_flight == 1
-        task.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await task
-        assert it.limiter.view().in_flight == 0
 
 
 async def test_a_path_in_the_base_url_is_kept() -> None:
