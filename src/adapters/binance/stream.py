@@ -50,7 +50,7 @@ class BinanceStream:
             metrics,
             Dialer(options),
             AttemptGate(options, clock),
-            FrameHandler(self._feed, on_contract, metrics),
+            FrameHandler(self._feed, on_contract, metrics, source=options.source),
             rng or Random(),
             self._update_subscribed,
         )
