@@ -14,7 +14,7 @@ _PACKAGES = ("cryptofeed", "picows", "aiohttp", "orjson", "psycopg", "uvloop")
 
 
 def circumstances() -> dict[str, object]:
-    """Date (UTC), commit (``-dirty`` with changes under src, sql or benchmarks), machine and versions."""
+    """Date (UTC), commit (``-dirty`` with changes under src, sql or benchmarks), machine, its load, and versions."""
     return {
         "date": f"{datetime.now(UTC):%Y-%m-%d}",
         "commit": _commit(),
@@ -24,6 +24,7 @@ def circumstances() -> dict[str, object]:
             "memory_gb": _memory_gb(),
             "kernel": platform.release(),
         },
+        "load_1m": round(os.getloadavg()[0], 2),
         "versions": {"python": platform.python_version()}
         | {name: metadata.version(name) for name in _PACKAGES},
     }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from ..adapters.timescale.grants import writer_role
+from ..adapters.timescale.grants import separate_role
 from ..adapters.timescale.migrations import MigrationOptions, migrate, pending_migrations
 from ..config import Settings
 from ..errors import EXIT_OK
@@ -29,12 +29,14 @@ def run(context: Context, *, dry_run: bool) -> int:
 
 
 def _options(settings: Settings, owner: str) -> MigrationOptions:
-    writer = settings.database_url.get_secret_value() if settings.database_url else owner
+    writer = settings.database_url.get_secret_value() if settings.database_url else None
+    reader = settings.database_reader_url.get_secret_value() if settings.database_reader_url else None
     return MigrationOptions(
         owner_url=owner,
         schema=settings.kline_db_schema,
         chunk_days=settings.chunk_days,
-        writer_role=writer_role(writer, owner),
+        writer_role=separate_role(writer, owner),
+        reader_role=separate_role(reader, owner, setting="DATABASE_READER_URL"),
     )
 
 

@@ -1,28 +1,29 @@
-"""The rights of the daemon's role, from ``sql/grants/writer.sql``."""
+"""The rights of the daemon's role and of the reader's, from ``sql/grants``."""
 
 from __future__ import annotations
 
-from typing import LiteralString
+from typing import Literal, LiteralString
 
 from psycopg import AsyncConnection, sql
 
 from ...paths import sql_root
 from .options import url_parts
 
+GrantFile = Literal["writer", "reader"]
 
-def writer_role(writer_url: str, owner_url: str) -> str:
-    """The role that ``grant_writer`` is for: the writer's when it is not the owner's, else empty.
 
-    Raises ``ConfigError`` for a URL that is not one.
-    """
-    writer = url_parts(writer_url).get("user", "")
+def separate_role(url: str | None, owner_url: str, *, setting: str = "DATABASE_URL") -> str:
+    """The role of ``url`` when it is not the owner's, else empty. Raises ``ConfigError`` for a URL that is not one."""
+    if url is None:
+        return ""
+    role = url_parts(url, setting=setting).get("user", "")
     owner = url_parts(owner_url, setting="DATABASE_OWNER_URL").get("user", "")
-    return writer if writer != owner else ""
+    return role if role != owner else ""
 
 
-async def grant_writer(connection: AsyncConnection, *, schema: str, role: str) -> None:
-    """Give ``role`` what the daemon needs and take everything else; in one transaction, so it is never without."""
-    text: LiteralString = (sql_root() / "grants" / "writer.sql").read_text(encoding="utf-8")
+async def grant(connection: AsyncConnection, file: GrantFile, *, schema: str, role: str) -> None:
+    """Give ``role`` what ``sql/grants/<file>.sql`` says and take everything else, in one transaction."""
+    text: LiteralString = (sql_root() / "grants" / f"{file}.sql").read_text(encoding="utf-8")
     statements = sql.SQL(text).format(
         schema=sql.Identifier(schema),
         role=sql.Identifier(role),

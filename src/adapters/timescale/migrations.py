@@ -20,7 +20,7 @@ from psycopg.pq import TransactionStatus
 from ...errors import ConfigError, Misconfigured, Unavailable
 from .catalogue import Catalogue, SqlFile, read_catalogue
 from .errors import CLIENT_ERRORS, translate
-from .grants import grant_writer
+from .grants import grant
 from .options import conninfo
 from .queries import query
 
@@ -36,12 +36,13 @@ Progress = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True)
 class MigrationOptions:
-    """``owner_url`` owns the tables; ``writer_role`` is the daemon's role when it is another one, else empty."""
+    """``owner_url`` owns the tables; ``writer_role`` and ``reader_role`` are named when they are other roles."""
 
     owner_url: str
     schema: str = "market_data"
     chunk_days: int = 7
     writer_role: str = ""
+    reader_role: str = ""
     wait_s: float = 120.0
     sql_folder: Path | None = None
 
@@ -60,7 +61,9 @@ async def migrate(options: MigrationOptions, progress: Progress = lambda _: None
             await _prepare(connection, options)
             applied = await _apply_all(connection, catalogue, options, progress)
             if options.writer_role:
-                await grant_writer(connection, schema=options.schema, role=options.writer_role)
+                await grant(connection, "writer", schema=options.schema, role=options.writer_role)
+            if options.reader_role and options.reader_role != options.writer_role:
+                await grant(connection, "reader", schema=options.schema, role=options.reader_role)
             return applied
     except CLIENT_ERRORS as error:
         raise translate(error) from error

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import LiteralString
 
@@ -11,7 +10,7 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from src.adapters.timescale.grants import writer_role
+from src.adapters.timescale.grants import separate_role
 from src.adapters.timescale.inspection import inspect
 from src.adapters.timescale.migrations import MigrationOptions, migrate
 from src.errors import ConfigError
@@ -24,21 +23,44 @@ ROLE = 'marketd "writer"'
 PASSWORD = "only for this test"
 
 
-@pytest.fixture
-async def writer_url(cluster: Cluster) -> AsyncIterator[str]:
-    """A migrated database, as seen by a role of its own for the daemon."""
+async def role_url(cluster: Cluster, name: str) -> tuple[str, str]:
+    """The owner's URL, and that of a new role of the same database."""
     admin = await asyncio.to_thread(lambda: cluster.admin_url)
     owner = await asyncio.to_thread(lambda: cluster.url)
     async with await psycopg.AsyncConnection.connect(admin, autocommit=True) as connection:
         await connection.execute(
-            sql.SQL("CREATE ROLE {} LOGIN PASSWORD {}").format(sql.Identifier(ROLE), sql.Literal(PASSWORD))
+            sql.SQL("CREATE ROLE {} LOGIN PASSWORD {}").format(sql.Identifier(name), sql.Literal(PASSWORD))
         )
-    url = psycopg.conninfo.make_conninfo(owner, user=ROLE, password=PASSWORD)
-    role = writer_role(url, owner)
+    return owner, psycopg.conninfo.make_conninfo(owner, user=name, password=PASSWORD)
+
+
+@pytest.fixture
+async def writer_url(cluster: Cluster) -> str:
+    """A migrated database, as seen by a role of its own for the daemon."""
+    owner, url = await role_url(cluster, ROLE)
+    role = separate_role(url, owner)
     assert role == ROLE
     for _ in range(2):  # repeating it is harmless
         assert await migrate(MigrationOptions(owner, writer_role=role)) == []
-    yield url
+    return url
+
+
+async def test_the_reader_looks_and_no_more(cluster: Cluster) -> None:
+    owner, url = await role_url(cluster, "looker")
+    await migrate(MigrationOptions(owner, reader_role=separate_role(url, owner)))
+    async with opened(owner) as store:
+        await store.write([CANDLE], [])
+    found = await inspect(url, "market_data", "binance_futures_um")
+    assert "candles_1m INSERT" in found.missing_rights
+    assert "candles_1m SELECT" not in found.missing_rights
+    assert await fetch(url, "SELECT symbol FROM candles_1m") == [("BTCUSDT",)]
+    for statement in (
+        *REFUSED,
+        "UPDATE candles_1m SET close = low",
+        "INSERT INTO candles_1m SELECT * FROM candles_1m",
+    ):
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            await fetch(url, statement)
 
 
 REFUSED: list[LiteralString] = [
@@ -112,7 +134,8 @@ async def test_the_role_that_cannot_create_the_extension_is_told_what_to_do(clus
 
 def test_one_role_for_all_needs_no_grants() -> None:
     url = "postgresql://me:secret@db/one"
-    assert writer_role(url, url) == ""
-    assert writer_role("postgresql://writer@db/one", url) == "writer"
+    assert separate_role(url, url) == ""
+    assert separate_role(None, url) == ""
+    assert separate_role("postgresql://writer@db/one", url) == "writer"
     with pytest.raises(ConfigError, match=r"^DATABASE_URL: is not a PostgreSQL connection string$"):
-        writer_role("postgresql://me:p%zz@db/one", url)
+        separate_role("postgresql://me:p%zz@db/one", url)
