@@ -176,7 +176,7 @@ tell_daemon() { # once for each daemon: the second signal would mean "at once"
 
 await_daemon() { # its exit code; a wait that a signal interrupted is taken up again
     while birth "$LAUNCHED" >/dev/null; do
-        wait "$LAUNCHED" || true
+        wait "$LAUNCHED" 2>/dev/null || true # bash would report a killed child into the log
     done
     wait "$LAUNCHED"
 }

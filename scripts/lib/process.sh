@@ -14,9 +14,9 @@ fail() { # fail CODE MESSAGE...
 }
 
 birth() { # birth PID: prints its start time; fails for the dead and for zombies
-    local stat
-    { stat=$(<"/proc/$1/stat"); } 2>/dev/null || return 1
-    # The name in parentheses may hold spaces and parentheses.
+    local stat=''
+    # read fails at the end of the file, after it has read; the name in parentheses may hold anything, even newlines.
+    read -r -d '' stat 2>/dev/null <"/proc/$1/stat" || [[ -n $stat ]] || return 1
     local -a field
     read -ra field <<<"${stat##*) }"
     [[ ${field[0]} != [ZX] ]] || return 1
