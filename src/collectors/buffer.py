@@ -69,6 +69,9 @@ class CandleBuffer:
         metrics.buffer_capacity_rows.set(capacity)
         metrics.buffer_rows.set_function(self.__len__)
         metrics.buffer_oldest.set_function(self._oldest_arrival)
+        metrics.rows_deduped.labels(where="buffer")
+        for reason in ("full", "closing"):  # a series that is there from the start can be alerted on
+            metrics.rows_dropped.labels(reason=reason)
 
     def __len__(self) -> int:
         """All rows not yet committed, those in flight included."""

@@ -23,6 +23,7 @@ class CommitLog:
         self._clock = clock
         self._metrics = metrics
         self._health = health
+        metrics.rows_deduped.labels(where="database")
 
     def committed(self, rows: Sequence[Row], gaps: Sequence[Gap], result: WriteResult) -> None:
         self._buffer.commit(rows, gaps)

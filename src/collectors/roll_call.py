@@ -69,6 +69,9 @@ class RollCall:
         self._metrics = metrics
         self._suspicion = Suspicion()
         self._early: dict[str, int] = {}
+        for name in ("first", "second"):
+            metrics.roll_call_misses.labels(round=name)
+            metrics.roll_call_filled.labels(round=name)
 
     async def run(self) -> None:
         """Call the roll of the minute just over and of every one that ends from now on, until cancelled."""
@@ -119,7 +122,7 @@ class RollCall:
         await self._ask_all(missing, open_ms, Priority.ROLL_CALL, _close(open_ms) + ends)
         filled = len(missing) - len(self._attendance.missing(open_ms, missing))
         self._metrics.roll_call_filled.labels(round=name).inc(filled)
-        _log.info(
+        _log.debug(
             "roll_call", msg=f"{filled} of {len(missing)} came over REST", round=name, missing=len(missing)
         )
 

@@ -54,6 +54,8 @@ class Universe:
         self._history = history
         self._clock = clock
         self._metrics = metrics
+        for change in ("added", "removed"):
+            metrics.universe_changes.labels(change=change)
         self._selection = selection
         self._after = after
         self._refresh_every = refresh_every

@@ -63,6 +63,8 @@ class Writer:
         self._sink = sink
         self._clock = clock
         self._metrics = metrics
+        for result in ("ok", "retried", "bisected", "misconfigured"):
+            metrics.flush.labels(result=result)
         self._health = health
         self._window = window
         self._max_rows = max_rows
