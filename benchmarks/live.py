@@ -120,7 +120,7 @@ def _wait_caught_up(port: int) -> None:
         scanned = samples.get("marketd_gap_minutes_found_total", 0) > 0
         if (
             scanned
-            and samples.get("marketd_gap_minutes_open", 1) == 0
+            and samples.get("marketd_missing_candles", 1) == 0
             and samples["marketd_buffer_rows"] < 1000
         ):
             return
@@ -167,7 +167,11 @@ def _database(folder: Path) -> Iterator[str]:
     try:
         url = subprocess.run([*script, "url"], check=True, capture_output=True, text=True).stdout.strip()
         subprocess.run(
-            [sys.executable, "-m", "src", "migrate"], check=True, cwd=ROOT, env=_environment(DATABASE_URL=url)
+            [sys.executable, "-m", "src", "migrate"],
+            check=True,
+            stdout=subprocess.DEVNULL,
+            cwd=ROOT,
+            env=_environment(DATABASE_URL=url),
         )
         yield url
     finally:

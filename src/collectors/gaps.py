@@ -147,10 +147,12 @@ class HoleRepair:
         now_ms = self._clock.now_ms()
         until_ms = floor_minute(now_ms - SETTLED_MS)
         windows = self._universe.windows(now_ms - self._lookback_ms, until_ms)
+        # A row that is committed while the query runs is in neither the query's snapshot nor the buffer after it.
+        held = self._buffer.keys()
         holes, reason = await self._find(windows, until_ms)
         self._next_scan = self._clock.now() + (self._interval if reason == "interval" else _SECOND_LOOK)
         self._absences.forget(now_ms - self._lookback_ms)
-        missing = subtract(clip(holes, windows), self._buffer.keys())
+        missing = subtract(clip(holes, windows), held | self._buffer.keys())
         self._set_open(sum(gap.minutes for gap in missing))
         gaps = subtract(missing, self._absences.waiting(now_ms / 1000))
         found = sum(gap.minutes for gap in gaps)
