@@ -182,7 +182,8 @@ class Broadcaster:
 
     def _look_after_connections(self, now_ms: int) -> None:
         """Server pings, the end of those that never pong, and the cut at 24 hours (or a fault's age)."""
-        fault = self._venue.faults.peek(Kind.MAX_AGE)
+        faults = self._venue.faults.active(Kind.MAX_AGE)
+        fault = faults[0] if faults else None
         oldest = fault.seconds * 1000 if fault else DAY_MS
         for connection in list(self._hub.connections.values()):
             if now_ms - connection.opened_ms >= oldest and connection.usable:

@@ -108,9 +108,9 @@ class Faults:
         """Count the effects of an action that is not a lasting fault."""
         self.fired[action] += number
 
-    def peek(self, kind: Kind) -> Fault | None:
-        """The oldest fault of a kind, not counted as fired."""
-        return next(iter(self._active.get(kind, ())), None)
+    def active(self, kind: Kind) -> list[Fault]:
+        """The faults of a kind in force, oldest first; looking does not count as firing."""
+        return list(self._active.get(kind, ()))
 
     def _matches(self, fault: Fault, connection: int | None, symbol: str | None, path: str | None) -> bool:
         if fault.connection is not None and fault.connection != connection:

@@ -98,7 +98,7 @@ def traits(seed: int, symbol: str, *, tick_size: str, step_size: str, sleeper_sh
         least_trades=1 if thin else 240 + mix(key ^ 0x74) % 800,
         trades_span=59 if thin else 200 + mix(key ^ 0x75) % 2_000,
         lot=1 + mix(key ^ 0x76) % 200,
-        sleeper=unit(key ^ 0x77) < sleeper_share,
+        sleeper=unit(key ^ 0x8D) < sleeper_share,
     )
 
 

@@ -62,7 +62,7 @@ class Sockets:
         self._venue.stats.attempt(self._venue.clock.now_ms(), request.path, f"refused {fault.status}")
         if fault.status == 0:
             reset(request.transport)
-            raise ConnectionResetError("sandbox fault: handshake")
+            return web.Response()
         if fault.mode == "html":
             text, kind = HTML.format(status=fault.status), "text/html"
         else:

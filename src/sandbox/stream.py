@@ -213,11 +213,10 @@ class Hub:
     def _unmute(self, stream: str, connection: Connection) -> None:
         """A mute in mode ``resubscribe`` ends when its stream is subscribed again."""
         instrument = self.venue.universe.by_stream.get(stream)
-        fault = self.venue.faults.peek(Kind.MUTE)
-        if fault is None or instrument is None or fault.mode != "resubscribe":
-            return
-        if fault.symbol in {None, instrument.symbol} and fault.connection in {None, connection.number}:
-            self.venue.faults.remove(fault)
+        for fault in self.venue.faults.active(Kind.MUTE) if instrument else ():
+            is_meant = fault.mode == "resubscribe" and fault.connection in {None, connection.number}
+            if is_meant and instrument and fault.symbol in {None, instrument.symbol}:
+                self.venue.faults.remove(fault)
 
     def unsubscribe(self, connection: Connection, names: list[str]) -> None:
         for name in names:

@@ -68,13 +68,15 @@ class Universe:
         self.answer: dict[str, Any] = _header(options)
         self.instruments: dict[str, Instrument] = {}
         self.by_stream: dict[str, Instrument] = {}
-        self._fixed = options.exchange_info is not None
+        self._left_alone: set[str] = set()
+        """Symbols of a real universe, whose statuses are as the file has them whatever the time."""
         if options.exchange_info is None:
             entries = catalogue(options.seed, options.symbols, start_ms)
         else:
             document = _read(options.exchange_info)
             entries = document.pop("symbols")
             self.answer = {**document, "rateLimits": self.answer["rateLimits"]}
+            self._left_alone = {info["symbol"] for info in entries}
         for info in entries:
             self._add(info)
         for symbol in replay.months:
@@ -114,12 +116,12 @@ class Universe:
 
     def due(self, now_ms: int) -> list[Instrument]:
         """PENDING_TRADING symbols whose time has come, now TRADING. A real universe's statuses are left alone."""
-        if self._fixed:
-            return []
         ready = [
             instrument
-            for instrument in self.instruments.values()
-            if instrument.info["status"] == PENDING and instrument.info["onboardDate"] <= now_ms
+            for name, instrument in self.instruments.items()
+            if instrument.info["status"] == PENDING
+            and instrument.info["onboardDate"] <= now_ms
+            and name not in self._left_alone
         ]
         for instrument in ready:
             instrument.info["status"] = TRADING
@@ -133,6 +135,7 @@ class Universe:
         if known and known.info["status"] == TRADING:
             raise ValueError(f"{symbol} is trading already")
         status = TRADING if onboard_ms <= now_ms else PENDING
+        self._left_alone.discard(symbol)
         if known is None:
             base = symbol.removesuffix("USDT")
             info = entry(
