@@ -33,7 +33,7 @@ def _kline(
 _TEXTS: dict[str, bytes] = {
     "empty": b"",
     "not_json": b'<html>"x":true</html>',
-    "truncated_json": _kline()[:-40],
+    "truncated_json": _kline().partition(b'"V"')[0],
     "nan": _kline(close="NaN"),
     "infinity": _kline(close="1e999"),
     "long_number": _kline(close='"' + "9" * 400 + '"'),
