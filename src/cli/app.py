@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from typing import Annotated, Any
 
@@ -106,6 +107,8 @@ def _root(
     if ctx.invoked_subcommand is not None:
         if wanted or standby:
             raise typer.BadParameter(f"{ctx.invoked_subcommand} is not the daemon: leave its flags out")
+        # A command says what happened by itself; the log of what it uses (each retry) is the daemon's.
+        logging.getLogger("marketd").addHandler(logging.NullHandler())
         return
     if not wanted:
         typer.echo(ctx.get_usage(), err=True)
