@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -171,6 +172,8 @@ async def test_cut_reply_lets_the_request_through_and_swallows_the_answer() -> N
 
 
 async def test_a_dead_target_resets_the_client() -> None:
-    async with ChaosProxy(("127.0.0.1", 1)) as proxy, client(proxy) as (reader, _):
-        with pytest.raises(ConnectionResetError):
-            await reader.read()
+    with socket.socket() as dead:  # bound and not listening: the port refuses, and nobody else can take it
+        dead.bind(("127.0.0.1", 0))
+        async with ChaosProxy(dead.getsockname()) as proxy, client(proxy) as (reader, _):
+            with pytest.raises(ConnectionResetError):
+                await reader.read()
