@@ -7,6 +7,7 @@ import json
 import os
 import signal
 import sys
+import time
 import urllib.request
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
@@ -103,6 +104,17 @@ async def test_pending_migrations_keep_the_daemon_from_starting(
     first, second = [await marketd("migrate", DATABASE_URL=empty_database) for _ in range(2)]
     assert (first.code, second.code) == (0, 0)
     assert "applied" in first.out and "is up to date" in second.out
+
+
+@pytest.mark.parametrize("delay", [0.3, 0.5, 0.7, 0.9, 1.2])
+async def test_told_to_stop_while_it_starts(
+    delay: float, exchange: Mapping[str, str], tmp_path: Path
+) -> None:
+    daemon = Daemon({**exchange, "DATABASE_URL": AWAY}, folder=tmp_path)
+    daemon.start()
+    began = time.monotonic()
+    await eventually(lambda: time.monotonic() - began > delay)
+    await daemon.stop()
 
 
 async def test_symbols_are_the_selected_ones(exchange: Mapping[str, str]) -> None:
