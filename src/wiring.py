@@ -75,7 +75,7 @@ class Application:
         with ExitStack() as listeners:
             if self._symbol_gauge is not None:
                 listeners.enter_context(self.universe.telling(self._symbol_gauge.keep))
-            return await self._daemon().run(stop)
+            return await self._daemon(stop).run(stop)
 
     def _join(self) -> None:
         """The graph of collectors; handlers are joined late, because stream, gate and repair know each other."""
@@ -138,7 +138,7 @@ class Application:
             token=plain(self.settings.metrics_token),
         )
 
-    def _daemon(self) -> Daemon:
+    def _daemon(self, stop: asyncio.Event) -> Daemon:
         live = LiveCollector(self.stream, self.universe)
         return Daemon(
             self.buffer,
@@ -157,7 +157,7 @@ class Application:
                 Part("announce", self._announce),
             ],
             closers=[
-                Closer("run", self._finish_run),
+                Closer("run", lambda: self._finish_run(stop)),
                 Closer("database", self.store.close),
                 Closer("holes", self.holes.close),
                 Closer("rest", self.rest.close),
@@ -183,8 +183,9 @@ class Application:
             await self.writer.settled.wait()
         await asyncio.to_thread(_write_whole, Path(path), f"{os.getpid()} {self.server.port}\n")
 
-    async def _finish_run(self) -> None:
-        if self.store.is_open:
+    async def _finish_run(self, stop: asyncio.Event) -> None:
+        # A run that an error ended was not asked to stop, and must not look like a clean one at the next start.
+        if stop.is_set() and self.store.is_open:
             await self.store.finish_run()
 
 

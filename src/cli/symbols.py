@@ -12,7 +12,7 @@ from ..adapters.rate_limiter import RateLimiter
 from ..clock import VenueClock
 from ..collectors.selection import Picture, Selection, survey
 from ..config import Settings
-from ..errors import EXIT_OK
+from ..errors import EXIT_OK, Retryable, Unavailable
 from ..model import ContractStatus, Instrument
 from ..telemetry.metrics import Metrics
 from ..wiring import rest_options, selection
@@ -73,6 +73,8 @@ async def ask_exchange(settings: Settings) -> Answer:
         clock.set(await rest.server_time())
         offset = clock.now() - time.time()
         instruments = await rest.instruments()
+    except Retryable as error:
+        raise Unavailable(f"{settings.binance_rest_url} cannot be asked: {error}") from error
     finally:
         await rest.close()
     chosen = selection(settings)

@@ -131,6 +131,7 @@ async def test_symbols_are_the_selected_ones(exchange: Mapping[str, str]) -> Non
 async def test_an_exchange_that_is_away_is_one_line() -> None:
     result = await marketd("symbols", BINANCE_REST_URL="http://127.0.0.1:9")
     assert (result.code, len(result.err.splitlines())) == (69, 1), result.err
+    assert result.err.startswith("marketd: http://127.0.0.1:9 cannot be asked: ")
 
 
 async def test_status_and_health_with_the_daemon_up(daemon: Daemon) -> None:
