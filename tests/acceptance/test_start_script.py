@@ -185,6 +185,25 @@ def test_the_second_on_one_database_is_told_who_is_first(script: StartScript, tm
     assert other("status").returncode == 3
 
 
+async def test_a_standby_is_up_and_takes_over(script: StartScript, tmp_path: Path) -> None:
+    assert script("start", "--ws").returncode == 0
+    other = StartScript(tmp_path / "other", script.settings | {"MARKETD_VAR": str(tmp_path / "other")})
+    started = other("start", "--ws", "--standby")
+    try:
+        assert started.returncode == 0, started.stderr
+        holder = f"lock         pid {script.pid()} on "
+        assert holder in other("status").stdout
+        os.kill(script.pid(), signal.SIGKILL)
+        await eventually(
+            lambda: f"lock         pid {other.pid()} on " in other("status").stdout,
+            timeout=15,
+            message=other.log,
+        )
+        assert script("status").returncode == 1
+    finally:
+        assert other("stop").returncode == 0
+
+
 async def test_what_does_not_stop_is_killed_and_said_so(
     bare: StartScript, stubborn: subprocess.Popen[bytes]
 ) -> None:
