@@ -8,7 +8,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import replace
 
 from ..errors import ConfigError, MarketdError
-from ..model import DAY_MS, ContractChange, ContractStatus, Instrument
+from ..model import DAY_MS, MINUTE_MS, ContractChange, ContractStatus, Instrument
 from ..ports import Clock, History
 from ..telemetry.log import get_logger
 from ..telemetry.metrics import Metrics
@@ -177,12 +177,14 @@ class Universe:
         return self._doubted
 
     def _end_listings(self, picture: Picture, now_ms: int) -> None:
+        # Who stops trading in the middle of a minute has a candle of that minute too.
+        stopped_ms = -(-now_ms // MINUTE_MS) * MINUTE_MS
         for symbol, listing in self._live.items():
             new = picture.live.get(symbol) or picture.ended.get(symbol)
             if new and new.onboard_ms == listing.onboard_ms:
                 continue
-            # Gone from the list, or listed anew: the interval we followed ended by now at the latest.
-            end_ms = min(listing.end_ms, now_ms, new.onboard_ms if new else now_ms)
+            # Halted, gone from the list, or listed anew: the interval we followed has ended by now.
+            end_ms = min(listing.end_ms, stopped_ms, new.onboard_ms if new else stopped_ms)
             if listing.onboard_ms < end_ms:
                 self._remember(replace(listing, end_ms=end_ms))
         for listing in picture.ended.values():

@@ -147,13 +147,36 @@ def test_a_delisting_of_yesterday_still_owes_its_last_minutes() -> None:
     }
 
 
-def test_a_halt_ends_when_it_is_noticed_and_may_end_again() -> None:
+@pytest.mark.parametrize(
+    "after",
+    [
+        [replace(A, status=ContractStatus.PRE_SETTLE)],
+        [replace(A, status=ContractStatus.SETTLING, delivery_ms=EPOCH_MS + 2 * MINUTE_MS)],
+        [],
+    ],
+    ids=["halted", "delivered at the end of the minute", "gone"],
+)
+def test_who_stops_in_the_middle_of_a_minute_still_owes_that_minute(after: list[Instrument]) -> None:
+    bench = Bench()
+    bench.adopt(A)
+    bench.clock.advance(90)
+    bench.adopt(*after)
+    for _ in range(2):
+        assert [bench.universe.expected(EPOCH_MS + n * MINUTE_MS) for n in range(3)] == [
+            ["AUSDT"],
+            ["AUSDT"],
+            [],
+        ]
+        assert bench.universe.admits("AUSDT", EPOCH_MS + MINUTE_MS)
+        bench.clock.advance(300)
+        bench.adopt(*after)
+
+
+def test_a_halt_that_is_over_leaves_one_listing() -> None:
     bench = Bench()
     bench.adopt(A)
     bench.clock.advance(90)
     bench.adopt(replace(A, status=ContractStatus.PRE_SETTLE))
-    assert bench.universe.expected(EPOCH_MS) == ["AUSDT"]
-    assert bench.universe.expected(EPOCH_MS + MINUTE_MS) == []
     bench.clock.advance(600)
     bench.adopt(A)
     assert bench.universe.windows(EPOCH_MS, EPOCH_MS + 600_000) == {"AUSDT": [(EPOCH_MS, EPOCH_MS + 600_000)]}
