@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from .faults import Kind
@@ -92,20 +92,12 @@ def rows(venue: Venue, query: Query) -> list[Kline]:
     highest = last if query.end_ms is None else min(last, query.end_ms // MINUTE_MS)
     backwards = query.start_ms is None
     found: list[Kline] = []
-    for minute in _minutes(query.instrument, lowest, highest, backwards=backwards):
+    for minute in query.instrument.minutes(lowest, highest, backwards=backwards):
         if (row := _row(venue, query.instrument, minute)) is not None:
             found.append(row)
             if len(found) == query.limit:
                 break
     return found[::-1] if backwards else found
-
-
-def _minutes(instrument: Instrument, lowest: int, highest: int, *, backwards: bool) -> Iterator[int]:
-    periods = sorted(instrument.periods, key=lambda period: period.first, reverse=backwards)
-    for period in periods:
-        end = highest + 1 if period.end is None else min(highest + 1, period.end)
-        minutes = range(max(lowest, period.first), end)
-        yield from reversed(minutes) if backwards else minutes
 
 
 def _newest(venue: Venue, instrument: Instrument) -> int:

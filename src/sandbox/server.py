@@ -110,27 +110,22 @@ class Sandbox:
                 context, self.ca_file = await asyncio.to_thread(
                     server_context, Path(folder), self.options.host
                 )
-            async with asyncio.TaskGroup() as group:
-                runner = web.AppRunner(
-                    self._application(group),
-                    access_log=None,
-                    handler_cancellation=True,
-                    shutdown_timeout=SHUTDOWN_S,
-                )
-                tasks = await self._serve(group, runner, context)
+            runner = await self._listen(context)
+            async with asyncio.TaskGroup() as self._tasks:
+                broadcast = self._tasks.create_task(self._broadcaster.run(), name="sandbox-broadcast")
                 ready.set_result(None)
                 try:
                     await self._stop.wait()
                 finally:
-                    tasks.cancel()
+                    broadcast.cancel()
                     self.control.clear()
                     for connection in list(self._hub.connections.values()):
                         connection.close(1001, "Server shutdown")
                     await runner.cleanup()
 
-    def _application(self, group: asyncio.TaskGroup) -> web.Application:
+    def _application(self) -> web.Application:
         def spawn(work: Coroutine[Any, Any, None], name: str) -> None:
-            group.create_task(work, name=name)
+            self._tasks.create_task(work, name=name)
 
         venue = self.venue
         budget = Budget(venue.clock, venue.stats, venue.faults, self.options.weight_limit)
@@ -144,9 +139,10 @@ class Sandbox:
         application.add_routes(ControlHttp(venue, self.control).routes())
         return application
 
-    async def _serve(
-        self, group: asyncio.TaskGroup, runner: web.AppRunner, context: ssl.SSLContext | None
-    ) -> asyncio.Task[None]:
+    async def _listen(self, context: ssl.SSLContext | None) -> web.AppRunner:
+        runner = web.AppRunner(
+            self._application(), access_log=None, handler_cancellation=True, shutdown_timeout=SHUTDOWN_S
+        )
         await runner.setup()
         try:
             site = web.TCPSite(runner, self.options.host, self.options.port, ssl_context=context)
@@ -155,7 +151,7 @@ class Sandbox:
             await runner.cleanup()
             raise
         self.port = int(runner.addresses[0][1])
-        return group.create_task(self._broadcaster.run(), name="sandbox-broadcast")
+        return runner
 
 
 async def run_sandbox(options: SandboxOptions) -> None:

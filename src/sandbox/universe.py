@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -53,6 +54,13 @@ class Instrument:
     def trades(self, minute: int) -> bool:
         """True if this minute has a candle."""
         return any(period.has(minute) for period in self.periods)
+
+    def minutes(self, lowest: int, highest: int, *, backwards: bool = False) -> Iterator[int]:
+        """The minutes of trading from ``lowest`` to ``highest``, both inclusive, in order of time or against it."""
+        for period in sorted(self.periods, key=lambda period: period.first, reverse=backwards):
+            end = highest + 1 if period.end is None else min(highest + 1, period.end)
+            minutes = range(max(lowest, period.first), end)
+            yield from reversed(minutes) if backwards else minutes
 
 
 class Universe:

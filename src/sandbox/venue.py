@@ -66,7 +66,7 @@ class Venue:
         now = self.clock.now_ms()
         last = min(-(-to_ms // MINUTE_MS), now // MINUTE_MS)
         rows = []
-        for minute in range(-(-from_ms // MINUTE_MS), last):
+        for minute in instrument.minutes(-(-from_ms // MINUTE_MS), last - 1):
             row = self.kline(instrument, minute)
             if row is not None and self.final_ms(instrument, minute) <= now:
                 rows.append(row)
