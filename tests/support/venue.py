@@ -20,7 +20,7 @@ from src.sandbox.market import candle
 from src.sandbox.venue import Venue as Inside
 
 from .eventually import eventually
-from .oracle import Spans, Values
+from .oracle import Span, Spans, Values
 from .processes import Child
 
 _START_MS = 1_780_000_020_000
@@ -151,7 +151,13 @@ class Venue:
         """The trading periods of everything that must be stored."""
         return {
             one["symbol"]: [
-                (int(period["from_ms"]), int(period["to_ms"] or _FOR_EVER_MS)) for period in one["periods"]
+                Span(
+                    first=int(period["from_ms"]),
+                    end=int(period["to_ms"] or _FOR_EVER_MS),
+                    owed_from=-(-max(int(period["from_ms"]), int(period["onboard_ms"])) // MINUTE_MS)
+                    * MINUTE_MS,
+                )
+                for period in one["periods"]
             ]
             for one in await self._ask("GET", "/control/universe")
             if one["quote"] == "USDT" and one["contract_type"] in _CONTRACTS

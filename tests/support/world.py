@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Self
 from urllib.parse import urlsplit
@@ -62,6 +64,13 @@ class World:
     async def live_connections(self) -> int:
         """How many stream connections the daemon says are live."""
         return int((await self.daemon.metrics()).total("ws_connections", state="live"))
+
+    async def clock_error(self) -> float:
+        """The venue's time as the daemon has it, minus what it truly is, seconds."""
+        status, text = await self.daemon.get("/status")
+        assert status == 200, text
+        told = datetime.fromisoformat(json.loads(text)["venue_time"]).timestamp()
+        return told - await self.venue.now_ms() / 1000
 
     def has_live_connections(self, number: int) -> Callable[[], Awaitable[bool]]:
         """A condition for ``eventually``: so many stream connections are live."""

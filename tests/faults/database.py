@@ -1,0 +1,62 @@
+"""What the rows about the database ask it directly, past every proxy."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+
+import psycopg
+
+from tests.support.eventually import eventually
+from tests.support.world import World
+
+_WRITER = "marketd/ws/%"
+"""``application_name`` of the writer's session."""
+
+
+@asynccontextmanager
+async def session(url: str) -> AsyncIterator[psycopg.AsyncConnection]:
+    """A session in autocommit mode; what it locked is let go at the end."""
+    connection = await psycopg.AsyncConnection.connect(url, autocommit=True, application_name="fault run")
+    async with connection:
+        yield connection
+
+
+async def ask(url: str, statement: str, *values: object) -> list[tuple[object, ...]]:
+    """The rows of one statement."""
+    async with session(url) as connection:
+        return await (await connection.execute(statement.encode(), values)).fetchall()
+
+
+async def writers(url: str) -> list[int]:
+    """Process ids of the writer's sessions; there is one at most, whatever goes wrong."""
+    rows = await ask(url, "SELECT pid FROM pg_stat_activity WHERE application_name LIKE %s", _WRITER)
+    return [int(str(pid)) for (pid,) in rows]
+
+
+async def writer(url: str) -> int:
+    """Process id of the one session that writes."""
+    (pid,) = await eventually(lambda: writers(url), timeout=30, message="the writer has a session")
+    return pid
+
+
+async def writer_waits(url: str) -> bool:
+    """True while the writer waits for somebody's lock."""
+    rows = await ask(
+        url,
+        "SELECT 1 FROM pg_stat_activity WHERE application_name LIKE %s AND wait_event_type = 'Lock'",
+        _WRITER,
+    )
+    return bool(rows)
+
+
+def other_writer(world: World, pid: int) -> Callable[[], Awaitable[bool]]:
+    """A condition: the writer has a session that is not ``pid``; a server that recovers counts as "not yet"."""
+
+    async def condition() -> bool:
+        try:
+            return any(other != pid for other in await writers(world.database_url))
+        except psycopg.OperationalError:
+            return False
+
+    return condition

@@ -1,0 +1,132 @@
+"""E1 to E4, E7: the database server ends, restarts, is killed, is away, or is full."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from contextlib import AsyncExitStack
+
+import psycopg
+import pytest
+
+from tests.faults.database import other_writer, session, writer, writers
+from tests.support.cluster import Cluster
+from tests.support.eventually import eventually
+from tests.support.world import World
+
+pytestmark = pytest.mark.fault
+
+
+async def test_e1_fast_restart(world_on_cluster: World, cluster: Cluster) -> None:
+    world = world_on_cluster
+    await world.begin()
+    await world.live_rows(1)
+    async with world.daemon.readiness() as readiness:
+        await asyncio.to_thread(cluster.stop)
+        await eventually(lambda: readiness.went_away, timeout=30)
+        await asyncio.to_thread(cluster.start)
+        seen = await world.daemon.metrics()
+        assert seen.total("database_errors_total") >= 1
+        assert seen.total("flush_total", result="retried") >= 1
+        await world.live_rows(4)
+        await world.finish(readiness=readiness)
+
+
+async def test_e1_session_terminated(world: World) -> None:
+    """Ten times in a row, wherever the writer is: 57P01 or a connection that is closed."""
+    await world.begin()
+    for _ in range(10):
+        await world.live_rows(0.5)
+        pid = await writer(world.database_url)
+        async with session(world.database_url) as admin:
+            await admin.execute("SELECT pg_terminate_backend(%s)", [pid])
+        await eventually(other_writer(world, pid), timeout=30)
+    seen = await world.daemon.metrics()
+    assert seen.total("database_errors_total") >= 1
+    assert seen.total("supervisor_restarts_total") == 0
+    await world.live_rows(1)
+    await world.finish()
+
+
+async def test_e2_backend_killed(world_on_cluster: World, cluster: Cluster) -> None:
+    """kill -9 of one session's process ends every other session too, and the server recovers by itself."""
+    world = world_on_cluster
+    await world.begin()
+    for _ in range(2):
+        await world.live_rows(1)
+        pid = await writer(world.database_url)
+        assert pid in set(cluster.processes()), "the fault would hit a stranger"
+        os.kill(pid, signal.SIGKILL)
+        await eventually(other_writer(world, pid), timeout=60)
+    seen = await world.daemon.metrics()
+    assert seen.total("database_errors_total", sqlstate_class="none") >= 1
+    await world.live_rows(3)
+    await world.finish()
+
+
+async def test_e3_server_killed(world_on_cluster: World, cluster: Cluster) -> None:
+    world = world_on_cluster
+    await world.begin()
+    await world.live_rows(1)
+    async with world.daemon.readiness() as readiness:
+        await asyncio.to_thread(cluster.kill)
+        await world.daemon.wait_metric("flush_total", 1, result="retried")
+        await world.live_rows(2)
+        await eventually(lambda: readiness.went_away, timeout=30)
+        committed = (await world.daemon.metrics()).total("rows_committed_total", result="inserted")
+        await asyncio.to_thread(cluster.start)
+        stored = await eventually(world.oracle.stored, timeout=30)
+        assert len(stored) >= committed, "a row counted as committed is not stored"
+        await world.live_rows(2)
+        await world.finish(readiness=readiness)
+
+
+async def test_e4_away_at_start(world_on_cluster: World, cluster: Cluster) -> None:
+    """The daemon stays up and says what is wrong, and keeps every row until the server comes."""
+    world = world_on_cluster
+    await asyncio.to_thread(cluster.stop)
+    world.daemon.start()
+    await world.daemon.wait_metric("buffer_rows", 1000)
+    assert (await world.daemon.get("/healthz"))[0] == 200
+    status, text = await world.daemon.get("/readyz")
+    assert status == 503
+    assert "database" in text
+    assert (await world.daemon.metrics()).total("database_errors_total") >= 1
+    async with world.daemon.readiness() as readiness:
+        await eventually(lambda: readiness.went_away)
+        await asyncio.to_thread(cluster.start)
+        await world.daemon.wait_ready()
+        await world.live_rows(2)
+        verdict = await world.finish(readiness=readiness)
+    assert verdict.stored > 1000
+
+
+async def test_e7_too_many_clients(world_on_cluster: World, cluster: Cluster) -> None:
+    """Strangers take every free place. Who has a session goes on; thrown out, it waits for a place."""
+    world = world_on_cluster
+    await asyncio.to_thread(cluster.restart, {"max_connections": "12"})
+    await world.begin()
+    async with AsyncExitStack() as strangers, world.daemon.readiness() as readiness:
+        with pytest.raises(psycopg.OperationalError, match="too many|reserved"):
+            while True:
+                await strangers.enter_async_context(session(cluster.url))
+        errors = (await world.daemon.metrics()).total("database_errors_total")
+        await world.live_rows(2)
+        assert await world.daemon.is_ready()
+        async with session(cluster.admin_url) as admin:
+            await admin.execute("SELECT pg_terminate_backend(%s)", [(await _writer(admin))])
+            await strangers.enter_async_context(session(cluster.url))
+        await world.daemon.wait_metric("database_errors_total", errors + 2)
+        await eventually(lambda: readiness.went_away, timeout=30)
+        await strangers.aclose()
+        await eventually(lambda: writers(world.database_url), timeout=60)
+        await world.live_rows(2)
+        await world.finish(readiness=readiness)
+
+
+async def _writer(admin: psycopg.AsyncConnection) -> int:
+    rows = await admin.execute("SELECT pid FROM pg_stat_activity WHERE application_name LIKE 'marketd/ws/%'")
+    row = await rows.fetchone()
+    assert row is not None
+    return int(row[0])
