@@ -23,7 +23,7 @@ from ..ports import Clock
 from ..telemetry.health import Health
 from ..telemetry.log import get_logger
 from ..telemetry.metrics import Metrics
-from .http_guard import ConnectionGuard
+from .http_guard import SERVER_NAME, ConnectionGuard
 from .rate_limiter import Budget
 from .status import RunInfo, StatusReport
 
@@ -32,7 +32,7 @@ _MAX_LINE_BYTES = 4_096
 _KEEP_ALIVE_S = 15.0
 _SHUTDOWN_S = 1.0
 
-_HEADERS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
+_HEADERS = {"Server": SERVER_NAME, "Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
 
 log = get_logger("metrics")
 _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -97,18 +97,16 @@ class MetricsServer:
     async def run(self) -> None:
         """Serve until cancelled; takes the port if ``prepare`` did not."""
         self.prepare()
-        runner = web.AppRunner(
-            self._application(),
-            access_log=None,
-            keepalive_timeout=_KEEP_ALIVE_S,
-            max_line_size=_MAX_LINE_BYTES,
-            max_field_size=_MAX_LINE_BYTES,
-            shutdown_timeout=_SHUTDOWN_S,
-        )
+        runner = web.AppRunner(self._application(), shutdown_timeout=_SHUTDOWN_S)
         await runner.setup()
         if runner.server is None or self._socket is None:
             raise RuntimeError("setup and prepare have made both")
-        guard = self._guard = ConnectionGuard(runner.server)
+        guard = self._guard = ConnectionGuard(
+            runner.server,
+            keepalive_timeout=_KEEP_ALIVE_S,
+            max_line_size=_MAX_LINE_BYTES,
+            max_field_size=_MAX_LINE_BYTES,
+        )
         server = await asyncio.get_running_loop().create_server(guard.protocol, sock=self._socket)
         log.info("metrics_listening", msg=f"http://{self._host}:{self.port}/metrics", port=self.port)
         try:
@@ -202,5 +200,4 @@ def _json(value: object, *, status: int = 200) -> web.Response:
 
 async def _plain_headers(request: web.Request, response: web.StreamResponse) -> None:
     """No word about what serves this, and no copy of it kept anywhere."""
-    response.headers.popall("Server", None)
     response.headers.update(_HEADERS)

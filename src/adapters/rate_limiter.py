@@ -5,7 +5,7 @@ in ``X-MBX-USED-WEIGHT-1M`` corrects the count upward, so other programs on the 
 After a 429 or 418 nobody asks before the time given.
 
 Only the allowance of a window is decided here, in ``_allowance``: leases per egress address out of the table
-``rate_limit_state`` (design 4.13) will replace its return value and extend ``pause`` by the announced bans,
+``rate_limit_state`` (the next step) will replace its return value and extend ``pause`` by the announced bans,
 and nothing else of this file.
 """
 

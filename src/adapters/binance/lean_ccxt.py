@@ -2,7 +2,7 @@
 
 ``import ccxt.async_support`` loads the code of every exchange it knows, twice. Measured with 4.5.90 beside
 cryptofeed: 124 MB resident instead of 75 MB and 0.4 s instead of 0.1 s, out of the 220 MB that the daemon is
-held to (docs/adr, design 4.15). So while it is imported the others are replaced by placeholders.
+held to. So while it is imported the others are replaced by placeholders.
 """
 
 from __future__ import annotations

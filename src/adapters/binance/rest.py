@@ -22,11 +22,11 @@ from .parse import kline_row
 from .rest_http import GuardedSession
 from .symbols import parse_exchange_info
 
-# The most rows per unit of weight: 499 for 2 (facts/binance.md 2.4); up to 99 cost 1.
+# The most rows per unit of weight: 499 for 2; up to 99 cost 1.
 MAX_ROWS = 499
 _CHEAP_ROWS = 99
 
-# A row asked this long after its close is the venue's settled word (design 4.3).
+# A row asked this long after its close is the venue's settled word.
 SETTLED_MS = 60_000
 # Rows that closed less than this before we asked are left for the next asking: our clock may be ahead by half a
 # round trip, and the venue's last row may still be moving.

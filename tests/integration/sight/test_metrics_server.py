@@ -183,10 +183,27 @@ async def test_no_answer_says_what_serves_it() -> None:
     async with running() as it:
         it.make_ready()
         for path in ("/healthz", "/nothing"):
-            assert "Server" not in (await get(it.url(path)))[2]
+            assert (await get(it.url(path)))[2]["Server"] == "marketd"
         long_line = b"GET /" + b"a" * 20_000 + b" HTTP/1.1\r\nHost: localhost\r\n\r\n"
         answer = await raw(it.server.port, long_line)
     assert b" 400 " in answer.splitlines()[0]
+    assert b"Server: marketd\r\n" in answer
+    assert b"aaa" not in answer
+    assert b"aiohttp" not in answer
+
+
+async def test_a_fault_inside_is_not_shown_to_the_client() -> None:
+    async with running() as it:
+
+        def broken() -> float:
+            raise ValueError("inner workings")
+
+        it.metrics.buffer_rows.set_function(broken)
+        for path in ("/metrics", "/status"):
+            status, text, headers = await get(it.url(path))
+            assert (status, text) == (500, "500\n")
+            assert headers["Server"] == "marketd"
+        assert (await get(it.url("/healthz")))[0] == 200
 
 
 async def test_the_port_is_free_again_after_the_run() -> None:
