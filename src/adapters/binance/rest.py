@@ -36,6 +36,8 @@ FINAL_MARGIN_MS = 500
 _SLOW_ROUND_TRIP_S = 0.25
 _WEIGHT_HEADER = "X-MBX-USED-WEIGHT-1M"
 _ENDPOINTS = frozenset({"time", "exchangeInfo", "klines"})
+# Exported as 0 from the start, so that an alert sees the first one happen.
+_WATCHED_CODES = ("200", "418", "429")
 
 # A count of more digits is not the venue's.
 _WEIGHT_DIGITS = 8
@@ -76,6 +78,9 @@ class BinanceRest:
         except ValueError as error:
             raise ConfigError(f"BINANCE_REST_URL: {options.base_url!r} {error}") from error
         self._options, self._limiter, self._clock, self._metrics = options, limiter, clock, metrics
+        for name in _ENDPOINTS:
+            for code in _WATCHED_CODES:
+                metrics.rest_requests.labels(name, code)
         self._session: GuardedSession | None = None
         self._exchange: Any = None
 
