@@ -16,6 +16,7 @@ from .stream_shared import AttemptGate, Shared
 from .stream_slot import Slot
 from .transport_dial import Dialer
 
+__all__ = ["BinanceStream", "StreamOptions"]
 _log = get_logger("stream")
 
 
