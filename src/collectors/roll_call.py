@@ -1,9 +1,10 @@
 """Every minute, every symbol is called by name: who has no candle is asked for over REST.
 
-close        +6 s                   +30 s                      +60 s
-  | stream ... | first round          | second round, verdict    |
-                 asks all missing       asks who is missing still
-                 (and the minute before, again, if its row came from an early REST answer)
+close    +2.6 s          +6 s                 +30 s                      +60 s
+  | stream | quiet round   | first round        | second round, verdict    |
+             asks who did    asks all missing     asks who is missing still
+             not trade in    (and the minute before, again, if its row came from an early REST answer)
+             the last minute
 """
 
 from __future__ import annotations
@@ -29,8 +30,11 @@ _log = get_logger("roll_call")
 
 FIRST_ROUND, SECOND_ROUND = 6.0, 30.0
 """Venue seconds after the close. The stream delivers 99.5 % within 2.5 s and all within 24 s."""
-_FIRST_ENDS, _SECOND_ENDS = 29.0, 55.0
-_ROUND_FLOOR = 3.0
+QUIET_ROUND = 2.6
+"""Venue seconds after the close. A symbol that sleeps sends no frames, so waiting longer for one is in vain; its flat
+row is then stored with the minute's others (docs/adr/0012-quiet-symbols-are-asked-early.md)."""
+_QUIET_ENDS, _FIRST_ENDS, _SECOND_ENDS = 5.9, 29.0, 55.0
+_ROUND_FLOOR, _QUIET_FLOOR = 3.0, 0.3
 """Wall seconds that a round of real requests gets at least, however fast the clock runs."""
 _IN_FLIGHT = 64
 _TOO_LATE_MS = 55_000
@@ -69,7 +73,7 @@ class RollCall:
         self._metrics = metrics
         self._suspicion = Suspicion()
         self._early: dict[str, int] = {}
-        for name in ("first", "second"):
+        for name in ("quiet", "first", "second"):
             metrics.roll_call_misses.labels(round=name)
             metrics.roll_call_filled.labels(round=name)
 
@@ -79,7 +83,7 @@ class RollCall:
         with self._universe.telling(self.follow):
             open_ms = floor_minute(self._clock.now_ms()) - MINUTE_MS
             while True:
-                await self._clock.sleep_until(_close(open_ms) + FIRST_ROUND)
+                await self._clock.sleep_until(_close(open_ms) + QUIET_ROUND)
                 if self._clock.now_ms() - open_ms - MINUTE_MS > _TOO_LATE_MS:
                     open_ms = self._skip(open_ms)
                     continue
@@ -87,7 +91,10 @@ class RollCall:
                 open_ms += MINUTE_MS
 
     async def call(self, open_ms: int) -> None:
-        """Both rounds for one minute; waits for their times by itself."""
+        """All rounds for one minute; waits for their times by itself."""
+        quiet = self._quiet_before(open_ms)
+        await self._round(open_ms, quiet, "quiet", _QUIET_ENDS, floor=_QUIET_FLOOR)
+        await self._clock.sleep_until(_close(open_ms) + FIRST_ROUND)
         expected = self._universe.expected(open_ms)
         for symbol, doubtful_ms in self._attendance.take_doubtful().items():
             self._early[symbol] = min(doubtful_ms, self._early.get(symbol, doubtful_ms))
@@ -114,12 +121,21 @@ class RollCall:
         )
         return newest
 
-    async def _round(self, open_ms: int, expected: Sequence[str], name: str, ends: float) -> None:
+    def _quiet_before(self, open_ms: int) -> list[str]:
+        """Who is expected now and had no trades and no frame in the minute before."""
+        unheard = self._attendance.unheard(open_ms - MINUTE_MS)
+        expected = self._universe.expected(open_ms) if unheard else []
+        return [symbol for symbol in expected if symbol in unheard and unheard[symbol].trade_count == 0]
+
+    async def _round(
+        self, open_ms: int, expected: Sequence[str], name: str, ends: float, *, floor: float = _ROUND_FLOOR
+    ) -> None:
         missing = self._attendance.missing(open_ms, expected)
         if not missing:
             return
         self._metrics.roll_call_misses.labels(round=name).inc(len(missing))
-        await self._ask_all(missing, open_ms, Priority.ROLL_CALL, _close(open_ms) + ends)
+        left = max(self._clock.wall(_close(open_ms) + ends - self._clock.now()), floor)
+        await self._ask_all(missing, open_ms, Priority.ROLL_CALL, left)
         filled = len(missing) - len(self._attendance.missing(open_ms, missing))
         self._metrics.roll_call_filled.labels(round=name).inc(filled)
         _log.debug(
@@ -129,16 +145,16 @@ class RollCall:
     async def _ask_again(self, open_ms: int) -> None:
         """Ask once more for earlier minutes that were asked too early or came very late; all are final now."""
         again = sorted(symbol for symbol, early_ms in self._early.items() if early_ms < open_ms)
-        await self._ask_all(again, open_ms - MINUTE_MS, Priority.REPAIR, _close(open_ms) + _FIRST_ENDS)
+        left = max(self._clock.wall(_close(open_ms) + _FIRST_ENDS - self._clock.now()), _ROUND_FLOOR)
+        await self._ask_all(again, open_ms - MINUTE_MS, Priority.REPAIR, left)
 
-    async def _ask_all(self, symbols: Sequence[str], open_ms: int, priority: Priority, until: float) -> None:
+    async def _ask_all(self, symbols: Sequence[str], open_ms: int, priority: Priority, limit: float) -> None:
         async def ask(symbol: str) -> None:
             await self._ask(symbol, open_ms, priority)
 
-        left = until - self._clock.now()
         with suppress(TimeoutError):
             # What is not answered by then stays missing: the next round or the repair asks again.
-            async with asyncio.timeout(self._clock.wall(left, at_least=_ROUND_FLOOR)):
+            async with asyncio.timeout(limit):
                 await for_each(symbols, ask, limit=_IN_FLIGHT, name="roll-call")
 
     async def _ask(self, symbol: str, open_ms: int, priority: Priority) -> None:

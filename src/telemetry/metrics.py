@@ -67,7 +67,7 @@ class Metrics:
         )
         self.roll_call_misses = self._counter(
             "roll_call_misses",
-            "Symbols without their candle when asked for, by round: first, second.",
+            "Symbols without their candle when asked for, by round: quiet, first, second.",
             "round",
         )
         self.roll_call_filled = self._counter(

@@ -109,6 +109,21 @@ async def test_a_quiet_symbol_is_normal_and_so_is_a_late_frame() -> None:
     assert world.count("symbols_quiet") == 1
 
 
+async def test_who_did_not_trade_in_the_minute_before_is_asked_before_the_others() -> None:
+    world = World("QUIETUSDT", "AUSDT")
+    world.history.quiet = {"QUIETUSDT"}
+    world.clock.at(MINUTE[1] / 1000 + 1, lambda: world.say(MINUTE[0], "AUSDT"))
+    await call(world, MINUTE[0])
+    world.asked()
+    await world.clock.sleep_until(MINUTE[2] / 1000 + 2.6)
+    times = list[float]()
+    world.clock.at(MINUTE[2] / 1000 + 5.5, lambda: times.append(len(world.history.asked)))
+    await world.roll_call.call(MINUTE[1])
+    assert times == [1]
+    assert world.asked() == [("AUSDT", MINUTE[1], 1), ("QUIETUSDT", MINUTE[0], 2)]
+    assert world.count("roll_call_filled_total", round="quiet") == 1
+
+
 async def test_what_stays_missing_is_asked_twice_and_then_left_to_the_repair() -> None:
     world = World("AUSDT")
     world.history.without = {("AUSDT", MINUTE[0])}
