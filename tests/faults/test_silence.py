@@ -42,8 +42,8 @@ async def test_a4_one_stream_of_many_is_dead(world: World) -> None:
     silent = (await world.venue.stats())["closes_by_symbol"].get(symbol, 0)
 
     async def heard_again() -> bool:
-        closes: dict[str, int] = (await world.venue.stats())["closes_by_symbol"]
-        return closes.get(symbol, 0) >= silent + 2
+        closes = (await world.venue.stats())["closes_by_symbol"]
+        return bool(closes.get(symbol, 0) >= silent + 2)
 
     await eventually(heard_again, timeout=30)
     seen = await world.daemon.metrics()
