@@ -69,6 +69,10 @@ class BinanceConnection(AsyncConnection):
     async def _open(self) -> None:
         """Dial. Raises ``Unavailable``."""
         self.conn = await self._dialer.dial(lambda: self._listener)
+        if not self._listener.is_connected:
+            # picows returns a transport as if all were well when the other side hangs up before it answers
+            self.end("network")
+            raise Unavailable(f"{self.id}: the connection ended before the handshake", reason="network")
 
     async def read(self) -> AsyncIterator[bytes]:
         """Frames of closed candles and contract events, oldest first; ``last_message`` is each one's receipt."""
@@ -139,6 +143,7 @@ class _Listener(WSListener):
         queue_frames: int,
         on_reply: Callable[[dict[str, Any]], None],
     ) -> None:
+        self.is_connected = False
         self.queue: deque[tuple[float, bytes]] = deque()
         self.wake = asyncio.Event()
         self.ended = asyncio.Event()
@@ -153,6 +158,7 @@ class _Listener(WSListener):
         self._parts_bytes = 0
 
     def on_ws_connected(self, transport: WSTransport) -> None:
+        self.is_connected = True
         # Any byte that the kernel has not taken makes us wait: requests are few and small.
         transport.underlying_transport.set_write_buffer_limits(high=0)
 

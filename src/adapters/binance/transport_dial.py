@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import socket
 import ssl
@@ -93,6 +94,12 @@ class Dialer:
     async def dial(self, make_listener: Callable[[], WSListener]) -> WSTransport:
         """One try. Raises ``Unavailable`` whose ``reason`` says which step failed."""
         options = self._options
+        made: list[socket.socket] = []
+
+        async def connect(target: WSParsedURL) -> socket.socket:
+            made.append(await self._socket(target))
+            return made[-1]
+
         try:
             async with asyncio.timeout(options.handshake_wall):
                 transport, _ = await ws_connect(
@@ -104,13 +111,17 @@ class Dialer:
                     max_frame_size=venue.MAX_FRAME_BYTES,
                     max_redirects=0,
                     proxy=options.effective_proxy,
-                    socket_factory=self._socket,
+                    socket_factory=connect,
                     disconnect_on_exception=False,
                     logger_name=_LOGGER,
                 )
         except (OSError, WSError, ProxyError) as error:
             reason = dial_reason(error, proxied=options.effective_proxy is not None)
+            _hang_up(made)
             raise Unavailable(f"stream: {reason}: {error!r:.300}", reason=reason) from error
+        except BaseException:
+            _hang_up(made)
+            raise
         return transport
 
     def _context(self) -> ssl.SSLContext | None:
@@ -137,3 +148,13 @@ class Dialer:
                 sock.close()
                 raise
         raise error
+
+
+def _hang_up(sockets: list[socket.socket]) -> None:
+    """End what a failed or cancelled dial left: picows would keep it until its own deadline.
+
+    The loop owns the socket by now and closes it when it sees the end.
+    """
+    for sock in sockets:
+        with contextlib.suppress(OSError):  # closed already
+            sock.shutdown(socket.SHUT_RDWR)

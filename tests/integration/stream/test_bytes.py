@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 
 import orjson
@@ -192,3 +193,49 @@ async def test_a_refused_subscription_costs_neither_the_connection_nor_the_other
         peer.send(combined(kline()))
         await eventually(lambda: listener.candles)
         assert listener.total("ws_reconnects_total") == 0
+
+
+async def test_a_dial_that_is_cancelled_hangs_up_at_once(clock: VenueClock) -> None:
+    ended = asyncio.Event()
+
+    async def never_answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        asked.set()
+        await reader.read()
+        writer.close()
+        ended.set()
+
+    asked = asyncio.Event()
+    async with await asyncio.start_server(never_answer, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        async with listening(f"ws://127.0.0.1:{port}/market", clock, [SYMBOL]):
+            await asyncio.wait_for(asked.wait(), 5)
+        await asyncio.wait_for(ended.wait(), 1)
+
+
+async def test_a_handshake_that_is_never_answered_times_out(clock: VenueClock) -> None:
+    async def never_answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read()
+        writer.close()
+
+    async with await asyncio.start_server(never_answer, "127.0.0.1", 0) as server:
+        url = f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}/market"
+        async with listening(url, clock, [SYMBOL], handshake_wall=0.2) as listener:
+            await eventually(lambda: listener.count("ws_reconnects_total", reason="timeout") >= 1)
+            assert listener.count("ws_connection_attempts_total", result="timeout") >= 1
+
+
+@pytest.mark.parametrize(
+    "answer", [b"", b"HTTP/1.1 200 OK\r\n\r\n<html>", b"SSH-2.0-OpenSSH_9.2\r\n\r\n", b"x" * 100_000]
+)
+async def test_a_server_that_speaks_something_else_is_waited_for(clock: VenueClock, answer: bytes) -> None:
+    async def speak(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(answer)
+        writer.close()
+
+    async with await asyncio.start_server(speak, "127.0.0.1", 0) as server:
+        url = f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}/market"
+        async with listening(url, clock, [SYMBOL]) as listener:
+            await eventually(lambda: listener.total("ws_reconnects_total") >= 2, timeout=20)
+            assert listener.by_label("ws_reconnects_total").keys() <= {"network", "handshake_other"}
