@@ -60,13 +60,17 @@ class BinanceStream:
         """Subscribe exactly these from now on. May be called before and during ``run``."""
         self._feed.know(symbols)
         self._plan.set(symbols)
-        self._asked_again = {symbol: when for symbol, when in self._asked_again.items() if symbol in symbols}
+        wanted = set(symbols)
+        self._asked_again = {symbol: when for symbol, when in self._asked_again.items() if symbol in wanted}
         self._apply()
 
     def resubscribe(self, symbol: str) -> None:
-        """Ask for a silent symbol anew, on another connection if that was tried within ten minutes."""
+        """Ask for a silent symbol anew, on another connection if that was tried within ten minutes.
+
+        Nothing is done while the symbol's whole connection is away: it comes back with all its symbols.
+        """
         number = self._plan.slot_of(symbol)
-        if number is None or self._tasks is None:
+        if number is None or number not in self._slots or not self._slots[number][0].delivers:
             return
         now = self._clock.monotonic()
         before = self._asked_again.pop(symbol, None)

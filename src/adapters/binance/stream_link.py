@@ -56,9 +56,11 @@ class Link:
             close_wall=options.close_wall,
             on_reply=self._replied,
         )
-        self._reporter = CountsReporter(self._connection.counts, shared.metrics)
+        self._reporter = CountsReporter(self._connection.counts, shared.metrics, options.source)
         self._takeover_at = 0.0
         self._complete_since = math.inf
+        self._round_trip = 0.0
+        """Wall seconds that the handshake took: a slow line gets that much more time to answer."""
 
     def is_over(self) -> bool:
         """True once ``run`` has returned; nothing comes from this link any more."""
@@ -111,6 +113,7 @@ class Link:
 
     async def _live(self) -> None:
         attempts = self._shared.metrics.ws_connection_attempts
+        dialed = asyncio.get_running_loop().time()
         try:
             await (
                 self._connection._open()
@@ -119,6 +122,7 @@ class Link:
             attempts.labels(result=_result(error.reason)).inc()
             raise
         attempts.labels(result="ok").inc()
+        self._round_trip = asyncio.get_running_loop().time() - dialed
         self._takeover_at = self._shared.clock.monotonic() + self._shared.takeover_age()
         try:
             async with asyncio.TaskGroup() as tasks:
@@ -174,7 +178,7 @@ class Link:
     async def _watch(self) -> None:
         """Once a tick: hand on the counts, and end a connection that has been silent for too long."""
         loop, options = asyncio.get_running_loop(), self._shared.options
-        limit = self._shared.clock.wall(options.idle_s, at_least=options.idle_floor_wall)
+        limit = self._shared.clock.wall(options.idle_s, at_least=options.idle_floor_wall) + self._round_trip
         tick = min(_TICK_WALL_S, limit / 4)
         fresh = looked = loop.time()
         refused_at = self._shared.clock.monotonic()
@@ -201,6 +205,8 @@ class Link:
         now = self._shared.clock.monotonic()
         before = (self.delivered, self.ready, self.due)
         if self._connection.counts.data:
+            if not self.delivered:
+                _log.info("stream_live", msg=f"connection {self.name} delivers", connection=self.name)
             self.delivered = True
             if self._state == "connecting":
                 self._enter("live")

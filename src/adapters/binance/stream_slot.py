@@ -37,6 +37,11 @@ class Slot:
         """Symbols that are subscribed; two links carry the same ones."""
         return max((link.symbols_confirmed for link in self._links), default=0)
 
+    @property
+    def delivers(self) -> bool:
+        """False while there is no connection from which data came."""
+        return any(link.delivered and not link.is_over() for link in self._links)
+
     def want(self, symbols: Collection[str]) -> None:
         """Carry exactly these symbols."""
         if self._symbols != symbols:

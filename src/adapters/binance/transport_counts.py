@@ -38,10 +38,11 @@ _KINDS = ("open", "closed", "canary", "contract", "control", "other", "malformed
 class CountsReporter:
     """Adds what one connection's counts gained since the last call to the process's metrics."""
 
-    def __init__(self, counts: FrameCounts, metrics: Metrics) -> None:
+    def __init__(self, counts: FrameCounts, metrics: Metrics, source: str) -> None:
         self._counts = counts
         self._seen = FrameCounts()
         self._metrics = metrics
+        self._source = source
 
     def report(self) -> bool:
         """Returns True if a data frame came since the last call."""
@@ -51,6 +52,7 @@ class CountsReporter:
                 self._metrics.ws_frames.labels(kind=kind).inc(gained)
         self._metrics.ws_bytes.inc(self._counts.received_bytes - self._seen.received_bytes)
         if dropped := self._counts.dropped - self._seen.dropped:
+            self._metrics.rows_received.labels(source=self._source).inc(dropped)
             self._metrics.rows_dropped.labels(reason="stream_queue").inc(dropped)
         for item in fields(FrameCounts):
             setattr(self._seen, item.name, getattr(self._counts, item.name))

@@ -7,14 +7,17 @@ import ssl
 from collections import Counter, deque
 from itertools import pairwise
 
+import pytest
+import uvloop
 from cryptofeed.connection import WebsocketEndpoint
 from cryptofeed.defines import CANDLES
 from cryptofeed.exchanges import BinanceFutures
 from cryptofeed.symbols import Symbols
 
 from src.adapters.binance.feed import CandleIntake
+from src.adapters.binance.stream import BinanceStream, StreamOptions
 from src.clock import VenueClock
-from src.model import Authority, Candle
+from src.model import Authority, Candle, ContractChange
 from src.sandbox import Sandbox, SandboxOptions
 from src.telemetry.metrics import Metrics
 from tests.support.eventually import eventually
@@ -108,6 +111,9 @@ async def test_a_silent_symbol_is_asked_again_and_then_moved(sandbox: Sandbox, c
         await eventually(lambda: len(_places(sandbox, victim)) == 1, message="and is on one connection")
         await listener.fresh(symbols)
         listener.stream.resubscribe("NEVERUSDT")
+        sandbox.control.close(1001)
+        await eventually(lambda: listener.count("ws_reconnects_total", reason="close_1001") == 2)
+        listener.stream.resubscribe(victim)
     assert listener.by_label("ws_resubscribes_total") == {"same_connection": 1, "moved": 1}
 
 
@@ -141,6 +147,42 @@ async def test_a_stream_may_run_again(sandbox: Sandbox, clock: VenueClock) -> No
     finally:
         again.cancel()
         await asyncio.wait([again])
+
+
+async def test_what_a_handler_raises_ends_the_run(sandbox: Sandbox, clock: VenueClock) -> None:
+    def refuse(candle: Candle) -> None:
+        raise LookupError(candle.symbol)
+
+    def ignore(change: ContractChange) -> None:
+        return
+
+    stream = BinanceStream(StreamOptions(url=sandbox.ws_url), clock, Metrics(), refuse, ignore)
+    stream.set_symbols(symbols_of(sandbox)[:3])
+    with pytest.raises(ExceptionGroup) as ended:
+        async with asyncio.timeout(20):
+            await stream.run()
+    assert ended.value.subgroup(LookupError) is not None
+    await eventually(lambda: not sandbox.control.connections())
+
+
+def test_the_daemons_own_loop_delivers_and_tells_a_reset_from_a_fin() -> None:
+    """uvloop has other transports than asyncio, and the sandbox runs on it too."""
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(_deliver_and_reset())
+
+
+async def _deliver_and_reset() -> None:
+    async with Sandbox(SandboxOptions(symbols=6, speed=SPEED, seed=7, sleeper_share=0.0)) as sandbox:
+        symbols = symbols_of(sandbox)
+        async with listening(sandbox.ws_url, clock_of(sandbox), symbols) as listener:
+            await listener.subscribed(len(symbols))
+            sandbox.control.reset()
+            await eventually(lambda: listener.count("ws_reconnects_total", reason="reset") == 1)
+            await listener.fresh(symbols)
+            sandbox.control.close(1006)
+            await eventually(lambda: listener.count("ws_reconnects_total", reason="fin") == 1)
+            await listener.fresh(symbols)
+    assert_true(sandbox, listener.candles)
 
 
 class _Stock(BinanceFutures):

@@ -156,7 +156,7 @@ def test_only_ascii_letters_are_lowered() -> None:
 
 def test_counts_reach_the_metrics_once() -> None:
     counts, metrics = FrameCounts(), Metrics()
-    reporter = CountsReporter(counts, metrics)
+    reporter = CountsReporter(counts, metrics, "binance_ws")
     counts.open, counts.control, counts.received_bytes, counts.dropped = 5, 1, 400, 2
     assert reporter.report()
     counts.control += 1
@@ -166,3 +166,4 @@ def test_counts_reach_the_metrics_once() -> None:
     assert value("marketd_ws_frames_total", {"kind": "control"}) == 2
     assert value("marketd_ws_received_bytes_total") == 400
     assert value("marketd_rows_dropped_total", {"reason": "stream_queue"}) == 2
+    assert value("marketd_rows_received_total", {"source": "binance_ws"}) == 2
