@@ -60,7 +60,7 @@ class Link:
         self._takeover_at = 0.0
         self._complete_since = math.inf
         self._round_trip = 0.0
-        """Wall seconds that the handshake took: a slow line gets that much more time to answer."""
+        """Wall seconds that the handshake took: a slow line gets twice that more time to answer."""
 
     def is_over(self) -> bool:
         """True once ``run`` has returned; nothing comes from this link any more."""
@@ -178,7 +178,9 @@ class Link:
     async def _watch(self) -> None:
         """Once a tick: hand on the counts, and end a connection that has been silent for too long."""
         loop, options = asyncio.get_running_loop(), self._shared.options
-        limit = self._shared.clock.wall(options.idle_s, at_least=options.idle_floor_wall) + self._round_trip
+        limit = (
+            self._shared.clock.wall(options.idle_s, at_least=options.idle_floor_wall) + 2 * self._round_trip
+        )
         tick = min(_TICK_WALL_S, limit / 4)
         fresh = looked = loop.time()
         refused_at = self._shared.clock.monotonic()

@@ -117,6 +117,24 @@ async def test_a_half_open_connection_is_given_up(sandbox: Sandbox, clock: Venue
             await listener.fresh(symbols)
 
 
+@pytest.mark.parametrize("fault", [{"latency": 0.6}, {"rate": 20_000.0}, {"slice": 7}])
+async def test_a_slow_line_is_slow_and_not_dead(
+    sandbox: Sandbox, clock: VenueClock, fault: dict[str, float]
+) -> None:
+    symbols = symbols_of(sandbox)[:4]
+    async with ChaosProxy(("127.0.0.1", sandbox.port)) as proxy:
+        for path in (proxy.up, proxy.down):
+            for name, value in fault.items():
+                setattr(path, name, value)
+        url = f"ws://127.0.0.1:{proxy.port}/market"
+        async with listening(url, clock, symbols, idle_floor_wall=0.5) as listener:
+            await listener.fresh(symbols)
+            await listener.fresh(symbols)
+            assert listener.total("ws_reconnects_total") == 0
+        assert proxy.fired.keys() & {"latency", "throttled", "sliced"}
+    assert_true(sandbox, listener.candles)
+
+
 async def test_frames_that_mean_nothing_cost_no_connection(sandbox: Sandbox, clock: VenueClock) -> None:
     symbols = symbols_of(sandbox)[:6]
     async with listening(sandbox.ws_url, clock, symbols) as listener:
