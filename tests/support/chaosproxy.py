@@ -182,8 +182,10 @@ class ChaosProxy:
             raise
         finally:
             self._links.discard(link)
-            await _end(pumps)
-            await link.end()
+            try:
+                await _end(pumps)
+            finally:  # the proxy may be closed in this very moment
+                await link.end()
 
     async def _pump(
         self, link: _Link, source: asyncio.StreamReader, sink: asyncio.StreamWriter, path: Path
