@@ -60,6 +60,7 @@ async def test_minutes_dropped_by_a_full_buffer_are_noted_and_come_back(database
             await eventually(lambda: total(world.metrics, "rows_committed_total") > 500, timeout=60)
             async with await connect(database) as other, other.transaction():
                 await other.execute("LOCK TABLE candles_1m IN ACCESS EXCLUSIVE MODE")
+                await eventually(lambda: world.count("flush_total", result="retried") > 0, timeout=60)
                 await eventually(lambda: world.count("rows_dropped_total", reason="full") > 100, timeout=60)
                 assert world.balance() == 0
             until_ms = floor_minute(sandbox.now_ms())
@@ -70,6 +71,5 @@ async def test_minutes_dropped_by_a_full_buffer_are_noted_and_come_back(database
 
             await eventually(complete, timeout=30)
         assert world.balance() == 0
-        assert world.count("flush_total", result="retried") > 0
         dropped = await fetch(database, "SELECT count(*) FROM gap_events WHERE reason = 'buffer_full'")
         assert dropped[0][0] > 0
