@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from typing import LiteralString
 
 import psycopg
 
 from tests.support.eventually import eventually
 from tests.support.world import World
 
-_WRITER = "marketd/ws/%"
-"""``application_name`` of the writer's session."""
+_WRITERS = (
+    "SELECT pid, wait_event_type FROM pg_stat_activity"
+    " WHERE application_name LIKE 'marketd/ws/%' AND datname = current_database()"
+)
+"""The writer's session goes by this name; the shared server also has those of other runs, in other databases."""
 
 
 @asynccontextmanager
@@ -22,16 +26,15 @@ async def session(url: str) -> AsyncIterator[psycopg.AsyncConnection]:
         yield connection
 
 
-async def ask(url: str, statement: str, *values: object) -> list[tuple[object, ...]]:
+async def ask(url: str, statement: LiteralString, *values: object) -> list[tuple[object, ...]]:
     """The rows of one statement."""
     async with session(url) as connection:
-        return await (await connection.execute(statement.encode(), values)).fetchall()
+        return await (await connection.execute(statement, values or None)).fetchall()
 
 
 async def writers(url: str) -> list[int]:
     """Process ids of the writer's sessions; there is one at most, whatever goes wrong."""
-    rows = await ask(url, "SELECT pid FROM pg_stat_activity WHERE application_name LIKE %s", _WRITER)
-    return [int(str(pid)) for (pid,) in rows]
+    return [int(str(pid)) for pid, _ in await ask(url, _WRITERS)]
 
 
 async def writer(url: str) -> int:
@@ -42,12 +45,7 @@ async def writer(url: str) -> int:
 
 async def writer_waits(url: str) -> bool:
     """True while the writer waits for somebody's lock."""
-    rows = await ask(
-        url,
-        "SELECT 1 FROM pg_stat_activity WHERE application_name LIKE %s AND wait_event_type = 'Lock'",
-        _WRITER,
-    )
-    return bool(rows)
+    return any(waits == "Lock" for _, waits in await ask(url, _WRITERS))
 
 
 def other_writer(world: World, pid: int) -> Callable[[], Awaitable[bool]]:

@@ -1,1 +1,237 @@
-"""E1 to E4, E7, E9, E11, E15, E16, E19, E24: the database gone, locked, full or half there. Rows of docs/faults.md."""
+"""E1 to E4, E7, E9, E11, E15, E16, E19: the database gone, killed, full, locked, or half there."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from contextlib import AsyncExitStack
+
+import psycopg
+import pytest
+
+from src.model import floor_minute
+from tests.faults.database import other_writer, session, writer, writer_waits, writers
+from tests.support.cluster import Cluster
+from tests.support.eventually import eventually
+from tests.support.templates import with_database
+from tests.support.world import SCHEMA, World
+
+pytestmark = pytest.mark.fault
+
+_FULL = r"too many|reserved"
+_INSERT = (
+    f"INSERT INTO {SCHEMA}.candles_1m (exchange, symbol, bucket_ts, open, high, low, close, volume, source,"
+    " authority, revision) VALUES ('binance_futures_um', %s, to_timestamp(%s::double precision / 1000),"
+    " 1, 1, 1, 1, 1, 'fault run', 1, 0)"
+)
+_LOCK = f"LOCK TABLE {SCHEMA}.candles_1m IN ACCESS EXCLUSIVE MODE"
+
+
+async def test_e1_fast_restart(world_on_cluster: World, cluster: Cluster) -> None:
+    world = world_on_cluster
+    await world.begin()
+    await world.live_rows(1)
+    async with world.daemon.readiness() as readiness:
+        await asyncio.to_thread(cluster.stop)
+        await eventually(lambda: readiness.went_away, timeout=30)
+        await asyncio.to_thread(cluster.start)
+        seen = await world.daemon.metrics()
+        assert seen.total("database_errors_total") >= 1
+        assert seen.total("flush_total", result="retried") >= 1
+        await world.live_rows(4)
+        await world.finish(readiness=readiness)
+
+
+async def test_e1_session_terminated(world: World) -> None:
+    """Ten times in a row, wherever the writer is: 57P01 or a connection that is closed."""
+    await world.begin()
+    for _ in range(10):
+        await world.live_rows(0.5)
+        pid = await writer(world.database_url)
+        async with session(world.database_url) as admin:
+            await admin.execute("SELECT pg_terminate_backend(%s)", [pid])
+        await eventually(other_writer(world, pid), timeout=30)
+    seen = await world.daemon.metrics()
+    assert seen.total("database_errors_total") >= 1
+    assert seen.total("supervisor_restarts_total") == 0
+    await world.live_rows(1)
+    await world.finish()
+
+
+async def test_e2_backend_killed(world_on_cluster: World, cluster: Cluster) -> None:
+    """kill -9 of one session's process ends every other session too, and the server recovers by itself."""
+    world = world_on_cluster
+    await world.begin()
+    for _ in range(2):
+        await world.live_rows(1)
+        pid = await writer(world.database_url)
+        assert pid in set(cluster.processes()), "the fault would hit a stranger"
+        os.kill(pid, signal.SIGKILL)
+        await eventually(other_writer(world, pid), timeout=60)
+    seen = await world.daemon.metrics()
+    assert seen.total("database_errors_total", sqlstate_class="none") >= 1
+    await world.live_rows(3)
+    await world.finish()
+
+
+async def test_e3_server_killed(world_on_cluster: World, cluster: Cluster) -> None:
+    world = world_on_cluster
+    await world.begin()
+    await world.live_rows(1)
+    async with world.daemon.readiness() as readiness:
+        await asyncio.to_thread(cluster.kill)
+        await world.daemon.wait_metric("flush_total", 1, result="retried")
+        await world.live_rows(2)
+        await eventually(lambda: readiness.went_away, timeout=30)
+        committed = (await world.daemon.metrics()).total("rows_committed_total", result="inserted")
+        await asyncio.to_thread(cluster.start)
+        stored = await eventually(world.oracle.stored, timeout=30)
+        assert len(stored) >= committed, "a row counted as committed is not stored"
+        await world.live_rows(2)
+        await world.finish(readiness=readiness)
+
+
+async def test_e4_away_at_start(world_on_cluster: World, cluster: Cluster) -> None:
+    """The daemon stays up and says what is wrong, and keeps every row until the server comes."""
+    world = world_on_cluster
+    await asyncio.to_thread(cluster.stop)
+    world.daemon.start()
+    await world.daemon.wait_metric("buffer_rows", 1000)
+    assert (await world.daemon.get("/healthz"))[0] == 200
+    status, text = await world.daemon.get("/readyz")
+    assert status == 503
+    assert "database" in text
+    assert (await world.daemon.metrics()).total("database_errors_total") >= 1
+    async with world.daemon.readiness() as readiness:
+        await eventually(lambda: readiness.went_away)
+        await asyncio.to_thread(cluster.start)
+        await world.daemon.wait_ready()
+        await world.live_rows(2)
+        verdict = await world.finish(readiness=readiness)
+    assert verdict.stored > 1000
+
+
+async def test_e7_too_many_clients(world_on_cluster: World, cluster: Cluster) -> None:
+    """Strangers take every free place. Who has a session goes on; thrown out, it waits for a place."""
+    world = world_on_cluster
+    await asyncio.to_thread(cluster.restart, {"max_connections": "12"})
+    await world.begin()
+    async with (
+        session(cluster.admin_url) as admin,
+        AsyncExitStack() as strangers,
+        world.daemon.readiness() as readiness,
+    ):
+        with pytest.raises(psycopg.OperationalError, match=_FULL):
+            while True:
+                await strangers.enter_async_context(session(cluster.url))
+        errors = (await world.daemon.metrics()).total("database_errors_total")
+        await world.live_rows(2)
+        assert await world.daemon.is_ready()
+        await eventually(lambda: _take_writers_place(admin, strangers, cluster.url), timeout=30)
+        await world.daemon.wait_metric("database_errors_total", errors + 2)
+        await eventually(lambda: readiness.went_away, timeout=30)
+        await strangers.aclose()
+        await eventually(lambda: writers(world.database_url), timeout=60)
+        await world.live_rows(2)
+        await world.finish(readiness=readiness)
+
+
+async def _take_writers_place(admin: psycopg.AsyncConnection, strangers: AsyncExitStack, url: str) -> bool:
+    """Throw the writer out and be faster than it is; False if it was faster."""
+    await admin.execute(
+        "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity"
+        " WHERE application_name LIKE 'marketd/ws/%'"
+    )
+    try:
+        await strangers.enter_async_context(session(url))
+    except psycopg.OperationalError:
+        return False
+    return True
+
+
+async def test_e9_deadlock(world_on_cluster: World, cluster: Cluster) -> None:
+    """A stranger holds the key of a coming row, then wants the table that the waiting writer works on.
+
+    The stranger looks for deadlocks only after a minute, so the writer is the one that is ended.
+    """
+    world = world_on_cluster
+    await world.begin()
+    database = world.database_url.rpartition("/")[2]
+    for number in range(1, 3):
+        await world.live_rows(1)
+        async with session(with_database(cluster.admin_url, database)) as stranger:
+            await stranger.execute("SET deadlock_timeout = '60s'")
+            async with stranger.transaction(force_rollback=True):
+                open_ms = floor_minute(await world.venue.now_ms())
+                await stranger.execute(_INSERT.encode(), [world.venue.symbols[-1], open_ms])
+                await eventually(lambda: writer_waits(world.database_url), timeout=30)
+                await stranger.execute(_LOCK.encode())
+        seen = await world.daemon.wait_metric("database_errors_total", number, sqlstate_class="40")
+        assert seen.total("flush_total", result="retried") >= number
+    await world.live_rows(2)
+    await world.finish()
+
+
+async def test_e11_table_locked(world: World) -> None:
+    """The buffer takes what comes while lock_timeout ends one flush after the other; never two at once."""
+    await world.begin()
+    await world.live_rows(1)
+    most = 0
+    async with world.daemon.readiness() as readiness:
+        async with session(world.database_url) as stranger, stranger.transaction():
+            await stranger.execute(_LOCK.encode())
+            deadline = asyncio.get_running_loop().time() + 60
+            while (seen := await world.daemon.metrics()).total(
+                "database_errors_total", sqlstate_class="55"
+            ) < 2:
+                assert asyncio.get_running_loop().time() < deadline, "lock_timeout never fired"
+                most = max(most, len(await writers(world.database_url)))
+                await asyncio.sleep(0.1)
+            assert seen.total("buffer_rows") > len(world.venue.symbols), "the buffer took nothing"
+            assert seen.total("rows_dropped_total") == 0
+        assert most == 1, "flushes stacked"
+        await world.live_rows(1)
+        await world.finish(readiness=readiness)
+
+
+async def test_e15_copy_cut_half_way(world: World) -> None:
+    """The connection ends in the middle of a COPY: nothing of that batch may stay, and all of it must come."""
+    await world.begin()
+    for number in range(1, 4):
+        await world.live_rows(1)
+        # The statements round a flush are some 3 kB; only the rows of a whole minute (20 kB) reach this far.
+        world.database.up.limit = 9_000
+        await eventually(lambda: world.database.fired["cut"] >= number, timeout=30)  # noqa: B023
+        await world.daemon.wait_metric("database_errors_total", number, sqlstate_class="none")
+    assert world.database.fired["cut"] == 3
+    await world.live_rows(2)
+    await world.finish()
+
+
+async def test_e16_commit_without_an_answer(world: World) -> None:
+    """COMMIT arrives, its answer does not: the rows are written again and are all there once."""
+    await world.begin()
+    for number in range(1, 6):
+        await world.live_rows(0.5)
+        before = (await world.daemon.metrics()).total("rows_deduped_total", where="database")
+        world.database.cut_reply_after(b"COMMIT")
+        await world.daemon.wait_metric("flush_total", number, result="retried")
+        await world.daemon.wait_metric("rows_deduped_total", before + 1, where="database")
+        assert world.database.fired["reply_cut"] == number
+    await world.live_rows(1)
+    await world.finish()
+
+
+async def test_e19_half_open_link(world: World) -> None:
+    """Bytes vanish both ways and nothing ever says so: the client's own deadline must end it."""
+    await world.begin()
+    await world.live_rows(1)
+    async with world.daemon.readiness() as readiness:
+        world.database.up.blackhole = world.database.down.blackhole = True
+        await eventually(lambda: readiness.went_away, timeout=30)
+        await world.daemon.wait_metric("flush_total", 1, result="retried", within=40)
+        assert world.database.fired["blackholed_bytes"] > 0
+        world.database.heal()
+        await world.live_rows(1)
+        await world.finish(readiness=readiness)

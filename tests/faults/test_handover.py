@@ -87,10 +87,13 @@ async def test_a14_burst(tmp_path: Path, database: str) -> None:
             )
             flushes = after.total("flush_total") - before.total("flush_total")
             assert flushes <= 5, "a burst must not be stored row by row"
-        await world.live_rows(1)
+        await world.live_rows(2)
         seen = await world.daemon.metrics()
         assert seen.total("database_errors_total", sqlstate_class="21") == 0
-        in_time = seen.total("close_to_commit_seconds_bucket", le="5.0")
-        assert in_time >= 0.98 * seen.total("close_to_commit_seconds_count")
+        committed = seen.total("close_to_commit_seconds_count")
+        late = committed - seen.total("close_to_commit_seconds_bucket", le="5.0")
+        # What a burst repeats is half a minute old and rightly counts as late.
+        assert late <= 3 * symbols + 0.02 * committed
+        assert committed - late >= 2 * symbols
         assert await world.venue.fired("burst") == 15 * symbols
         await world.finish()

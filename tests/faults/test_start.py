@@ -1,4 +1,4 @@
-"""G1, G5, G6: a daemon that must not start, beside one that works and must not notice. G2 to G4 are start.sh's."""
+"""G1, G5, G6: daemons that must not start. G2 to G4 are those of start.sh, see tests/acceptance."""
 
 from __future__ import annotations
 
@@ -57,34 +57,18 @@ async def test_g1_standby_takes_over(world: World) -> None:
 
 
 async def test_g5_port_in_use(world: World) -> None:
-    """It ends before it has touched the venue or the database."""
-    await world.begin()
-    await world.live_rows(1)
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = taken.getsockname()[1]
-        second = world.another_daemon(
-            BINANCE_REST_URL="http://127.0.0.1:9",
-            BINANCE_WS_URL="ws://127.0.0.1:9/market",
-            METRICS_PORT=str(port),
-        )
-        second.start()
-        try:
-            assert await second.child.wait(within=20) == EXIT_CONFIG
-        finally:
-            await second.kill()
-    assert str(port) in second.child.text()
-    assert "in use" in second.child.text()
-    second.check_logs()
-    await world.live_rows(4)
-    await world.finish()
+        text = await _refused(world, METRICS_PORT=str(port))
+    assert str(port) in text
+    assert "in use" in text
+    await _works_otherwise(world)
 
 
 async def test_g6_bad_configuration(world: World) -> None:
-    """Every fault is named at once, and no secret is shown."""
-    await world.begin()
-    await world.live_rows(1)
+    """Every mistake is named at once, and no secret is shown."""
     wrong = {
         "BUFFER_ROWS": "many",
         "FLUSH_INTERVAL": "-1",
@@ -93,24 +77,30 @@ async def test_g6_bad_configuration(world: World) -> None:
         "METRICS_TOKEN_FILE": "/nonexistent/token",
         "DATABASE_URL": "mysql://marketd:canary-7d1f@127.0.0.1/market",
     }
-    second = world.another_daemon(**wrong)
-    second.start()
-    try:
-        assert await second.child.wait(within=20) == EXIT_CONFIG
-    finally:
-        await second.kill()
-    text = second.child.text()
+    text = await _refused(world, **wrong)
     assert [name for name in wrong if name not in text] == []
     assert "canary-7d1f" not in text
-    second.check_logs()
-    missing = world.another_daemon(DATABASE_URL="")
-    missing.start()
+    assert "DATABASE_URL" in await _refused(world, DATABASE_URL="")
+    await _works_otherwise(world)
+
+
+async def _refused(world: World, **settings: str) -> str:
+    """What a daemon with these settings says when it ends, before it has touched the venue or the database."""
+    refused = world.another_daemon(**settings)
+    refused.start()
     try:
-        assert await missing.child.wait(within=20) == EXIT_CONFIG
+        assert await refused.child.wait(within=30) == EXIT_CONFIG
     finally:
-        await missing.kill()
-    assert "DATABASE_URL" in missing.child.text()
-    await world.live_rows(4)
+        await refused.kill()
+    refused.check_logs()
+    assert world.rest.fired["connections"] == world.stream.fired["connections"] == 0
+    assert world.database.fired["connections"] == 0
+    return refused.child.text()
+
+
+async def _works_otherwise(world: World) -> None:
+    await world.begin()
+    await world.live_rows(5)
     await world.finish()
 
 

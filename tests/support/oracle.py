@@ -135,15 +135,17 @@ class Oracle:
             mismatched=tuple(pair for pair in pairs if pair[1] != pair[2]),
         )
 
-    async def settle(self, *, within: float = SETTLE_S, minimum_rows: int = MINIMUM_ROWS) -> Verdict:
+    async def settle(
+        self, *, within: float = SETTLE_S, fresh: float = FRESH_S, minimum_rows: int = MINIMUM_ROWS
+    ) -> Verdict:
         """The final judgement, called when the fault has stopped.
 
         Waits until nothing owed at the call is missing, then requires that one more minute of every symbol
         that is still listed arrives. Raises ``AssertionError`` with samples of whatever is wrong.
         """
         await self._until(floor_minute(await self.truth.now_ms()), within, "after the fault")
-        fresh = floor_minute(await self.truth.now_ms()) + MINUTE_MS
-        verdict = await self._until(fresh, FRESH_S, "in the fresh minute")
+        next_ms = floor_minute(await self.truth.now_ms()) + MINUTE_MS
+        verdict = await self._until(next_ms, fresh, "in the fresh minute")
         assert verdict.stored >= minimum_rows, f"only {verdict.stored} rows moved, the run proves nothing"
         return verdict
 

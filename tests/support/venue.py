@@ -56,6 +56,8 @@ class Venue:
                 sleeper_share=options.sleeper_share,
             )
         )
+        self.started_ms = _START_MS
+        """Exchange time at the start, UTC milliseconds, a whole minute."""
         self.port = 0
         self.children: list[Child] = []
         self.symbols = sorted(
