@@ -1,0 +1,31 @@
+"""docs/faults.md and tests/faults name the same tests, and every fault that is promised has one."""
+
+from __future__ import annotations
+
+import re
+
+from tests.support.processes import ROOT
+
+_PROMISED = (
+    *(f"A{number}" for number in (*range(1, 9), 10, *range(12, 18))),
+    *(f"B{number}" for number in (*range(1, 10), 12, 15, 16)),
+    *(f"E{number}" for number in (*range(1, 5), 7, 9, 11, 15, 16, 19, 24)),
+    *(f"F{number}" for number in (1, 2, 3, 5, 9)),
+    *(f"G{number}" for number in range(1, 7)),
+)
+_TABLE = (ROOT / "docs" / "faults.md").read_text(encoding="utf-8")
+
+
+def test_every_promised_row_is_in_the_table() -> None:
+    rows = set(re.findall(r"^\| ([A-G]\d+) \|", _TABLE, flags=re.MULTILINE))
+    assert [row for row in _PROMISED if row not in rows] == []
+
+
+def test_the_table_names_exactly_the_tests_there_are() -> None:
+    named = set(re.findall(r"`(test_\w+\.py)::(test_\w+)`", _TABLE))
+    there = {
+        (path.name, name)
+        for path in (ROOT / "tests" / "faults").glob("test_*.py")
+        for name in re.findall(r"^async def (test_\w+)", path.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    }
+    assert named == there
