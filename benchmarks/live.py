@@ -117,7 +117,7 @@ def _wait_caught_up(port: int) -> None:
     deadline = time.time() + 900
     while time.time() < deadline:
         samples = _samples(port)
-        scanned = samples.get("marketd_gap_minutes_found_total", 0) > 0
+        scanned = samples.get("marketd_gap_candles_found_total", 0) > 0
         if (
             scanned
             and samples.get("marketd_missing_candles", 1) == 0

@@ -84,7 +84,7 @@ class HoleRepair:
         """Ask for one minute that is known to be missing, as soon as REST's row is final."""
         at = (open_ms + MINUTE_MS + SETTLED_MS) / 1000 + 1.0
         if self._absences.want((symbol, open_ms), at):
-            self._metrics.gap_minutes_found.labels(reason="roll_call").inc()
+            self._metrics.gap_candles_found.labels(reason="roll_call").inc()
             self._set_open(self._open_minutes + 1)
             self._wake.set()
 
@@ -156,7 +156,7 @@ class HoleRepair:
         self._set_open(sum(gap.minutes for gap in missing))
         gaps = subtract(missing, self._absences.waiting(now_ms / 1000))
         found = sum(gap.minutes for gap in gaps)
-        self._metrics.gap_minutes_found.labels(reason=reason).inc(found)
+        self._metrics.gap_candles_found.labels(reason=reason).inc(found)
         _log.info(
             "holes_scanned", msg=f"{found} minutes to ask for", reason=reason, open_minutes=self._open_minutes
         )
@@ -195,7 +195,7 @@ class HoleRepair:
         self._gate.fetched(wanted, Origin.REPAIR)
         for row in wanted:
             self._absences.settle(row.key)
-            self._metrics.gap_minutes_filled.labels(source=row.source).inc()
+            self._metrics.gap_candles_filled.labels(source=row.source).inc()
         self._set_open(self._open_minutes - len(wanted))
         now = self._clock.now()
         for open_ms in minutes - {row.open_ms for row in wanted}:

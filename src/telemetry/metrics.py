@@ -104,11 +104,11 @@ class Metrics:
         self.gap_minutes_open = self._gauge(
             "missing_candles", "Symbol-minutes of the last 24 h known to be missing."
         )
-        self.gap_minutes_found = self._counter(
-            "gap_minutes_found", "Missing minutes found, by what told of them.", "reason"
+        self.gap_candles_found = self._counter(
+            "gap_candles_found", "Missing minutes found, by what told of them.", "reason"
         )
-        self.gap_minutes_filled = self._counter(
-            "gap_minutes_filled", "Missing minutes got back, by source.", "source"
+        self.gap_candles_filled = self._counter(
+            "gap_candles_filled", "Missing minutes got back, by source.", "source"
         )
 
     def _write(self) -> None:

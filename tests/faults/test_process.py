@@ -148,7 +148,7 @@ async def test_f5_paused_for_five_minutes(world: World) -> None:
         await world.venue.minutes(5)
         assert len(await world.oracle.stored()) <= before + len(world.venue.symbols)
         world.daemon.child.signal(signal.SIGCONT)
-        seen = await world.daemon.wait_metric("gap_minutes_found_total", 1, reason="suspended")
+        seen = await world.daemon.wait_metric("gap_candles_found_total", 1, reason="suspended")
         assert seen.total("event_loop_lag_seconds_sum") >= 10
         await world.live_rows(2)
         await world.finish(readiness=readiness)

@@ -29,8 +29,8 @@ async def test_the_first_look_asks_for_every_settled_minute_of_the_listing() -> 
     await world.store()
     assert len(world.sink.rows) == 18
     assert {row.authority for row in world.sink.rows.values()} == {Authority.REST}
-    assert world.count("gap_minutes_found_total", reason="start") == 18
-    assert world.count("gap_minutes_filled_total", source="binance_rest") == 18
+    assert world.count("gap_candles_found_total", reason="start") == 18
+    assert world.count("gap_candles_filled_total", source="binance_rest") == 18
     assert world.count("missing_candles") == 0
 
 
@@ -55,7 +55,7 @@ async def test_asks_for_exactly_the_holes_and_not_for_what_waits_in_the_buffer()
     await world.store()
     assert len(world.sink.rows) == 9
     assert world.count("rows_deduped_total", where="buffer") == 0
-    assert world.count("gap_minutes_found_total", reason="start") == 3
+    assert world.count("gap_candles_found_total", reason="start") == 3
 
 
 async def test_minutes_the_venue_does_not_have_are_asked_for_ever_more_seldom() -> None:
@@ -94,7 +94,7 @@ async def test_a_minute_the_roll_call_gave_up_is_asked_for_once_it_is_final_with
     await world.repair.repair()
     assert world.history.asked == [("AUSDT", minute(1), EPOCH_MS, Priority.REPAIR)]
     assert len(world.finder.asked) == 1
-    assert world.count("gap_minutes_found_total", reason="roll_call") == 1
+    assert world.count("gap_candles_found_total", reason="roll_call") == 1
 
 
 async def test_a_second_look_finds_what_was_too_young_for_the_first_and_then_every_ten_minutes() -> None:
@@ -154,7 +154,7 @@ async def test_a_database_that_is_away_is_waited_for_and_the_reason_is_kept() ->
     with pytest.raises(Unavailable):
         await world.repair.repair()
     await world.repair.repair()
-    assert world.count("gap_minutes_found_total", reason="start") == 9
+    assert world.count("gap_candles_found_total", reason="start") == 9
 
 
 async def test_a_trigger_during_a_scan_causes_another() -> None:

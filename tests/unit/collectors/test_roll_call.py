@@ -130,7 +130,7 @@ async def test_what_stays_missing_is_asked_twice_and_then_left_to_the_repair() -
     await call(world, MINUTE[0])
     assert world.asked() == [("AUSDT", MINUTE[0], 1)] * 2
     assert world.count("roll_call_misses_total", round="second") == 1
-    assert world.count("gap_minutes_found_total", reason="roll_call") == 1
+    assert world.count("gap_candles_found_total", reason="roll_call") == 1
     assert world.count("missing_candles") == 1
 
 
