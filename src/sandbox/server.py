@@ -104,9 +104,10 @@ class Sandbox:
         return self.venue.truth(symbol, from_ms, to_ms)
 
     async def _run(self, ready: asyncio.Future[None]) -> None:
-        with tempfile.TemporaryDirectory(prefix="marketd-sandbox-") as folder:
+        with contextlib.ExitStack() as stack:
             context = None
             if self.options.tls:
+                folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="marketd-sandbox-"))
                 context, self.ca_file = await asyncio.to_thread(
                     server_context, Path(folder), self.options.host
                 )
