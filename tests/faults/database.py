@@ -17,6 +17,15 @@ _WRITERS = (
 )
 """The writer's session goes by this name; the shared server also has those of other runs, in other databases."""
 
+_COPYING = (
+    "SELECT pid FROM pg_stat_activity"
+    " WHERE application_name LIKE 'marketd/ws/%' AND datname = current_database() AND state = 'active'"
+    " AND query LIKE 'COPY%' AND wait_event = 'ClientRead' AND clock_timestamp() - query_start > '0.5 s'"
+)
+"""Half a second in a COPY means that it is one of many rows, and far from its end."""
+_SLOW_BYTES = 10_000.0
+"""Bytes per second."""
+
 
 @asynccontextmanager
 async def session(url: str) -> AsyncIterator[psycopg.AsyncConnection]:
@@ -58,3 +67,30 @@ def other_writer(world: World, pid: int) -> Callable[[], Awaitable[bool]]:
             return False
 
     return condition
+
+
+async def copying(world: World) -> int:
+    """Slow the line to the database, wait until a COPY is half-way; the server process that reads it.
+
+    The COPY of one minute of 200 symbols then takes three seconds; ``database.heal()`` ends that.
+    """
+    world.database.up.rate = _SLOW_BYTES
+
+    async def half_way() -> list[int]:
+        return [int(str(pid)) for (pid,) in await ask(world.database_url, _COPYING)]
+
+    (pid,) = await eventually(half_way, timeout=30, message="a COPY is half-way")
+    return pid
+
+
+async def check_books(world: World) -> None:
+    """G1 to the row: counted as inserted is stored, and nothing else is; called while the daemon is cut off.
+
+    The next try would hide what the failed one did wrong, so nobody may write while this looks.
+    """
+    seen = await world.daemon.metrics()
+    stored = await world.oracle.stored()
+    assert len(stored) == seen.total("rows_committed_total", result="inserted"), "half a batch is stored"
+    assert seen.total("buffer_rows") > 0, "the batch is gone"
+    assert seen.total("rows_dropped_total") == 0
+    await world.oracle.check_all()

@@ -37,6 +37,8 @@ class Path:
     """Forward in pieces of at most this many bytes."""
     blackhole: bool = False
     """Bytes are taken and vanish; the connection stays open (half-open TCP as the sender sees it)."""
+    ghosts: bool = False
+    """With ``blackhole``: the sender's end vanishes too, so the receiver never learns that it is alone."""
     limit: int | None = None
     """Let that many more bytes through, then cut the connection in the middle of whatever it was saying."""
     reading: asyncio.Event = field(default_factory=asyncio.Event)
@@ -49,7 +51,8 @@ class Path:
         self.reading.clear()
 
     def heal(self) -> None:
-        self.latency, self.rate, self.slice, self.blackhole, self.limit = 0.0, None, None, False, None
+        self.latency, self.rate, self.slice, self.limit = 0.0, None, None, None
+        self.blackhole = self.ghosts = False
         self.reading.set()
 
 
@@ -83,7 +86,7 @@ class ChaosProxy:
     """``async with ChaosProxy(target) as proxy: … proxy.port …``; ``up`` is to the server, ``down`` back.
 
     Counters in ``fired``: connections, refused, fin, rst, latency, throttled, sliced, blackholed_bytes,
-    stalled, cut, reply_cut.
+    stalled, cut, reply_cut, ghosts.
     """
 
     def __init__(self, target: Target, *, port: int = 0, tls: ssl.SSLContext | None = None) -> None:
@@ -200,6 +203,9 @@ class ChaosProxy:
                     continue
                 if not await self._forward(link, data, sink, path):
                     return
+        if path.blackhole and path.ghosts:
+            self.fired["ghosts"] += 1
+            await asyncio.Event().wait()  # until the other direction ends
 
     async def _may_read(self, path: Path) -> bool:
         if not path.reading.is_set():

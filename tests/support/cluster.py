@@ -41,6 +41,10 @@ class Cluster:
         """Process id of the server's first process. Raises ``FileNotFoundError`` when it does not run."""
         return int((self.folder / "data" / "postmaster.pid").read_text(encoding="ascii").split("\n", 1)[0])
 
+    def log(self) -> str:
+        """What the server wrote since it was started last."""
+        return (self.folder / "start.log").read_text(encoding="utf-8", errors="replace")
+
     def start(self, settings: Mapping[str, str] | None = None) -> None:
         """Start it, with ``settings`` on top of those of earlier starts; returns when it takes connections."""
         self.settings.update(settings or {})

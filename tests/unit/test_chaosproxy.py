@@ -104,6 +104,21 @@ async def test_blackhole_takes_bytes_and_keeps_the_connection(direction: str) ->
         assert await ask(reader, writer, b"again") == b"again"
 
 
+async def test_a_ghost_stays_on_the_other_side() -> None:
+    async with echo_through_proxy() as proxy:
+        async with client(proxy) as (reader, writer):
+            await ask(reader, writer, b"hello")
+            proxy.up.blackhole = proxy.up.ghosts = True
+        async with asyncio.timeout(5):
+            while not proxy.fired["ghosts"]:  # noqa: ASYNC110 (a counter has no event to wait for)
+                await asyncio.sleep(0.01)
+        proxy.heal()
+        assert proxy.connections == 1, "the server was told"
+        async with client(proxy) as (reader, writer):
+            assert await ask(reader, writer, b"again") == b"again"
+            assert proxy.connections == 2
+
+
 async def test_limit_cuts_in_the_middle_of_a_message() -> None:
     async with echo_through_proxy() as proxy, client(proxy) as (reader, writer):
         proxy.down.limit = 3

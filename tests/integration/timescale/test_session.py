@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import socket
 import time
 from collections.abc import AsyncIterator
 
@@ -16,7 +18,7 @@ from src.telemetry.metrics import Metrics
 from tests.support.chaosproxy import ChaosProxy
 from tests.support.eventually import eventually
 
-from .helpers import CANDLE, connect, fetch, minutes, server_address, stored, through
+from .helpers import CANDLE, connect, fetch, minutes, opened, server_address, stored, through
 
 
 @pytest.fixture
@@ -152,3 +154,13 @@ async def test_the_session_has_our_settings(database: str) -> None:
     )
     assert dict(await shown.fetchall()) == expected
     await store.close()
+
+
+async def test_the_kernel_gives_up_on_bytes_that_nobody_acknowledges(database: str) -> None:
+    """E19: the client's half; the session's settings above are the server's."""
+    async with opened(database) as store:
+        assert store._session is not None
+        with socket.socket(fileno=os.dup(store._session.connection.fileno())) as link:
+            assert link.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == 15_000
+            assert link.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+            assert link.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE) == 5
