@@ -21,6 +21,8 @@ from src.model import MINUTE_MS, Authority, Candle, floor_minute
 from src.telemetry.health import Health
 from src.telemetry.metrics import Metrics
 from tests.faults.database import session, writer_waits, writers
+from tests.integration.timescale.helpers import server_address, through
+from tests.support.chaosproxy import ChaosProxy
 from tests.support.daemon import Samples
 from tests.support.eventually import eventually
 from tests.support.oracle import Oracle
@@ -37,11 +39,11 @@ _POISON = ("BTC\x00USDT", "\ud800USDT")
 class _Bench:
     """A buffer, and writers one after the other that empty it into one database."""
 
-    def __init__(self, venue: Venue, database_url: str) -> None:
+    def __init__(self, venue: Venue, database_url: str, proxied: str) -> None:
         self.metrics, self.health, self.clock = Metrics(), Health(), VenueClock()
         self.buffer = CandleBuffer(self.clock, self.metrics)
         self.oracle = Oracle(venue, database_url, schema=SCHEMA)
-        self._options = DatabaseOptions(url=database_url, schema=SCHEMA)
+        self._options = DatabaseOptions(url=proxied, schema=SCHEMA)
 
     @asynccontextmanager
     async def writing(self) -> AsyncIterator[asyncio.Task[None]]:
@@ -62,8 +64,13 @@ class _Bench:
 
 
 @asynccontextmanager
-async def a_bench(folder: Path, database: str) -> AsyncIterator[tuple[_Bench, list[Candle], int]]:
-    """The bench, the rows that it shall store, and the end of the last of their minutes."""
+async def a_bench(
+    folder: Path, database: str, *, proxied: str | None = None
+) -> AsyncIterator[tuple[_Bench, list[Candle], int]]:
+    """The bench, the rows that it shall store, and the end of the last of their minutes.
+
+    ``proxied`` is the way of the writer to the database, where it shall not be the direct one.
+    """
     async with Venue.open(VenueOptions(history=_MINUTES + 1), folder) as venue:
         until_ms = floor_minute(venue.started_ms)
         first_ms = until_ms - (_MINUTES + 1) * MINUTE_MS
@@ -72,7 +79,7 @@ async def a_bench(folder: Path, database: str) -> AsyncIterator[tuple[_Bench, li
             for symbol in venue.symbols
             for open_ms in range(first_ms, until_ms, MINUTE_MS)
         ]
-        yield _Bench(venue, database), rows, until_ms
+        yield _Bench(venue, database, proxied or database), rows, until_ms
 
 
 async def test_b15_poison_rows(tmp_path: Path, database: str) -> None:
@@ -119,6 +126,32 @@ async def test_e24_flush_cancelled(tmp_path: Path, database: str) -> None:
         assert seen.total("rows_deduped_total") == 0
         verdict = await bench.oracle.compare(until_ms)
         assert verdict.good, str(verdict)
+
+
+async def test_e24_cancelled_while_the_answer_to_commit_is_under_way(tmp_path: Path, database: str) -> None:
+    """The rows are in and the writer does not know: they stay ours, are written again, and are there once."""
+    async with ChaosProxy(server_address(database)) as proxy:
+        proxied = through(database, proxy.port)
+        async with a_bench(tmp_path, database, proxied=proxied) as (bench, rows, until_ms):
+            _put(bench, rows)
+            proxy.down.latency = 1.0
+
+            async def committed() -> bool:
+                return len(await bench.oracle.stored()) == len(rows)
+
+            async with bench.writing() as task:
+                await eventually(committed, timeout=30, message="the server has committed")
+                task.cancel()
+                await asyncio.wait({task}, timeout=5)
+                assert task.cancelled()
+            assert len(bench.buffer) == len(rows), "the answer came: the fault did not fire"
+            proxy.heal()
+            async with bench.writing():
+                seen = await bench.until_empty()
+            assert seen.total("rows_deduped_total", where="database") == len(rows) > 1000
+            assert seen.total("rows_committed_total") == 0
+            verdict = await bench.oracle.compare(until_ms)
+            assert verdict.good, str(verdict)
 
 
 def _candle(venue: Venue, symbol: str, open_ms: int) -> Candle:
