@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from ..config import Loaded, Settings, load
+from ..config.network import without_account
 from ..errors import ConfigError
 
 
@@ -28,5 +29,5 @@ def parse_assignments(assignments: list[str]) -> Mapping[str, object]:
     """``--set NAME=VALUE`` options as a mapping. Raises ``ConfigError``."""
     wrong = [item for item in assignments if "=" not in item]
     if wrong:
-        raise ConfigError(*(f"--set {item}: write it as --set NAME=VALUE" for item in wrong))
+        raise ConfigError(*(f"--set {without_account(item)}: write it as --set NAME=VALUE" for item in wrong))
     return {name.strip().upper(): value for name, _, value in (item.partition("=") for item in assignments)}

@@ -93,6 +93,8 @@ def _without_files(layer: Layer) -> tuple[dict[str, Raw], list[str]]:
         pointer = values.pop(f"{name}_FILE", None)
         if pointer is None:
             continue
+        # Somebody may have written the secret itself where its file belongs.
+        shown = network.without_account(str(pointer.value))
         if name in values:
             problems.append(f"{name} and {name}_FILE ({pointer.origin}): both are set; keep one")
             continue
@@ -100,12 +102,12 @@ def _without_files(layer: Layer) -> tuple[dict[str, Raw], list[str]]:
             content = Path(str(pointer.value)).read_text(encoding="utf-8").strip()
         except (OSError, UnicodeDecodeError) as error:
             reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
-            problems.append(f"{name}_FILE={pointer.value} ({pointer.origin}): cannot be read: {reason}")
+            problems.append(f"{name}_FILE={shown} ({pointer.origin}): cannot be read: {reason}")
             continue
         if content:
             values[name] = Raw(content, f"{name}_FILE, {pointer.origin}")
         else:
-            problems.append(f"{name}_FILE={pointer.value} ({pointer.origin}): the file is empty")
+            problems.append(f"{name}_FILE={shown} ({pointer.origin}): the file is empty")
     return values, problems
 
 
@@ -135,6 +137,7 @@ def _first_of_each_field(errors: Iterable[ErrorDetails]) -> dict[str, ErrorDetai
 def _sentence(field: str, detail: ErrorDetails, raw: Mapping[str, Raw]) -> str:
     name = field.upper()
     written = raw[name]
-    shown = network.mask_url(str(written.value)) if is_secret(name) else str(written.value)
+    text = str(written.value)
+    shown = network.hide_url(text) if is_secret(name) else network.without_account(text)
     message = detail["msg"].removeprefix("Value error, ").replace("Input should be", "must be")
     return f"{name}={shown} ({written.origin}): {message}; set {accepts(name)}"

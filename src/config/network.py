@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from urllib.parse import SplitResult, unquote, urlsplit
 
 _DATABASE_SCHEMES = ("postgresql", "postgres")
+_ENCODE = "a password with special characters must be percent-encoded"
+# Only known ones are shown: the beginning of any other text may be a secret as well.
+_SCHEME = re.compile(r"(?:postgres(?:ql)?|mysql|https?|wss?|socks[45]h?)://")
 
 
 def is_loopback(host: str) -> bool:
@@ -30,7 +34,7 @@ def endpoint(url: str, *, secure: str, plain: str) -> str:
         raise ValueError(f"must begin with {secure}://")
     if parts.scheme == plain and not is_loopback(parts.hostname or ""):
         raise ValueError(f"{plain}:// is taken for 127.0.0.1, ::1 and localhost only, use {secure}://")
-    if parts.username or parts.password or parts.query or parts.fragment:
+    if "@" in url or parts.query or parts.fragment:
         raise ValueError("must be host, port and path only, without user, query or fragment")
     return url.rstrip("/")
 
@@ -41,9 +45,10 @@ def database_url(url: str) -> str:
         parts = urlsplit(url)
         _ = parts.port
     except ValueError as error:
-        raise ValueError(
-            "is not a URL; a password with special characters must be percent-encoded"
-        ) from error
+        raise ValueError(f"is not a URL; {_ENCODE}") from error
+    if "@" in parts.netloc.rpartition("@")[0] or "@" in parts.path or "@" in parts.fragment:
+        # libpq ends the account at the first @, and would look for the rest of the password as a host.
+        raise ValueError(_ENCODE)
     base, _, driver = parts.scheme.partition("+")
     if driver and base in _DATABASE_SCHEMES:
         raise ValueError(f"must begin with postgresql://, without the driver's name (+{driver})")
@@ -61,23 +66,37 @@ def proxy_url(url: str) -> str:
         raise ValueError("must begin with http:// (the proxy is asked to CONNECT, TLS runs inside)")
     if parts.port is None:
         raise ValueError("must name the port, as in http://127.0.0.1:7890")
-    if parts.path not in ("", "/") or parts.query:
-        raise ValueError("must be host and port only, without a path")
+    if parts.path not in ("", "/") or parts.query or parts.fragment:
+        raise ValueError(f"must be host and port only, without a path; {_ENCODE}")
     return url.rstrip("/")
 
 
 def mask_url(url: str) -> str:
-    """The URL without its password and its query: ``postgresql://user:***@host/db?***``."""
-    try:
-        parts = urlsplit(url)
-    except ValueError:
-        return "***"
-    if not parts.scheme or "://" not in url:
-        return "***"
-    account, at, place = parts.netloc.rpartition("@")
-    user, colon, _ = account.partition(":")
-    query = "?***" if parts.query else ""
-    return f"{parts.scheme}://{user}{':***' if colon else ''}{at}{place}{parts.path}{query}"
+    """A URL that was taken, without account and query: ``postgresql://***@host/db?***``.
+
+    Where the host begins is not sure when an @ follows a ? or #: then nothing but the scheme is shown.
+    """
+    scheme = _scheme(url)
+    place, *rest = re.split("[?#]", url.removeprefix(scheme), maxsplit=1)
+    if not scheme or "@" in "".join(rest):
+        return hide_url(url)
+    _, at, host = place.rpartition("@")
+    return f"{scheme}{'***@' if at else ''}{host}{'?***' if rest else ''}"
+
+
+def hide_url(url: str) -> str:
+    """All that may be shown of a secret that was refused: ``scheme://***``, or ``***`` if it is no URL."""
+    return f"{_scheme(url)}***"
+
+
+def without_account(text: str) -> str:
+    """The text as it is, hidden like a secret if it may hold an account: somebody's password may be in it."""
+    return hide_url(text) if "@" in text else text
+
+
+def _scheme(url: str) -> str:
+    found = _SCHEME.match(url)
+    return found.group() if found else ""
 
 
 def secret_parts(text: str) -> tuple[str, ...]:

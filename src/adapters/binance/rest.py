@@ -6,7 +6,7 @@ import asyncio
 import importlib
 import random
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ParamSpec, TypeVar
 
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type
@@ -56,7 +56,7 @@ class RestOptions:
     """
 
     base_url: str = "https://fapi.binance.com"
-    proxy: str | None = None
+    proxy: str | None = field(default=None, repr=False)
     timeout: float = 10.0
     attempts: int = 4
     backoff_base: float = 0.5
@@ -76,7 +76,7 @@ class BinanceRest:
         try:
             self._base_url = endpoint(options.base_url, secure="https", plain="http")
         except ValueError as error:
-            raise ConfigError(f"BINANCE_REST_URL: {options.base_url!r} {error}") from error
+            raise ConfigError(f"BINANCE_REST_URL: {error}") from None
         self._options, self._limiter, self._clock, self._metrics = options, limiter, clock, metrics
         for name in _ENDPOINTS:
             for code in _WATCHED_CODES:
@@ -188,8 +188,8 @@ class BinanceRest:
         except BadData as error:
             self._reject(error)
             return None
-        for field in parsed.inexact:
-            self._metrics.inexact_values.labels(field).inc()
+        for name in parsed.inexact:
+            self._metrics.inexact_values.labels(name).inc()
         return parsed.candle
 
     def _reject(self, error: BadData) -> None:

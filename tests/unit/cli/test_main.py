@@ -108,7 +108,7 @@ def test_config_shows_value_and_origin_and_masks(capsys: Captured, monkeypatch: 
     assert tuple(table) == setting_names()
     assert table["CHUNK_DAYS"].split() == ["3", ".env", "line", "1"]
     assert table["FLUSH_INTERVAL"].split() == ["1.5", "flag"]
-    assert table["DATABASE_URL"].split() == ["postgresql://u:***@h/db", "environment"]
+    assert table["DATABASE_URL"].split() == ["postgresql://***@h/db", "environment"]
     assert "hunter2" not in text
     assert main(["config", "--json"]) == EXIT_OK
     content = json.loads(capsys.readouterr().out)

@@ -126,7 +126,7 @@ def test_no_secret_is_shown() -> None:
     )
     shown = masked(settings)
     assert "hunter2" not in repr(settings) + str(settings) + repr(shown)
-    assert shown["DATABASE_URL"] == "postgresql://u:***@h/db?***"
+    assert shown["DATABASE_URL"] == "postgresql://***@h/db?***"
     assert shown["METRICS_TOKEN"] == "***"
 
 
