@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Literal
 
-from ..errors import BadData, Misconfigured, Retryable, UnknownSymbol
+from ..errors import BadData, Misconfigured, Permanent, Retryable, UnknownSymbol
 from ..model import DAY_MS, MINUTE_MS, Gap, floor_minute
 from ..ports import Clock, History, HoleFinder, Priority
 from ..telemetry.log import get_logger
@@ -189,6 +189,10 @@ class HoleRepair:
             self._unanswered += 1
             _log.info("repair_unanswered", msg=str(error), reason=error.reason)
             return
+        except Permanent as error:
+            # Refused for this symbol as it is now (its status, say): the others are asked on, it ever more seldom.
+            _log.warning("repair_refused", msg=str(error), reason=error.reason, symbol=request.symbol)
+            rows = []
         minutes = set(request.minutes())
         wanted = [row for row in rows if row.open_ms in minutes]
         await self._buffer.wait_for_room(len(wanted))

@@ -13,7 +13,7 @@ import asyncio
 from collections.abc import Sequence
 from contextlib import suppress
 
-from ..errors import BadData, Retryable, UnknownSymbol
+from ..errors import Permanent, Retryable, UnknownSymbol
 from ..model import MINUTE_MS, Authority, floor_minute
 from ..ports import CandleStream, Clock, History, Priority
 from ..telemetry.log import get_logger
@@ -166,7 +166,7 @@ class RollCall:
             self._early.pop(symbol, None)
             self._universe.refresh_soon()
             return
-        except (Retryable, BadData) as error:
+        except (Retryable, Permanent) as error:
             _log.info("roll_call_unanswered", msg=str(error), reason=error.reason)
             return
         self._early.pop(symbol, None)

@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from zlib import crc32
 
-from src.errors import BadData, UnknownSymbol
+from src.errors import BadData, Permanent, UnknownSymbol
 from src.model import MINUTE_MS, Authority, Candle, ContractStatus, Gap, Instrument, WriteResult
 from src.ports import Priority
 from src.telemetry.metrics import Metrics
@@ -112,6 +112,7 @@ class FakeHistory:
         self.without: set[tuple[str, int]] = set()
         self.quiet: set[str] = set()
         self.unknown: set[str] = set()
+        self.refused: set[str] = set()
         self.times: list[float] = []
         self.asked: list[tuple[str, int, int, Priority]] = []
         self.in_flight = self.most_in_flight = 0
@@ -135,6 +136,8 @@ class FakeHistory:
             self.in_flight -= 1
         if symbol in self.unknown:
             raise UnknownSymbol(f"{symbol} is not known", reason="unknown_symbol")
+        if symbol in self.refused:
+            raise Permanent('refused: 400 {"code":-1122,"msg":"Invalid symbol status."}', reason="refused")
         minutes = range(from_ms, to_ms, MINUTE_MS)[:499]
         return [self._row(symbol, open_ms) for open_ms in minutes if self._has(symbol, open_ms)]
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from src.collectors.absences import Absences
-from src.errors import BadData, Misconfigured, Unavailable
+from src.errors import BadData, ConfigError, Misconfigured, Unavailable
 from src.model import DAY_MS, MINUTE_MS, Authority
 from src.ports import Priority
 from tests.support.eventually import eventually
@@ -129,6 +129,31 @@ async def test_an_unknown_symbol_does_not_stop_the_others() -> None:
     world.history.unknown = {"GONEUSDT"}
     await world.repair.repair()
     assert {row.candle.symbol for row in world.buffer.take(99)} == {"AUSDT"}
+
+
+async def test_a_refused_symbol_does_not_stop_the_others_and_is_asked_for_ever_more_seldom() -> None:
+    world = World("AUSDT", "HALTEDUSDT", "ZUSDT")
+    world.history.refused = {"HALTEDUSDT"}
+    await world.repair.repair()
+    assert {row.candle.symbol for row in world.buffer.take(99)} == {"AUSDT", "ZUSDT"}
+    world.universe.adopt([], EPOCH_MS)  # delisted now: nothing new becomes due
+    world.asked()
+    asked = []
+    for minutes in range(1, 8):
+        world.clock.advance(60)
+        await world.repair.repair()
+        asked += [
+            minutes for symbol, start, _ in world.asked() if (symbol, start) == ("HALTEDUSDT", minute(10))
+        ]
+    assert asked == [1, 3, 7]
+
+
+async def test_a_setting_no_question_mends_ends_the_pass() -> None:
+    world = World("AUSDT")
+    world.history.errors = [ConfigError("BINANCE_REST_URL: no")]
+    with pytest.raises(ExceptionGroup) as raised:
+        await world.repair.repair()
+    assert raised.group_contains(ConfigError)
 
 
 async def test_rows_wait_for_room_and_live_rows_are_never_pushed_out() -> None:

@@ -144,6 +144,15 @@ async def test_an_error_of_one_answer_costs_only_that_answer() -> None:
     assert world.count("roll_call_filled_total", round="second") == 2
 
 
+async def test_a_refused_symbol_costs_only_its_own_row() -> None:
+    world = World("AUSDT", "HALTEDUSDT", "ZUSDT")
+    world.history.refused = {"HALTEDUSDT"}
+    await call(world, MINUTE[0])
+    assert {row.candle.symbol for row in world.buffer.take(9)} == {"AUSDT", "ZUSDT"}
+    assert world.count("roll_call_filled_total", round="first") == 2
+    assert world.count("gap_candles_found_total", reason="roll_call") == 1
+
+
 async def test_a_minute_outside_the_listing_is_not_expected() -> None:
     world = World("AUSDT", since_ms=MINUTE[1])
     await call(world, MINUTE[0])
