@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Container
 
 MINUTE = 60.0
 _MOST_ENTRIES = 50_000
@@ -43,12 +43,13 @@ class Absences:
         """The minutes that are not to be asked for yet."""
         return [key for key, (at, _) in self._entries.items() if at > now]
 
-    def due(self, now: float) -> list[_Key]:
-        """The minutes to be asked for now."""
-        return [key for key, (at, _) in self._entries.items() if at <= now]
+    def due(self, now: float, without: Container[str] = ()) -> list[_Key]:
+        """The minutes to be asked for now, except those of the symbols ``without``."""
+        return [key for key, (at, _) in self._entries.items() if at <= now and key[0] not in without]
 
-    def next_due(self) -> float | None:
-        return min((at for at, _ in self._entries.values()), default=None)
+    def next_due(self, without: Container[str] = ()) -> float | None:
+        """When the first minute is due, except those of the symbols ``without``."""
+        return min((at for key, (at, _) in self._entries.items() if key[0] not in without), default=None)
 
     def forget(self, before_ms: int) -> None:
         """Drop minutes that opened before ``before_ms``."""

@@ -16,6 +16,7 @@ from .absences import Absences
 from .backoff import Backoff
 from .buffer import CandleBuffer, Origin
 from .gate import CandleGate
+from .pauses import Pauses
 from .ranges import Request, Span, clip, plan, subtract
 from .universe import Universe
 from .workers import for_each
@@ -30,7 +31,7 @@ SETTLED_MS = 60_000
 _SECOND_LOOK = 70.0
 """Venue seconds from a look that was asked for to the next: minutes too young for the first are settled then."""
 _RETRY_UNANSWERED = 30.0
-"""Venue seconds until the holes are looked at again when REST left some questions open."""
+"""Venue seconds at least until a symbol is asked for again when REST left a question about it open."""
 _LOOP_FLOOR = 0.2
 
 
@@ -39,7 +40,8 @@ class HoleRepair:
 
     What is missing is what the database does not have and the buffer does not hold, within each symbol's listing.
     The rows take the same way as all others, and wait for room in the buffer instead of pushing live rows out.
-    Minutes that the venue does not have are asked for again after 1, 2, 4 .. 60 minutes.
+    Minutes that the venue does not have are asked for again after 1, 2, 4 .. 60 minutes; a symbol whose question got
+    no answer after 30 s, or when REST says so.
     """
 
     def __init__(
@@ -69,7 +71,9 @@ class HoleRepair:
         self._absences = Absences()
         self._reason: Reason | None = "start"
         self._next_scan = 0.0
-        self._unanswered = 0
+        self._pauses = Pauses()
+        self._unanswered: list[str] = []
+        self._pause = _RETRY_UNANSWERED
         self._open_minutes = 0
         self._symbols: frozenset[str] = frozenset()
         self._wake = asyncio.Event()
@@ -117,27 +121,28 @@ class HoleRepair:
         """One pass: scan if one is due, then ask for what is missing. Raises what the finder raises."""
         self._wake.clear()
         now = self._clock.now()
-        keys = self._absences.due(now)
-        gaps = [Gap(symbol, open_ms, open_ms + MINUTE_MS, "roll_call") for symbol, open_ms in keys]
-        if self._reason or now >= self._next_scan:
+        released = self._pauses.release(now)
+        if self._reason or released or now >= self._next_scan:
             gaps = await self._scan()
-        requests = plan(gaps)
-        if not requests:
-            return
-        self._unanswered = 0
+        else:
+            gaps = [
+                Gap(symbol, open_ms, open_ms + MINUTE_MS, "roll_call")
+                for symbol, open_ms in self._absences.due(now, self._pauses)
+            ]
+        if requests := plan(gaps):
+            await self._ask_all(requests)
+
+    async def _ask_all(self, requests: Sequence[Request]) -> None:
+        self._unanswered, self._pause = [], _RETRY_UNANSWERED
         await for_each(requests, self._ask, limit=self._concurrency, name="repair")
-        if self._unanswered:
-            self._next_scan = min(self._next_scan, self._clock.now() + _RETRY_UNANSWERED)
-        _log.info(
-            "holes_asked", msg="asked REST for holes", requests=len(requests), unanswered=self._unanswered
-        )
+        unanswered = len(self._unanswered)
+        self._pauses.hold(self._unanswered, self._clock.now() + self._pause)
+        _log.info("holes_asked", msg="asked REST for holes", requests=len(requests), unanswered=unanswered)
 
     async def _wait(self) -> None:
         now = self._clock.now()
-        due = [self._next_scan]
-        if (wanted := self._absences.next_due()) is not None:
-            due.append(wanted)
-        left = 0.0 if self._reason else min(due) - now
+        due = (self._next_scan, self._absences.next_due(self._pauses), self._pauses.next_release())
+        left = 0.0 if self._reason else min(at for at in due if at is not None) - now
         with suppress(TimeoutError):
             async with asyncio.timeout(self._clock.wall(left, at_least=_LOOP_FLOOR)):
                 await self._wake.wait()
@@ -150,11 +155,17 @@ class HoleRepair:
         # A row that is committed while the query runs is in neither the query's snapshot nor the buffer after it.
         held = self._buffer.keys()
         holes, reason = await self._find(windows, until_ms)
-        self._next_scan = self._clock.now() + (self._interval if reason == "interval" else _SECOND_LOOK)
+        now = self._clock.now()
+        if reason != "interval":
+            self._next_scan = now + _SECOND_LOOK
+        elif now >= self._next_scan:
+            self._next_scan = now + self._interval
         self._absences.forget(now_ms - self._lookback_ms)
         missing = subtract(clip(holes, windows), held | self._buffer.keys())
         self._set_open(sum(gap.minutes for gap in missing))
-        gaps = subtract(missing, self._absences.waiting(now_ms / 1000))
+        gaps = subtract(
+            [gap for gap in missing if gap.symbol not in self._pauses], self._absences.waiting(now_ms / 1000)
+        )
         found = sum(gap.minutes for gap in gaps)
         self._metrics.gap_candles_found.labels(reason=reason).inc(found)
         _log.info(
@@ -186,7 +197,8 @@ class HoleRepair:
             self._universe.refresh_soon()
             rows = []
         except (Retryable, BadData) as error:
-            self._unanswered += 1
+            self._unanswered.append(request.symbol)
+            self._pause = max(self._pause, getattr(error, "retry_after", 0.0))
             _log.info("repair_unanswered", msg=str(error), reason=error.reason)
             return
         except Permanent as error:

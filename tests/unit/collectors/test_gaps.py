@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from src.collectors.absences import Absences
-from src.errors import BadData, ConfigError, Misconfigured, Unavailable
+from src.errors import BadData, ConfigError, Misconfigured, RateLimited, Unavailable
 from src.model import DAY_MS, MINUTE_MS, Authority
 from src.ports import Priority
 from tests.support.eventually import eventually
@@ -122,6 +122,63 @@ async def test_unanswered_questions_are_asked_again_soon() -> None:
     world.clock.advance(11)
     await world.repair.repair()
     assert [symbol for symbol, _, _ in world.asked()] == ["AUSDT", "BUSDT"]
+
+
+async def refused_until(seconds: float) -> World:
+    """Two symbols, of which REST refused to say anything just now: minute 1 of one, which the roll call missed."""
+    world = World("AUSDT", "BUSDT")
+    await world.repair.repair()
+    await world.store()
+    world.clock.advance(62)
+    world.repair.want("AUSDT", minute(1))
+    world.history.errors = [RateLimited("banned", reason="banned", retry_after=seconds)]
+    world.asked()
+    await world.repair.repair()
+    assert world.asked() == [("AUSDT", minute(1), 1)]
+    return world
+
+
+async def test_what_rest_refused_is_not_asked_again_before_the_time_it_told() -> None:
+    world = await refused_until(300)
+    asked = []
+    for second in range(0, 310, 10):
+        if second == 50:
+            world.repair.trigger("database")  # a scan finds the minute too
+        await world.repair.repair()
+        await world.store()
+        asked += [second for symbol, _, _ in world.asked() if symbol == "AUSDT"]
+        world.clock.advance(10)
+    assert len(world.finder.asked) > 1
+    assert asked == [300]
+    assert ("AUSDT", minute(1)) in world.sink.rows
+
+
+async def test_being_refused_is_not_being_absent() -> None:
+    world = await refused_until(0)
+    world.history.without = {("AUSDT", minute(1))}
+    asked = []
+    for second in range(0, 160, 5):
+        await world.repair.repair()
+        asked += [second for symbol, start, _ in world.asked() if (symbol, start) == ("AUSDT", minute(1))]
+        world.clock.advance(5)
+    assert asked == [30, 90]
+
+
+async def test_the_repair_sleeps_while_rest_refuses(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = await refused_until(300)
+    waits: list[float] = []
+
+    def wall(seconds: float, *, at_least: float = 0.0) -> float:
+        waits.append(seconds)
+        return max(seconds, at_least)
+
+    monkeypatch.setattr(world.clock, "wall", wall)
+    running = asyncio.create_task(world.repair.run(), name="repair")
+    await eventually(lambda: waits)
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+    assert waits == [8.0]  # till the second look
 
 
 async def test_an_unknown_symbol_does_not_stop_the_others() -> None:
