@@ -37,14 +37,21 @@ from .collectors.universe import Universe
 from .collectors.writer import Writer
 from .collectors.ws import LiveCollector
 from .config import Settings
+from .errors import AlreadyRunning
 from .ports import CandleSink
 from .telemetry.health import Health
+from .telemetry.log import get_logger
 from .telemetry.metrics import Metrics
+
+_log = get_logger("main")
 
 ROLE = "ws"
 """What this version's daemon does; one lock and one row in ``daemon_runs`` each."""
 RUN_FILE = "MARKETD_RUN_FILE"
-"""Environment: a file to write "pid port" into as soon as the daemon is up; for whoever started it."""
+"""Environment: a file to write "pid port" into as soon as the daemon is up; for whoever started it.
+
+The port is 0 while a standby is without it, because the marketd it waits for has it.
+"""
 
 
 class Application:
@@ -65,9 +72,17 @@ class Application:
         self.server = self._server(run_id)
 
     def prepare(self) -> None:
-        """Take the port, before the venue or the database is touched. Raises ``ConfigError``."""
+        """Take the port, before the venue or the database is touched.
+
+        Raises ``ConfigError``, or ``AlreadyRunning`` if another marketd has it; a standby goes on without.
+        """
         self.settings.check()
-        self.server.prepare()
+        try:
+            self.server.prepare()
+        except AlreadyRunning as error:
+            if not self._standby:
+                raise
+            _log.warning("port_held", msg=str(error))
 
     async def run(self, stop: asyncio.Event) -> Summary:
         """Run until ``stop`` is set. Raises ``ConfigError`` or ``AlreadyRunning`` before anything is collected."""
@@ -152,7 +167,7 @@ class Application:
                 self._supervised("repair", self.repair.run),
             ],
             services=[
-                Part("http", self.server.run),
+                Part("http", self._serve),
                 Part("loop_lag", self.loop_lag.run),
                 Part("announce", self._announce),
             ],
@@ -174,6 +189,13 @@ class Application:
         self.clock_sync.poke()
         self.repair.trigger("suspended")
 
+    async def _serve(self) -> None:
+        if not self.server.taken.is_set():
+            # A standby beside the marketd it waits for: the port is asked for again once the lock is ours.
+            await self.writer.settled.wait()
+            await self.server.wait_for_port()
+        await self.server.run()
+
     async def _announce(self) -> None:
         """Tell whoever started us, when it asked to be told; waiting for a lock counts as being up."""
         path = os.environ.get(RUN_FILE)
@@ -181,6 +203,9 @@ class Application:
             return
         if not self._standby:
             await self.writer.settled.wait()
+        if not self.server.taken.is_set():
+            await asyncio.to_thread(_write_whole, Path(path), f"{os.getpid()} 0\n")
+            await self.server.taken.wait()
         await asyncio.to_thread(_write_whole, Path(path), f"{os.getpid()} {self.server.port}\n")
 
     async def _finish_run(self, stop: asyncio.Event) -> None:

@@ -43,7 +43,7 @@ load_environment() { # the settings that this instance was started with
     # shellcheck source=/dev/null
     source "$RUN/environment"
     set +a
-    # METRICS_PORT may be 0: any free one.
+    # METRICS_PORT may be 0: any free one. A standby announces 0 while the daemon it waits for has the port.
     ! { read -r _ port <"$RUN/announced"; } 2>/dev/null || export METRICS_PORT=$port
 }
 
@@ -115,7 +115,7 @@ rotate_log() {
     fi
 }
 
-announced() { # the daemon writes "pid port" once its port is bound and the database let it in (or is away)
+announced() { # the daemon writes "pid port" once the database let it in (or is away), or it waits as a standby
     local pid
     { read -r pid _ <"$RUN/announced"; } 2>/dev/null && [[ $pid == "$(alive marketd)" ]]
 }

@@ -18,12 +18,13 @@ from prometheus_client import GCCollector, PlatformCollector, ProcessCollector
 from prometheus_client.exposition import choose_encoder
 
 from ..config.network import is_loopback
-from ..errors import ConfigError
+from ..errors import AlreadyRunning, ConfigError
 from ..ports import Clock
 from ..telemetry.health import Health
 from ..telemetry.log import get_logger
 from ..telemetry.metrics import Metrics
 from .http_guard import SERVER_NAME, ConnectionGuard
+from .occupant import marketd_at
 from .rate_limiter import Budget
 from .status import RunInfo, StatusReport
 
@@ -31,6 +32,7 @@ _BACKLOG = 64
 _MAX_LINE_BYTES = 4_096
 _KEEP_ALIVE_S = 15.0
 _SHUTDOWN_S = 1.0
+_RETRY_S = 0.5
 
 _HEADERS = {"Server": SERVER_NAME, "Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
 
@@ -62,6 +64,8 @@ class MetricsServer:
         self._status = StatusReport(metrics.registry, health, clock, info, budget)
         self._host, self._port, self._token = host, port, token
         self._socket: socket.socket | None = None
+        self.taken = asyncio.Event()
+        """Set once the port is ours."""
         self._guard: ConnectionGuard | None = None
         for collector in (ProcessCollector, PlatformCollector, GCCollector):
             collector(registry=metrics.registry)
@@ -69,22 +73,50 @@ class MetricsServer:
 
     @property
     def port(self) -> int:
-        """The port that was taken; the one asked for before ``prepare``."""
+        """The port that was taken; the one asked for before that."""
         return self._socket.getsockname()[1] if self._socket is not None else self._port
 
     def prepare(self) -> None:
-        """Take the port; no request is answered before ``run``. Raises ``ConfigError`` naming the port."""
-        if self._socket is not None:
-            return
+        """Take the port; no request is answered before ``run``.
+
+        Raises ``AlreadyRunning`` if another marketd has it, else ``ConfigError`` naming it. Blocks for a few
+        seconds where somebody has the port and must be asked.
+        """
         try:
+            self._take()
+        except socket.gaierror as error:
+            raise ConfigError(f"METRICS_HOST: {self._host} is not an address: {error.strerror}") from error
+        except OSError as error:
+            if error.errno == errno.EADDRINUSE:
+                self._tell_marketd()
+            raise ConfigError(self._refusal(error)) from error
+
+    async def wait_for_port(self, *, every: float = _RETRY_S) -> None:
+        """Take the port as soon as it is free: who has it now is expected to leave."""
+        told = False
+        while not self.taken.is_set():
+            try:
+                self._take()
+            except OSError as error:
+                if not told:
+                    log.warning("port_held", msg=self._refusal(error), retry_in=every)
+                told = True
+                await asyncio.sleep(every)
+
+    def _take(self) -> None:
+        if self._socket is None:
             found = socket.getaddrinfo(
                 self._host, self._port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
             )
             self._socket = _listen(found[0])
-        except socket.gaierror as error:
-            raise ConfigError(f"METRICS_HOST: {self._host} is not an address: {error.strerror}") from error
-        except OSError as error:
-            raise ConfigError(self._refusal(error)) from error
+            self.taken.set()
+
+    def _tell_marketd(self) -> None:
+        if who := marketd_at(self._host, self._port, token=self._token):
+            raise AlreadyRunning(
+                f"another marketd ({who}) has port {self._port} on {self._host}; stop it, or set another"
+                " METRICS_PORT if it works on something else"
+            )
 
     def _refusal(self, error: OSError) -> str:
         place = f"{self._port} on {self._host}"

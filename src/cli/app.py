@@ -54,7 +54,7 @@ Exit codes:
   1    it failed (healthcheck: not healthy; doctor: something must be done)
   2    the command line is wrong
   69   a command could not reach the database
-  75   another instance holds the lock (--standby waits for it)
+  75   another instance holds the lock or the port (--standby waits for it)
   78   a setting is wrong, migrations are pending, or the port is taken: nothing was touched
 """
 

@@ -7,6 +7,7 @@ import urllib.request
 from dataclasses import dataclass
 
 from ..config import Settings
+from ..config.network import connectable
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,13 +22,9 @@ class Answer:
         return self.code == 200
 
 
-# 0.0.0.0 and :: mean every address of this machine, and cannot be connected to everywhere.
-_WILDCARDS = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}  # noqa: S104
-
-
 def base_url(settings: Settings) -> str:
     """Where this configuration's daemon answers."""
-    host = _WILDCARDS.get(settings.metrics_host, settings.metrics_host)
+    host = connectable(settings.metrics_host)
     return f"http://{f'[{host}]' if ':' in host else host}:{settings.metrics_port}"
 
 

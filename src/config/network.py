@@ -7,6 +7,7 @@ import re
 from urllib.parse import SplitResult, unquote, urlsplit
 
 _DATABASE_SCHEMES = ("postgresql", "postgres")
+_WILDCARDS = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}  # noqa: S104 - these are replaced
 _ENCODE = "a password with special characters must be percent-encoded"
 # Only known ones are shown: the beginning of any other text may be a secret as well.
 _SCHEME = re.compile(r"(?:postgres(?:ql)?|mysql|https?|wss?|socks[45]h?)://")
@@ -20,6 +21,11 @@ def is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host.strip("[]")).is_loopback
     except ValueError:
         return False
+
+
+def connectable(host: str) -> str:
+    """Where on this machine something that listens on ``host`` is reached: 0.0.0.0 and :: mean every address."""
+    return _WILDCARDS.get(host, host)
 
 
 def is_loopback_url(url: str) -> bool:

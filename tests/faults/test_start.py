@@ -56,6 +56,46 @@ async def test_g1_standby_takes_over(world: World) -> None:
         await standby.kill()
 
 
+async def test_g1_two_daemons_with_the_same_settings(world: World) -> None:
+    """The port is taken before the lock is asked: who has it is asked first."""
+    await world.begin()
+    second = world.another_daemon(METRICS_PORT=str(world.daemon.port))
+    second.start()
+    try:
+        assert await second.child.wait(within=20) == EXIT_ALREADY_RUNNING, second.child.text()
+        assert f"pid {world.daemon.child.pid}" in second.child.text(), "the holder is not named"
+    finally:
+        await second.kill()
+    second.check_logs()
+    await world.live_rows(2)
+    await world.finish()
+
+
+async def test_g1_standby_with_the_same_settings_takes_over_lock_and_port(world: World) -> None:
+    await world.begin()
+    run_file = world.daemon.folder / "announced"
+    port = world.daemon.port
+    standby = world.another_daemon(
+        "--ws", "--standby", METRICS_PORT=str(port), MARKETD_RUN_FILE=str(run_file)
+    )
+    standby.port = port
+    standby.start()
+    pid = standby.child.pid
+    try:
+        await eventually(lambda: '"lock_held"' in standby.child.text(), timeout=20)
+        await eventually(lambda: run_file.is_file() and run_file.read_text() == f"{pid} 0\n", timeout=20)
+        await world.live_rows(2)
+        world.daemon.child.signal(signal.SIGKILL)
+        await eventually(lambda: run_file.read_text() == f"{pid} {port}\n", timeout=_TAKE_OVER_S)
+        await standby.wait_metric("database_up", 1, within=_TAKE_OVER_S)
+        await standby.wait_ready()
+        world.daemon, world.before = standby, None
+        await world.live_rows(2)
+        await world.finish()
+    finally:
+        await standby.kill()
+
+
 async def test_g5_port_in_use(world: World) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import re
 import shutil
 import socket
@@ -18,7 +19,7 @@ from src.adapters.metrics import MetricsServer
 from src.adapters.rate_limiter import RateLimiter
 from src.adapters.status import RunInfo
 from src.clock import VenueClock
-from src.errors import ConfigError
+from src.errors import AlreadyRunning, ConfigError
 from src.telemetry.health import Health
 from src.telemetry.metrics import Metrics
 from tests.support.eventually import eventually
@@ -29,7 +30,7 @@ TOKEN = "correct-horse-battery"
 class Running:
     """A server on a free port, with the parts it shows."""
 
-    def __init__(self, host: str = "127.0.0.1", token: str | None = None) -> None:
+    def __init__(self, host: str = "127.0.0.1", token: str | None = None, port: int = 0) -> None:
         self.metrics, self.health, self.clock = Metrics(), Health(), VenueClock()
         info = RunInfo("run1", "1.2.3", time.time(), ("ws",))
         self.limiter = RateLimiter(self.clock, self.metrics)
@@ -39,7 +40,7 @@ class Running:
             self.clock,
             info,
             host=host,
-            port=0,
+            port=port,
             token=token,
             budget=self.limiter.view,
         )
@@ -276,3 +277,38 @@ async def _is_closed(reader: asyncio.StreamReader) -> bool:
         return True
     except TimeoutError:
         return False
+
+
+@pytest.mark.parametrize(("second", "named"), [(TOKEN, f"pid {os.getpid()}"), (None, "pid not told")])
+async def test_a_port_that_another_marketd_has_names_it(second: str | None, named: str) -> None:
+    async with running(token=TOKEN) as first:
+        other = Running(token=second, port=first.server.port)
+        with pytest.raises(AlreadyRunning, match=named):
+            await asyncio.to_thread(other.server.prepare)
+
+
+@pytest.mark.parametrize("answer", [b"", b"HTTP/1.1 200 OK\r\nServer: nginx\r\n\r\n", b"SSH-2.0-x\r\n"])
+async def test_a_port_that_something_else_has_is_a_wrong_setting_and_gets_no_token(answer: bytes) -> None:
+    asked: list[bytes] = []
+
+    async def stranger(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        asked.append(await reader.readuntil(b"\r\n\r\n"))
+        writer.write(answer)
+        writer.close()
+
+    async with await asyncio.start_server(stranger, "127.0.0.1", 0) as server:
+        other = Running(token=TOKEN, port=server.sockets[0].getsockname()[1])
+        with pytest.raises(ConfigError, match="in use by another program"):
+            await asyncio.to_thread(other.server.prepare)
+    assert len(asked) == 1 and TOKEN.encode() not in asked[0]
+
+
+async def test_a_port_that_is_let_go_is_taken() -> None:
+    async with running() as first:
+        other = Running(port=first.server.port)
+        waiting = asyncio.create_task(other.server.wait_for_port(every=0.01))
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(other.server.taken.wait(), 0.1)
+    await asyncio.wait_for(waiting, 5)
+    assert other.server.taken.is_set()
+    await other.server.close()
