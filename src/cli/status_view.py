@@ -31,7 +31,7 @@ def _daemon(daemon: Report, now: datetime) -> Rows:
         ("connections", _connections(daemon["connections"])),
         ("buffer", f"{daemon['buffer']['rows']:,} of {daemon['buffer']['capacity_rows']:,} rows"),
         ("rows", _counts(daemon["rows"], "received", "committed", "deduped", "rejected", "dropped")),
-        ("holes", f"{daemon['gap_minutes_open']:,.0f} minutes of the last 24 h known to be missing"),
+        ("holes", f"{daemon['gap_minutes_open']:,.0f} minutes of the last 25 h known to be missing"),
         (
             "clock",
             f"the exchange is {daemon['clock_offset_seconds']:+.3f} s from this computer{_speed(daemon)}",

@@ -1,4 +1,4 @@
-"""Finds the minutes of the last day that are not stored, and asks REST for exactly those."""
+"""Finds the minutes of the last 25 h that are not stored, and asks REST for exactly those."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from contextlib import suppress
 from typing import Literal
 
 from ..errors import BadData, Misconfigured, Permanent, Retryable, UnknownSymbol
-from ..model import DAY_MS, MINUTE_MS, Gap, floor_minute
+from ..model import MINUTE_MS, Gap, floor_minute
 from ..ports import Clock, History, HoleFinder, Priority
 from ..telemetry.log import get_logger
 from ..telemetry.metrics import Metrics
@@ -26,6 +26,8 @@ _log = get_logger("gaps")
 Reason = Literal["start", "interval", "database", "roll_call", "suspended", "clock", "listing"]
 """What may cost minutes, and so starts a scan."""
 
+LOOKBACK_MS = 25 * 3_600_000
+"""A gap of 24 h is promised to close: its first minutes must not fall out of sight while it is being repaired."""
 SETTLED_MS = 60_000
 """A minute is looked for this long after its close: by then the roll call is through and REST's row is final."""
 _SECOND_LOOK = 70.0
@@ -36,7 +38,7 @@ _LOOP_FLOOR = 0.2
 
 
 class HoleRepair:
-    """Repairs holes of the last 24 h: at start, when something may have cost minutes, and every ``interval``.
+    """Repairs holes of the last 25 h: at start, when something may have cost minutes, and every ``interval``.
 
     What is missing is what the database does not have and the buffer does not hold, within each symbol's listing.
     The rows take the same way as all others, and wait for room in the buffer instead of pushing live rows out.
@@ -55,7 +57,7 @@ class HoleRepair:
         metrics: Metrics,
         *,
         interval: float = 600.0,
-        lookback_ms: int = DAY_MS,
+        lookback_ms: int = LOOKBACK_MS,
         concurrency: int = 16,
     ) -> None:
         self._finder = finder

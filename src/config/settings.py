@@ -141,7 +141,7 @@ class Settings(BaseSettings):
     )
     binance_ws_gap_interval: float = _setting(
         600.0,
-        "How often the last 24 h are searched for holes, which are then asked over REST.",
+        "How often the last 25 h are searched for holes, which are then asked over REST.",
         group="Exchange",
         accepts="a number of seconds, 30 to 86400",
         ge=30,

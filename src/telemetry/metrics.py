@@ -102,7 +102,7 @@ class Metrics:
         )
         # Exported without the word "minutes", which promtool takes for a unit that should be seconds.
         self.gap_minutes_open = self._gauge(
-            "missing_candles", "Symbol-minutes of the last 24 h known to be missing."
+            "missing_candles", "Symbol-minutes of the last 25 h known to be missing."
         )
         self.gap_candles_found = self._counter(
             "gap_candles_found", "Missing minutes found, by what told of them.", "reason"

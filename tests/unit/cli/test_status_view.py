@@ -84,7 +84,7 @@ def test_all_is_well() -> None:
         "connections": "4 live",
         "buffer": "12 of 200,000 rows",
         "rows": "1,000 received, 990 committed, 9 deduped, 1 rejected, 0 dropped",
-        "holes": "3 minutes of the last 24 h known to be missing",
+        "holes": "3 minutes of the last 25 h known to be missing",
         "clock": "the exchange is -0.012 s from this computer",
         "weight": "35 of 1,800 used in this minute",
         "database": "market, 12,346 MB, PostgreSQL 17.6, TimescaleDB 2.19.3 (Apache edition)",

@@ -34,15 +34,28 @@ async def test_the_first_look_asks_for_every_settled_minute_of_the_listing() -> 
     assert world.count("missing_candles") == 0
 
 
-async def test_looks_back_one_day_however_old_the_listing_is() -> None:
+async def test_looks_back_25_hours_however_old_the_listing_is() -> None:
     world = World("AUSDT", since_ms=EPOCH_MS - 30 * DAY_MS)
     await world.repair.repair()
     assert world.asked() == [
-        ("AUSDT", minute(1440), 499),
-        ("AUSDT", minute(1440 - 499), 499),
-        ("AUSDT", minute(1440 - 998), 441),
+        ("AUSDT", minute(1500), 499),
+        ("AUSDT", minute(1500 - 499), 499),
+        ("AUSDT", minute(1500 - 998), 499),
+        ("AUSDT", minute(1500 - 1497), 2),
     ]
-    assert world.finder.asked == [({"AUSDT": minute(1440)}, minute(1))]
+    assert world.finder.asked == [({"AUSDT": minute(1500)}, minute(1))]
+
+
+async def test_a_gap_of_24_hours_loses_no_minute_while_rest_is_away_and_it_is_repaired() -> None:
+    world = World("AUSDT", since_ms=EPOCH_MS - 30 * DAY_MS)
+    for number in range(1441, 1503):
+        world.sink.rows["AUSDT", minute(number)] = make_candle("AUSDT", minute(number))
+    world.history.errors = [AWAY] * 30
+    for _ in range(30):
+        await world.repair.repair()
+        await world.store()
+        world.clock.advance(60)
+    assert {("AUSDT", minute(number)) for number in range(2, 1441)} <= world.sink.rows.keys()
 
 
 async def test_asks_for_exactly_the_holes_and_not_for_what_waits_in_the_buffer() -> None:
