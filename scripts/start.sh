@@ -62,12 +62,19 @@ stop() {
 }
 
 restart() {
+    use demo
+    if running >/dev/null; then
+        use main
+        running >/dev/null ||
+            fail 7 "only the demo runs; to restart it: scripts/start.sh stop, then scripts/start.sh demo"
+    fi
     use main
     local kept=0
     local -a flags=()
     [[ ! -f $RUN/kept ]] || kept=$(<"$RUN/kept")
     [[ ! -f $RUN/flags ]] || mapfile -t flags <"$RUN/flags"
     take_lock
+    check_settings "nothing was stopped"
     stop_instance
     drop_lock
     begin "$kept" "${flags[@]}"

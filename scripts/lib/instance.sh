@@ -59,11 +59,23 @@ set_environment() { # set_environment NAME=VALUE...: adds to the file, which onl
 
 # --- starting -----------------------------------------------------------------------------------------------------
 
+check_settings() { # check_settings WHAT_HAPPENED: writes environment.new; what runs is not touched by a mistake
+    "$HERE/setup.sh" || fail 1 "the Python environment could not be made; $1"
+    (umask 077 && marketd config --shell >"$RUN/environment.new") || {
+        rm -f "$RUN/environment.new"
+        fail 6 "$1"
+    }
+}
+
 prepare() { # environment, settings, database, tables
-    "$HERE/setup.sh" || fail 1 "the Python environment could not be made"
-    rm -f "$RUN"/{environment,own-database,announced}
-    (umask 077 && marketd config --shell >"$RUN/environment") || fail 6 "nothing was started"
-    grep -q '^DATABASE_URL=' "$RUN/environment" || own_database
+    check_settings "nothing was started"
+    rm -f "$RUN/announced"
+    mv -f "$RUN/environment.new" "$RUN/environment"
+    if grep -q '^DATABASE_URL=' "$RUN/environment"; then
+        stop_database # a private one of an earlier start
+    else
+        own_database
+    fi
     load_environment
     migrate
 }

@@ -100,6 +100,48 @@ def test_restart_keeps_the_way_it_was_started(script: StartScript) -> None:
     assert (script.state / "run" / "flags").read_text() == "--ws\n"
 
 
+def test_a_restart_with_a_wrong_setting_leaves_what_runs_alone(tmp_path: Path) -> None:
+    script = StartScript(tmp_path / "state", {})
+    try:
+        assert script("start", "--ws").returncode == 0
+        pid = script.pid()
+        script.settings["BUFFER_ROWS"] = "1"
+        refused = script("restart")
+        assert refused.returncode == 6
+        assert "BUFFER_ROWS=1 (" in refused.stderr and "nothing was stopped" in refused.stderr
+        assert script("status").returncode == 0 and script.pid() == pid
+        assert script("psql", "-X", "-At", "-c", "select 1").stdout == "1\n"
+    finally:
+        assert script("stop").returncode == 0
+    postmaster = script.state / "timescaledb" / "data" / "postmaster.pid"
+    assert not postmaster.exists(), "the private database is left running"
+
+
+def test_the_private_database_stops_when_another_one_is_named(tmp_path: Path, database: str) -> None:
+    script = StartScript(tmp_path / "state", {})
+    postmaster = script.state / "timescaledb" / "data" / "postmaster.pid"
+    try:
+        assert script("start", "--ws").returncode == 0
+        assert postmaster.exists()
+        script.settings["DATABASE_URL"] = database
+        assert script("restart").returncode == 0
+        assert not postmaster.exists()
+    finally:
+        assert script("stop").returncode == 0
+
+
+def test_a_restart_does_not_start_marketd_because_the_demo_runs(bare: StartScript) -> None:
+    with subprocess.Popen(["sleep", "60"]) as demo:
+        folder = bare.state / "demo" / "run"
+        folder.mkdir(parents=True)
+        (folder / "marketd.pid").write_text(f"{demo.pid} {start_time(demo.pid)}")
+        refused = bare("restart")
+        assert refused.returncode == 7
+        assert "only the demo runs" in refused.stderr
+        assert demo.poll() is None and not (bare.state / "run").exists()
+        demo.kill()
+
+
 def test_eight_starts_at_once_make_one_process(script: StartScript) -> None:
     starts = [script.popen("start", "--ws") for _ in range(8)]
     errors = [process.communicate(timeout=120)[1] for process in starts]
