@@ -81,7 +81,7 @@ async def test_b3_chinese_and_unknown_symbols(world: World) -> None:
     await world.daemon.wait_metric("rows_rejected_total", connections)
     filled = (await world.daemon.metrics()).total("roll_call_filled_total")
     await world.daemon.wait_metric("roll_call_filled_total", filled + 6)
-    assert await world.venue.fired("drop_close") >= 6
+    await eventually(lambda: _fired(world, "drop_close", 6), timeout=30)
     await world.venue.clear()
     await world.live_rows(2)
     stored = await world.oracle.stored()
@@ -147,3 +147,7 @@ async def test_b16_the_venues_clock_is_off(world: World, skew: float) -> None:
     world.before = None
     await world.venue.clear()
     await world.finish()
+
+
+async def _fired(world: World, kind: str, times: int) -> bool:
+    return await world.venue.fired(kind) >= times
