@@ -89,6 +89,8 @@ main() {
         "") ;;
         *) die "unknown argument $1 (known: --dev)" ;;
     esac
+    # venv --clear would follow it and empty the folder it leads to.
+    [[ ! -L $VENV ]] || die "$VENV is a symbolic link to $(readlink "$VENV"); remove the link, and setup.sh makes its own"
     # One installation at a time: the lock is on this file, so none is left behind.
     exec 9<scripts/setup.sh
     flock 9

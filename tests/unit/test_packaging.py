@@ -107,3 +107,17 @@ def test_the_installed_package_finds_its_own_sql(installed: Path, tmp_path: Path
     )
     expected = sorted(path.name for path in (ROOT / "sql" / "migrations").glob("*.sql"))
     assert [name for name in done.stdout.split() if name.endswith(".sql")] == expected != []
+
+
+def test_setup_leaves_the_target_of_a_linked_environment_alone(tmp_path: Path) -> None:
+    checkout, other = tmp_path / "checkout", tmp_path / "other"
+    (checkout / "scripts").mkdir(parents=True)
+    other.mkdir()
+    (other / "kept").touch()
+    shutil.copy(ROOT / "scripts" / "setup.sh", checkout / "scripts")
+    (checkout / ".venv").symlink_to(other)
+    command = [str(checkout / "scripts" / "setup.sh")]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=_BUILD_S, check=False)
+    assert done.returncode == 1
+    assert done.stderr.count("\n") == 1 and ".venv is a symbolic link" in done.stderr
+    assert (other / "kept").exists()
