@@ -109,7 +109,7 @@ class GuardedSession:
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             failure = failure_of(error)
             self._on_answer(url.path, failure.reason, {}, time.monotonic() - began)
-            raise failure from error
+            raise failure from _shown_cause(error)
         except Unavailable as failure:
             self._on_answer(url.path, failure.reason, {}, time.monotonic() - began)
             raise
@@ -139,7 +139,12 @@ async def _once(request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerTy
     try:
         return await handler(request)
     except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError) as error:
-        raise failure_of(error) from error
+        raise failure_of(error) from _shown_cause(error)
+
+
+def _shown_cause(error: Exception) -> Exception | None:
+    """What a traceback may show as the cause: nothing of a proxy, whose errors print its URL."""
+    return None if _reason(error) == "proxy" else error
 
 
 def failure_of(error: Exception) -> Unavailable:

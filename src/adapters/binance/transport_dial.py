@@ -118,7 +118,9 @@ class Dialer:
         except (OSError, WSError, ProxyError) as error:
             reason = dial_reason(error, proxied=options.effective_proxy is not None)
             _hang_up(made)
-            raise Unavailable(f"stream: {reason}: {error!r:.300}", reason=reason) from error
+            # A traceback would print what the proxy's errors hold: its URL with the password.
+            shown = None if reason == "proxy" else error
+            raise Unavailable(f"stream: {reason}: {error!r:.300}", reason=reason) from shown
         except BaseException:
             _hang_up(made)
             raise

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import pytest
 
 from src.adapters.binance.rest import BinanceRest, RestOptions
+from src.adapters.binance.stream_options import StreamOptions
 from src.adapters.rate_limiter import RateLimiter
 from src.clock import VenueClock
 from src.errors import Unavailable
@@ -62,9 +64,14 @@ async def test_a_failing_proxy_is_never_bypassed(mode: ConnectMode, reason: str)
             with pytest.raises(Unavailable) as caught:
                 await rest.server_time()
         assert caught.value.reason == reason
-        assert "pa55word" not in str(caught.value)
+        assert "pa55word" not in "".join(traceback.format_exception(caught.value))
         assert proxy.fired[mode.value] == 2
         assert trap.caught == 0
+
+
+@pytest.mark.parametrize("options", [RestOptions, StreamOptions])
+def test_the_options_do_not_show_the_proxy(options: type[RestOptions | StreamOptions]) -> None:
+    assert "pa55word" not in repr(options(proxy="http://user:pa55word@h:1"))
 
 
 async def test_a_dead_proxy_is_never_bypassed() -> None:

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import socket
 import threading
+import traceback
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from picows import WSListener
 
 from src.adapters.binance import transport_dial
+from src.adapters.binance.stream_options import StreamOptions
 from src.clock import VenueClock
+from src.errors import Unavailable
 from src.sandbox import Sandbox, SandboxOptions
 from tests.support.certificates import Authority
 from tests.support.chaosproxy import ChaosProxy
@@ -109,6 +113,18 @@ def _watch_sockets(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, int]]:
 
     monkeypatch.setattr(transport_dial.Resolver, "resolve", resolve)
     return asked
+
+
+async def test_a_traceback_shows_nothing_of_the_proxy() -> None:
+    async with ConnectProxy({}) as proxy:
+        proxy.mode = ConnectMode.AUTHENTICATE
+        url = proxy.url.replace("//", "//user:pa55word@")
+        options = StreamOptions(url=f"wss://{OUTSIDE}/market", proxy=url)
+        with pytest.raises(Unavailable) as caught:
+            await transport_dial.Dialer(options).dial(WSListener)
+    assert caught.value.reason == "proxy"
+    assert caught.value.__cause__ is None and caught.value.__suppress_context__
+    assert "pa55word" not in "".join(traceback.format_exception(caught.value))
 
 
 async def test_loopback_never_goes_through_the_proxy(sandbox: Sandbox, clock: VenueClock) -> None:
