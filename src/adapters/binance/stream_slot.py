@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection
+from collections.abc import AsyncIterator, Callable, Collection
+from contextlib import asynccontextmanager
 from functools import partial
 
 from ...telemetry.log import get_logger
@@ -106,8 +107,8 @@ class Slot:
 
     async def _take_over(self, tasks: asyncio.TaskGroup, old: Link) -> Link:
         """Let a new connection deliver the same symbols before the old one closes; returns who stays."""
-        async with self._shared.one_takeover:
-            if old.is_over():
+        async with self._turn(tasks, old) as is_ours:
+            if not is_ours or old.is_over():
                 return old
             new = self._start(tasks)
             await self._until_settled(new, old)
@@ -123,6 +124,21 @@ class Slot:
             self._forget(old, reason)
             self._backoff.reset()
             return new
+
+    @asynccontextmanager
+    async def _turn(self, tasks: asyncio.TaskGroup, old: Link) -> AsyncIterator[bool]:
+        """Hold the one take-over of all slots; false if the old link ended first, which cannot wait in the queue."""
+        lock = self._shared.one_takeover
+        queued = tasks.create_task(lock.acquire(), name=f"stream-{old.name}-turn")
+        queued.add_done_callback(lambda _: self._news.set())
+        try:
+            await self._until(lambda: queued.done() or old.is_over())
+            yield queued.done()
+        finally:
+            if queued.done() and not queued.cancelled():
+                lock.release()
+            else:
+                queued.cancel()
 
     async def _until_settled(self, new: Link, old: Link) -> None:
         """Wait until the new link can take over, or cannot, or the old one is gone; not for ever."""

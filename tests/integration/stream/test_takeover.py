@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 
+from src.adapters.binance.venue import CANARY_STREAM, CONTRACT_STREAM
 from src.clock import VenueClock
 from src.sandbox import Sandbox
 from tests.support.eventually import eventually
 
 from .listening import assert_complete, assert_true, listening, symbols_of
+
+_OWN = {CANARY_STREAM, CONTRACT_STREAM}
 
 
 async def test_connections_are_replaced_before_the_cut_without_losing_a_candle(
@@ -93,3 +96,38 @@ async def test_a_shutdown_that_is_announced_is_answered_by_a_replacement(
         await listener.fresh(symbols)
         await listener.fresh(symbols)
     assert_complete(listener.candles, symbols)
+
+
+async def test_a_connection_that_dies_in_the_queue_for_its_replacement_is_not_left_waiting(
+    sandbox: Sandbox, clock: VenueClock
+) -> None:
+    symbols = symbols_of(sandbox)
+    options = {"streams_per_connection": 12, "takeover_quiet_s": 6000.0, "takeover_deadline_s": 6000.0}
+
+    def carried() -> dict[int, frozenset[str]]:
+        return {one["number"]: frozenset(one["streams"]) for one in sandbox.control.connections()}
+
+    async with listening(sandbox.ws_url, clock, symbols, **options) as listener:
+        await listener.subscribed(len(symbols))
+        before = carried()
+        sandbox.control.mute()
+        sandbox.control.shutdown_event(then_close=False)
+        await eventually(
+            lambda: len(carried()) > len(before) and all(held > _OWN for held in carried().values())
+        )
+        (replacing,) = carried().keys() - before.keys()
+        queued = next(
+            number for number, streams in before.items() if not streams & carried()[replacing] - _OWN
+        )
+        sandbox.control.reset(connection=queued)
+        await eventually(
+            lambda: any(
+                before[queued] <= streams for number, streams in carried().items() if number != queued
+            ),
+            message="the symbols of the dead connection are subscribed again",
+        )
+        assert carried().keys() > {replacing}, "the take-over that was under way has ended"
+        sandbox.control.clear()
+        await eventually(lambda: listener.count("ws_reconnects_total", reason="server_shutdown") >= 3)
+        await listener.fresh(symbols)
+    assert_true(sandbox, listener.candles)
