@@ -224,10 +224,27 @@ destroy() {
 }
 
 external_psql() { # external_psql URL ARG...: the password goes by the environment; a command line is for all to read
-    local url=$1
+    local url=$1 query='' kept='' item password=''
     if [[ $url =~ ^([a-z]+://[^:@/]*):([^@/]*)@(.*)$ ]]; then
+        password=${BASH_REMATCH[2]}
         url=${BASH_REMATCH[1]}@${BASH_REMATCH[3]}
-        PGPASSWORD=$(printf '%b' "${BASH_REMATCH[2]//%/\\x}")
+    fi
+    if [[ $url == *\?* ]]; then
+        query=${url#*\?}
+        while IFS= read -r -d '&' item; do
+            case $item in
+                password=*) password=${item#*=} ;;
+                *) kept+=${kept:+&}$item ;;
+            esac
+        done <<<"$query&"
+        url=${url%%\?*}${kept:+?$kept}
+    fi
+    # What is left of a password with a raw @ or / would be looked for as a host, in everybody's sight.
+    [[ ! ${url%%\?*} =~ @.*@|://[^@]*/.*@ ]] ||
+        die "DATABASE_URL: a password with special characters must be percent-encoded"
+    if [[ -n $password ]]; then
+        password=${password//\\/\\\\}
+        PGPASSWORD=$(printf '%b' "${password//%/\\x}")
         export PGPASSWORD
     fi
     psql -d "$url" "${@:2}"

@@ -71,6 +71,41 @@ def test_a_named_database_is_used_and_nothing_is_started(var: str, database: str
         assert session.execute("SELECT 1").fetchone() == (1,)
 
 
+@pytest.fixture
+def spied(tmp_path: Path) -> str:
+    """A PATH whose psql prints its arguments and the password of its environment."""
+    psql = tmp_path / "bin" / "psql"
+    psql.parent.mkdir()
+    psql.write_text('#!/bin/sh\nprintf \'%s\\n\' "$@" "PGPASSWORD=$PGPASSWORD"\n')
+    psql.chmod(0o755)
+    return f"{psql.parent}:{os.environ['PATH']}"
+
+
+@pytest.mark.parametrize(
+    ("url", "shown", "password"),
+    [
+        ("postgresql://u:ge%40heim@h/db", "postgresql://u@h/db", "ge@heim"),
+        ("postgresql://u:ge\\neim@h/db", "postgresql://u@h/db", "ge\\neim"),
+        ("postgresql://u@h:5432/db?password=geheim", "postgresql://u@h:5432/db", "geheim"),
+        ("postgresql:///db?host=/run&password=g%26h&user=u", "postgresql:///db?host=/run&user=u", "g&h"),
+        ("postgresql://u:other@h?password=ge@heim&dbname=db", "postgresql://u@h?dbname=db", "ge@heim"),
+        ("postgresql://u@h/db?sslmode=require", "postgresql://u@h/db?sslmode=require", ""),
+    ],
+)
+def test_the_password_is_not_on_the_command_line_of_psql(
+    spied: str, url: str, shown: str, password: str
+) -> None:
+    answer = _script("psql", "-c", "SELECT 1", DATABASE_URL=url, PATH=spied)
+    assert answer.stdout.splitlines() == ["-d", shown, "-c", "SELECT 1", f"PGPASSWORD={password}"]
+
+
+@pytest.mark.parametrize("password", ["ge/heim", "ge@heim", "ge@he/im", "1/ge@heim"])
+def test_a_password_that_psql_would_misread_is_refused(spied: str, password: str) -> None:
+    answer = _script("psql", DATABASE_URL=f"postgresql://u:{password}@h/db", PATH=spied)
+    assert (answer.returncode, answer.stdout) == (1, "")
+    assert "percent-encoded" in answer.stderr and "heim" not in answer.stderr
+
+
 def test_a_named_folder_is_used_whatever_database_is_named(tmp_path: Path) -> None:
     refused = _script("url", "--data", str(tmp_path / "none"), DATABASE_URL="postgresql://elsewhere/db")
     assert refused.returncode == 1
