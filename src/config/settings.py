@@ -133,7 +133,8 @@ class Settings(BaseSettings):
     )
     streams_per_connection: int = _setting(
         200,
-        "Symbols on one stream connection. The venue cuts it at 1024 streams; fewer lose less at once.",
+        "Streams on one connection: one a symbol, and two of our own for the canary and contract events. The"
+        " venue cuts it at 1024 streams; fewer lose less at once.",
         group="Exchange",
         accepts="a whole number of streams, 1 to 1000",
         ge=1,

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from src.adapters.binance.stream_options import OWN_STREAMS
 from src.config import load, masked, setting_names
 from src.config.load import CONFIG_FILE, ENV_FILE, known_names
 from src.config.render import env_example, markdown_table, yaml_example
@@ -46,3 +47,9 @@ def test_the_examples_with_every_hash_taken_away_mean_the_defaults(tmp_path: Pat
     from_env = load(environ={ENV_FILE: str(tmp_path / "env"), CONFIG_FILE: "/dev/null"}).settings
     from_yaml = load(environ={ENV_FILE: "/dev/null", CONFIG_FILE: str(tmp_path / "yaml")}).settings
     assert masked(from_env) == masked(from_yaml) == defaults
+
+
+def test_the_streams_of_our_own_are_told() -> None:
+    """As many as every connection carries besides its symbols."""
+    row = next(line for line in markdown_table().splitlines() if "`STREAMS_PER_CONNECTION`" in line)
+    assert OWN_STREAMS == 2 and "two of our own" in row
