@@ -119,9 +119,11 @@ class Daemon:
                 await self._writer.drain(self._drain_seconds)
 
     async def _run_collector(self, part: Part) -> None:
-        await self._writer.settled.wait()
-        _log.info("collecting", msg=f"{part.name} starts", collector=part.name)
-        await part.run()
+        async def collect() -> None:
+            _log.info("collecting", msg=f"{part.name} starts", collector=part.name)
+            await part.run()
+
+        await self._writer.settled.run(collect)
 
     def _summary(self) -> Summary:
         summary = Summary(len(self._buffer), self._buffer.gap_minutes)

@@ -17,6 +17,7 @@ from ..telemetry.metrics import Metrics
 from .backoff import Backoff
 from .buffer import CandleBuffer, Row
 from .commits import CommitLog
+from .turn import Turn
 
 _log = get_logger("writer")
 
@@ -40,7 +41,8 @@ class Writer:
     ``Retryable`` waits and reopens, ``BadData`` bisects to the poison row, ``Misconfigured`` keeps the rows and
     tries again slowly, so that repairing the schema heals it. ``ConfigError`` at the first open, ``AlreadyRunning``
     and anything unforeseen end ``run``, and with it the daemon. ``on_recovered`` is called after the first
-    commit that follows a failure. With ``standby`` a held lock is waited for instead.
+    commit that follows a failure. With ``standby`` a held lock is waited for instead, also one that was ours before:
+    readers end then, so the buffer does not grow, and its rows are kept and written when the lock is ours again.
     """
 
     def __init__(
@@ -57,8 +59,8 @@ class Writer:
         on_recovered: Callable[[], None] | None = None,
         rng: Random | None = None,
     ) -> None:
-        self.settled = asyncio.Event()
-        """Set once readers may start: the lock is ours, or the database is away and nobody can say."""
+        self.settled = Turn()
+        """The readers' turn: the lock is ours, or the database is away and nobody can say."""
         self._buffer = buffer
         self._sink = sink
         self._clock = clock
@@ -152,13 +154,21 @@ class Writer:
             # A half-open connection leaves our own session behind; the server needs a moment to see it.
             self._lock_lost_at = self._lock_lost_at or now
             if now - self._lock_lost_at > _GHOST_GRACE:
-                raise error
+                self._stand_by(error)
         elif not self._standby:
             raise error
         _log.warning("lock_held", msg=str(error), standby=self._standby)
         await self._pause(_STANDBY_POLL)
         if self._draining.is_set():
             self._drain_failures += 1
+
+    def _stand_by(self, error: AlreadyRunning) -> None:
+        """Another instance has the lock that was ours: a standby is again as it was before its first turn."""
+        if not self._standby:
+            raise error
+        self._opened_before, self._lock_lost_at = False, None
+        self.settled.clear()
+        _log.warning("lock_lost", msg=f"standing by, readers end: {error}", rows_waiting=len(self._buffer))
 
     async def _due(self) -> bool:
         """Wait until a flush is due (true), or until told something changed (false)."""

@@ -9,6 +9,7 @@ from src.clock import VenueClock
 from src.collectors.buffer import CandleBuffer
 from src.collectors.daemon import Closer, Daemon, Part, Summary
 from src.collectors.selection import Selection
+from src.collectors.turn import Turn
 from src.collectors.universe import Universe
 from src.collectors.writer import Writer
 from src.collectors.ws import LiveCollector
@@ -114,6 +115,33 @@ async def test_stopping_before_the_lock_is_ours_starts_no_reader() -> None:
         await eventually(lambda: len(bench.sink.open_errors) < 1000)
         bench.stop.set()
     assert "collector starts" not in bench.order
+
+
+async def test_readers_end_with_the_turn_and_start_with_the_next() -> None:
+    bench = Bench()
+    daemon = bench.daemon()
+    async with asyncio.timeout(10), asyncio.TaskGroup() as group:
+        group.create_task(daemon.run(bench.stop), name="daemon")
+        await eventually(lambda: bench.put)
+        bench.writer.settled.clear()
+        await eventually(lambda: bench.order[-1] == "collector ends")
+        put = bench.put
+        bench.writer.settled.set()
+        await eventually(lambda: bench.put > put)
+        bench.stop.set()
+    assert bench.order[1:6] == [
+        "collector starts", "collector ends", "collector starts", "collector ends", "service ends",
+    ]  # fmt: skip
+
+
+async def test_a_timeout_of_a_reader_is_not_taken_for_the_end_of_its_turn() -> None:
+    async def fail() -> None:
+        raise TimeoutError("its own")
+
+    turn = Turn()
+    turn.set()
+    with pytest.raises(TimeoutError, match="its own"):
+        await turn.run(fail)
 
 
 @pytest.mark.parametrize(

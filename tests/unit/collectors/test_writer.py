@@ -8,6 +8,7 @@ from random import Random
 import pytest
 
 from src.clock import VenueClock
+from src.collectors import writer as writer_module
 from src.collectors.buffer import CandleBuffer, Origin
 from src.collectors.writer import Writer
 from src.errors import AlreadyRunning, ConfigError, Misconfigured, Unavailable
@@ -259,6 +260,50 @@ async def test_a_standby_starts_no_reader_before_the_lock_is_ours() -> None:
         assert not bench.writer.settled.is_set()
         await eventually(bench.writer.settled.is_set)
         assert bench.sink.opened == 1
+
+
+async def test_a_standby_that_lost_the_lock_waits_for_it_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(writer_module, "_GHOST_GRACE", 0.0)
+    monkeypatch.setattr(writer_module, "_STANDBY_POLL", 0.01)
+    bench = Bench(standby=True)
+    async with bench.running():
+        await eventually(bench.writer.settled.is_set)
+        bench.sink.write_errors = [AWAY]
+        bench.sink.open_errors = [
+            *[AlreadyRunning("pid 7 holds the lock")] * 2,
+            AWAY,  # who then cannot be asked must not be taken for gone
+            *[AlreadyRunning("pid 7 holds the lock")] * 500,
+        ]
+        bench.put(3)
+        await eventually(lambda: 0 < len(bench.sink.open_errors) < 490)
+        assert not bench.writer.settled.is_set()
+        assert len(bench.buffer) == 3
+        assert "database not writable" in bench.health.not_ready_reasons(bench.clock.now())
+        bench.sink.open_errors.clear()
+        await bench.stored(3)
+        await eventually(lambda: bench.recoveries)
+        assert bench.writer.settled.is_set()
+
+
+@pytest.mark.parametrize("standby", [False, True])
+async def test_only_a_standby_outlives_the_loss_of_the_lock(
+    standby: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(writer_module, "_GHOST_GRACE", 0.0)
+    monkeypatch.setattr(writer_module, "_STANDBY_POLL", 0.01)
+    bench = Bench(standby=standby)
+    bench.sink.write_errors = [AWAY]
+    bench.put(1)
+    task = asyncio.create_task(bench.writer.run(), name="writer")
+    await eventually(lambda: bench.sink.opened)
+    bench.sink.open_errors = [AlreadyRunning("pid 7 holds the lock")] * 5
+    if standby:
+        await bench.stored(1)
+        await bench.writer.drain(5)
+        await task
+    else:
+        with pytest.raises(AlreadyRunning):
+            await task
 
 
 async def test_a_bug_in_the_sink_ends_the_writer() -> None:
