@@ -106,6 +106,7 @@ class Daemon:
         self.settings = {
             "METRICS_PORT": str(self.port),
             "LOG_FORMAT": "json",
+            "PYTHONWARNINGS": "default::ResourceWarning",
             "MARKETD_ENV_FILE": os.devnull,
             "MARKETD_CONFIG_FILE": os.devnull,
             **settings,
