@@ -17,7 +17,7 @@ from .backoff import Backoff
 from .buffer import CandleBuffer, Origin
 from .gate import CandleGate
 from .pauses import Pauses
-from .ranges import Request, Span, clip, plan, subtract
+from .ranges import MAX_MINUTES, Request, Span, clip, plan, subtract
 from .universe import Universe
 from .workers import for_each
 
@@ -26,8 +26,9 @@ _log = get_logger("gaps")
 Reason = Literal["start", "interval", "database", "roll_call", "suspended", "clock", "listing"]
 """What may cost minutes, and so starts a scan."""
 
-LOOKBACK_MS = 25 * 3_600_000
-"""A gap of 24 h is promised to close: its first minutes must not fall out of sight while it is being repaired."""
+LOOKBACK_MS = 3 * MAX_MINUTES * MINUTE_MS
+"""24 h 57 min, three requests a symbol. A gap of 24 h is promised to close: its first minutes must not fall out of
+sight while it is being repaired."""
 SETTLED_MS = 60_000
 """A minute is looked for this long after its close: by then the roll call is through and REST's row is final."""
 _SECOND_LOOK = 70.0
@@ -136,10 +137,21 @@ class HoleRepair:
 
     async def _ask_all(self, requests: Sequence[Request]) -> None:
         self._unanswered, self._pause = [], _RETRY_UNANSWERED
-        await for_each(requests, self._ask, limit=self._concurrency, name="repair")
+        asked = 0
+
+        async def ask(request: Request) -> None:
+            # A day's plan takes minutes of budget. When the next look is due it is left where it is: what was too
+            # young for this look is the newest then, and goes first.
+            nonlocal asked
+            if self._clock.now() < self._next_scan:
+                asked += 1
+                await self._ask(request)
+
+        await for_each(requests, ask, limit=self._concurrency, name="repair")
         unanswered = len(self._unanswered)
         self._pauses.hold(self._unanswered, self._clock.now() + self._pause)
-        _log.info("holes_asked", msg="asked REST for holes", requests=len(requests), unanswered=unanswered)
+        left = len(requests) - asked
+        _log.info("holes_asked", msg="asked REST for holes", requests=asked, left=left, unanswered=unanswered)
 
     async def _wait(self) -> None:
         now = self._clock.now()

@@ -7,7 +7,7 @@ import pytest
 
 from src.collectors.absences import Absences
 from src.errors import BadData, ConfigError, Misconfigured, RateLimited, Unavailable
-from src.model import DAY_MS, MINUTE_MS, Authority
+from src.model import DAY_MS, MINUTE_MS, Authority, Candle
 from src.ports import Priority
 from tests.support.eventually import eventually
 from tests.support.fakes import EPOCH, EPOCH_MS, make_candle, make_instrument
@@ -34,16 +34,39 @@ async def test_the_first_look_asks_for_every_settled_minute_of_the_listing() -> 
     assert world.count("missing_candles") == 0
 
 
-async def test_looks_back_25_hours_however_old_the_listing_is() -> None:
+async def test_looks_back_as_far_as_three_requests_reach_however_old_the_listing_is() -> None:
     world = World("AUSDT", since_ms=EPOCH_MS - 30 * DAY_MS)
     await world.repair.repair()
     assert world.asked() == [
-        ("AUSDT", minute(1500), 499),
-        ("AUSDT", minute(1500 - 499), 499),
-        ("AUSDT", minute(1500 - 998), 499),
-        ("AUSDT", minute(1500 - 1497), 2),
+        ("AUSDT", minute(1497), 499),
+        ("AUSDT", minute(1497 - 499), 499),
+        ("AUSDT", minute(1497 - 998), 498),
     ]
-    assert world.finder.asked == [({"AUSDT": minute(1500)}, minute(1))]
+    assert world.finder.asked == [({"AUSDT": minute(1497)}, minute(1))]
+
+
+async def test_a_long_plan_makes_way_for_the_next_look_whose_newest_minutes_go_first(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    world = World("AUSDT", "BUSDT", since_ms=EPOCH_MS - 30 * DAY_MS, concurrency=1)
+    asks = world.history.candles
+
+    async def slow(symbol: str, from_ms: int, to_ms: int, *, priority: Priority) -> list[Candle]:
+        world.clock.advance(40)
+        return await asks(symbol, from_ms, to_ms, priority=priority)
+
+    monkeypatch.setattr(world.history, "candles", slow)
+    await world.repair.repair()
+    assert len(world.history.asked) == 2
+    await world.store()
+    await world.repair.repair()
+    await world.store()
+    assert [(symbol, from_ms) for symbol, from_ms, *_ in world.history.asked][2:4] == [
+        ("AUSDT", minute(1)),
+        ("BUSDT", minute(1)),
+    ]
+    for number in range(1, 1490):
+        assert ("AUSDT", minute(number)) in world.sink.rows
 
 
 async def test_a_gap_of_24_hours_loses_no_minute_while_rest_is_away_and_it_is_repaired() -> None:

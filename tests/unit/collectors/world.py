@@ -27,7 +27,9 @@ from tests.support.fakes import (
 class World:
     """``symbols`` trade since ``since_ms``. ``say`` is the stream delivering, ``store`` the writer committing."""
 
-    def __init__(self, *symbols: str, since_ms: int = EPOCH_MS - 10 * MINUTE_MS) -> None:
+    def __init__(
+        self, *symbols: str, since_ms: int = EPOCH_MS - 10 * MINUTE_MS, concurrency: int = 16
+    ) -> None:
         self.clock, self.metrics = StepClock(), Metrics()
         self.history = FakeHistory(
             self.clock, [make_instrument(name, onboard_ms=since_ms) for name in symbols]
@@ -40,7 +42,14 @@ class World:
         self.buffer = CandleBuffer(self.clock, self.metrics)
         self.gate = CandleGate(self.universe, self.attendance, self.buffer, self.clock, self.metrics)
         self.repair = HoleRepair(
-            self.finder, self.history, self.gate, self.buffer, self.universe, self.clock, self.metrics
+            self.finder,
+            self.history,
+            self.gate,
+            self.buffer,
+            self.universe,
+            self.clock,
+            self.metrics,
+            concurrency=concurrency,
         )
         self.roll_call = RollCall(
             self.history, self.stream, self.gate, self.attendance, self.universe, self.repair, self.clock, self.metrics
