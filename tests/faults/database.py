@@ -42,7 +42,10 @@ async def ask(url: str, statement: LiteralString, *values: object) -> list[tuple
 
 
 async def writers(url: str) -> list[int]:
-    """Process ids of the writer's sessions; there is one at most, whatever goes wrong."""
+    """Process ids of the writer's sessions.
+
+    There is one at most, whatever goes wrong; only a ghost stands beside its successor until that one has ended it.
+    """
     return [int(str(pid)) for pid, _ in await ask(url, _WRITERS)]
 
 
@@ -58,13 +61,14 @@ async def writer_waits(url: str) -> bool:
 
 
 def other_writer(world: World, pid: int) -> Callable[[], Awaitable[bool]]:
-    """A condition: the writer has a session that is not ``pid``; a server that recovers counts as "not yet"."""
+    """A condition: the writer has a session, and ``pid`` is gone; a server that recovers counts as "not yet"."""
 
     async def condition() -> bool:
         try:
-            return any(other != pid for other in await writers(world.database_url))
+            others = await writers(world.database_url)
         except psycopg.OperationalError:
             return False
+        return bool(others) and pid not in others
 
     return condition
 
