@@ -9,6 +9,7 @@ MarketdError
 `- Permanent         doing the same again gives the same answer
    |- BadData        this row or message is unusable: quarantine it, go on with the others
    |- UnknownSymbol  the venue does not know the symbol: drop it from the work list
+   |- NotPublished   the archive has no such file, not yet or never: ask the next source
    `- Misconfigured  the database refuses the statement itself: keep the rows, stop writing, tell a person
 """
 
@@ -80,6 +81,10 @@ class BadData(Permanent):
 
 class UnknownSymbol(Permanent):
     """The venue does not know this symbol (code -1121)."""
+
+
+class NotPublished(Permanent):
+    """The archive answers 404: the file is not there yet, or never was."""
 
 
 class Misconfigured(Permanent):

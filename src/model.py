@@ -8,10 +8,21 @@ the quote asset, all ``float`` (exact to 15 significant digits, see docs/adr/000
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
 from enum import IntEnum, StrEnum
 
 MINUTE_MS = 60_000
+FIVE_MINUTES_MS = 300_000
 DAY_MS = 86_400_000
+
+
+class Dataset(StrEnum):
+    """What the coverage ledger counts, by the word in its column ``dataset``."""
+
+    CANDLES = "candles_1m"
+    METRICS = "metrics_5m"
+    FUNDING = "funding"
 
 
 class Authority(IntEnum):
@@ -122,6 +133,28 @@ class Instrument:
 
 
 @dataclass(frozen=True, slots=True)
+class Listing:
+    """One time of trading of a symbol: [onboard_ms, end_ms), UTC milliseconds. Listed again is another one."""
+
+    symbol: str
+    onboard_ms: int
+    end_ms: int
+
+    def expects(self, open_ms: int) -> bool:
+        """Whether the whole minute lies inside, so that its candle must exist."""
+        return self.onboard_ms <= open_ms and open_ms + MINUTE_MS <= self.end_ms
+
+    def admits(self, open_ms: int) -> bool:
+        """Whether any part of the minute lies inside, so that its candle may exist."""
+        return floor_minute(self.onboard_ms) <= open_ms < self.end_ms
+
+    def window(self, since_ms: int, until_ms: int) -> tuple[int, int]:
+        """The expected minutes within [since_ms, until_ms) as minute starts; empty when the first is not less."""
+        first = -(-max(self.onboard_ms, since_ms) // MINUTE_MS) * MINUTE_MS
+        return first, floor_minute(min(self.end_ms, until_ms))
+
+
+@dataclass(frozen=True, slots=True)
 class ContractChange:
     """One ``!contractInfo`` event: a listing, halt or delisting as it happens."""
 
@@ -158,6 +191,89 @@ class WriteResult:
     @property
     def rows(self) -> int:
         return self.inserted + self.replaced + self.unchanged
+
+
+@dataclass(frozen=True, slots=True)
+class FuturesMetric:
+    """Open interest and long/short ratios of one symbol at the END of a 5 min period, ``end_ms`` (UTC ms).
+
+    ``None`` means the source did not say (a blank cell, an endpoint that failed); it is never used for zero. The
+    values are exact decimals as the venue wrote them: open interest in the base asset, its value in the quote
+    asset, the others ratios. ``sum_taker_long_short_vol_ratio`` is of the period that ends at ``end_ms``.
+    """
+
+    symbol: str
+    end_ms: int
+    sum_open_interest: Decimal | None
+    sum_open_interest_value: Decimal | None
+    count_toptrader_long_short_ratio: Decimal | None
+    sum_toptrader_long_short_ratio: Decimal | None
+    count_long_short_ratio: Decimal | None
+    sum_taker_long_short_vol_ratio: Decimal | None
+    source: str
+    authority: Authority
+
+
+@dataclass(frozen=True, slots=True)
+class FundingRate:
+    """One settlement of funding: ``funding_ms`` (UTC ms), the rate as a fraction, and the price it was taken at.
+
+    ``interval_hours`` is the true interval of the symbol then (1, 4 or 8), ``mark_price`` is unknown for old rows.
+    """
+
+    symbol: str
+    funding_ms: int
+    rate: Decimal
+    mark_price: Decimal | None
+    interval_hours: int | None
+    source: str
+    authority: Authority
+
+
+@dataclass(frozen=True, slots=True)
+class CoverageDay:
+    """One line of the coverage ledger: rows due, there, proved absent and expired of a symbol's UTC day.
+
+    ``attempts`` counts looks that left it incomplete, ``next_look_ms`` is when the next may be (UTC ms).
+    """
+
+    dataset: Dataset
+    symbol: str
+    day: date
+    expected: int
+    have: int
+    absent: int = 0
+    expired: int = 0
+    dirty: bool = False
+    attempts: int = 0
+    next_look_ms: int = 0
+
+    @property
+    def unaccounted(self) -> int:
+        """Rows that are pending or missing."""
+        return max(0, self.expected - self.have - self.absent - self.expired)
+
+
+class Span(StrEnum):
+    """How much one archive file holds."""
+
+    DAILY = "daily"
+    MONTHLY = "monthly"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class ArchiveFile:
+    """One file of the venue's archive. ``path`` lies below the archive's root and ends in ``.zip``.
+
+    ``symbol`` is ours; the folder's own name (``CTKUSDTSETTLED``) is in ``path`` only. ``first_day`` is the day, or
+    the first day of the month.
+    """
+
+    path: str
+    dataset: Dataset
+    symbol: str
+    span: Span
+    first_day: date
 
 
 def floor_minute(ms: float) -> int:

@@ -9,10 +9,23 @@ and twice.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from datetime import date
 from enum import IntEnum
+from pathlib import Path
 from typing import Protocol
 
-from .model import Candle, ContractChange, Gap, Instrument, WriteResult
+from .model import (
+    ArchiveFile,
+    Candle,
+    ContractChange,
+    CoverageDay,
+    Dataset,
+    Gap,
+    Instrument,
+    Listing,
+    Span,
+    WriteResult,
+)
 
 
 class Clock(Protocol):
@@ -120,3 +133,83 @@ class HoleFinder(Protocol):
     """
 
     async def holes(self, since: Mapping[str, int], until_ms: int) -> list[Gap]: ...
+
+
+class Listings(Protocol):
+    """The listing intervals the database knows, living and delisted, symbols as ours.
+
+    ``record`` takes what exchangeInfo says now; ``record_archived`` what only the archive's listing shows, each with
+    the folder's own name. ``listings`` returns all of them, ordered by symbol and onboard time.
+    """
+
+    async def record(self, instruments: Sequence[Instrument], now_ms: int) -> None: ...
+
+    async def record_archived(self, listings: Sequence[tuple[Listing, str]]) -> None: ...
+
+    async def listings(self) -> list[Listing]: ...
+
+
+class CoverageLedger(Protocol):
+    """What is there and what is not, day by day (docs/adr/0020-coverage-ledger.md).
+
+    ``follow`` sets what is due for every day of ``listings`` up to and including the day of ``until_ms``; repeating
+    it changes nothing. ``open_days`` are the days in [since, until] that are incomplete or dirty, ordered by symbol and
+    day. ``holes`` are the rows of those days that are neither stored nor proved absent and lie before ``until_ms``,
+    exact, merged into the fewest gaps. ``recount`` counts days anew and cleans dirty ones.
+    All raise ``Retryable`` or ``Misconfigured``.
+    """
+
+    async def follow(self, dataset: Dataset, listings: Sequence[Listing], until_ms: int) -> None: ...
+
+    async def open_days(self, dataset: Dataset, since: date, until: date) -> list[CoverageDay]: ...
+
+    async def holes(self, dataset: Dataset, days: Sequence[CoverageDay], until_ms: int) -> list[Gap]: ...
+
+    async def recount(self, days: Sequence[CoverageDay]) -> None: ...
+
+
+class CoverageNotes(Protocol):
+    """What the patrol writes down about days it could not complete.
+
+    ``looked`` sets when the days may be looked at again and counts the attempt. ``mark_absent`` records rows
+    (``ts_ms``, starts of minutes) that neither ``file``, verified by ``sha256``, nor REST asked at ``asked_ms`` has.
+    ``absences_due`` are the absent rows whose next asking has come.
+    """
+
+    async def looked(self, days: Sequence[CoverageDay], next_look_ms: int) -> None: ...
+
+    async def mark_absent(
+        self, file: ArchiveFile, sha256: str, ts_ms: Sequence[int], asked_ms: int
+    ) -> None: ...
+
+    async def absences_due(self, dataset: Dataset, now_ms: int, limit: int) -> list[Gap]: ...
+
+
+class Archive(Protocol):
+    """The venue's published files. Calls wait for their budget and retry what is ``Retryable`` within reason.
+
+    ``symbols`` are the folders of a dataset (``CTKUSDTSETTLED`` among them), ``files`` what one folder holds, with
+    the publication time of each in UTC milliseconds. ``fetch`` downloads into ``folder`` (resuming a ``.part``),
+    checks the published SHA-256 and returns path and checksum; it raises ``NotPublished`` for a 404 and ``BadData``
+    with a reason for a file that is wrong for good.
+    """
+
+    async def symbols(self, dataset: Dataset, span: Span) -> list[str]: ...
+
+    async def files(
+        self, dataset: Dataset, span: Span, folder_symbol: str
+    ) -> list[tuple[ArchiveFile, int]]: ...
+
+    async def fetch(self, file: ArchiveFile, folder: Path) -> tuple[Path, str]: ...
+
+
+class ArchiveImporter(Protocol):
+    """Puts one verified file into the database: rows, ledger and the file's line in one transaction.
+
+    ``force`` reads a file again that was imported, compares every value and writes no row that is equal. Raises
+    ``BadData`` (nothing is stored; quarantine the file), ``Retryable`` or ``Misconfigured``.
+    """
+
+    async def import_file(
+        self, file: ArchiveFile, local: Path, sha256: str, *, force: bool = False
+    ) -> WriteResult: ...

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from unicodedata import normalize
 
-from ..model import DAY_MS, MINUTE_MS, ContractStatus, Instrument, floor_minute
+from ..model import DAY_MS, MINUTE_MS, ContractStatus, Instrument, Listing
 
 PENDING_LEAD_MS = 2 * MINUTE_MS
 """A coming listing is subscribed this long before its onboard time."""
@@ -39,28 +39,6 @@ class Selection:
 def _matches(symbol: str, globs: Iterable[str]) -> bool:
     # A person may type a Chinese name in another normal form than the venue's.
     return any(fnmatchcase(symbol, normalize("NFC", glob)) for glob in globs)
-
-
-@dataclass(frozen=True, slots=True)
-class Listing:
-    """One time of trading of a symbol: [onboard_ms, end_ms), UTC milliseconds. Listed again is another one."""
-
-    symbol: str
-    onboard_ms: int
-    end_ms: int
-
-    def expects(self, open_ms: int) -> bool:
-        """Whether the whole minute lies inside, so that its candle must exist."""
-        return self.onboard_ms <= open_ms and open_ms + MINUTE_MS <= self.end_ms
-
-    def admits(self, open_ms: int) -> bool:
-        """Whether any part of the minute lies inside, so that its candle may exist."""
-        return floor_minute(self.onboard_ms) <= open_ms < self.end_ms
-
-    def window(self, since_ms: int, until_ms: int) -> tuple[int, int]:
-        """The expected minutes within [since_ms, until_ms) as minute starts; empty when the first is not less."""
-        first = -(-max(self.onboard_ms, since_ms) // MINUTE_MS) * MINUTE_MS
-        return first, floor_minute(min(self.end_ms, until_ms))
 
 
 @dataclass(frozen=True, slots=True)

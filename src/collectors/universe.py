@@ -8,12 +8,12 @@ from contextlib import contextmanager, suppress
 from dataclasses import replace
 
 from ..errors import ConfigError, MarketdError
-from ..model import DAY_MS, MINUTE_MS, ContractChange, ContractStatus, Instrument
+from ..model import DAY_MS, MINUTE_MS, ContractChange, ContractStatus, Instrument, Listing
 from ..ports import Clock, History
 from ..telemetry.log import get_logger
 from ..telemetry.metrics import Metrics
 from .backoff import Backoff
-from .selection import PENDING_LEAD_MS, Listing, Picture, Selection, survey
+from .selection import PENDING_LEAD_MS, Picture, Selection, survey
 
 _log = get_logger("universe")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fnmatch
 import re
+from datetime import date
 from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, SecretStr
@@ -16,6 +17,7 @@ CONTRACT_TYPES = ("PERPETUAL", "TRADIFI_PERPETUAL")
 
 # PostgreSQL cuts names at 63 bytes without a word: a longer one would be another schema than the one named.
 _SCHEMA = re.compile(r"(?!pg_)[a-z_][a-z0-9_]{0,62}")
+_DAYS = re.compile(r"[1-9][0-9]{0,4}d")
 _LABEL = re.compile(r"[a-z0-9_]{1,40}")
 
 
@@ -107,6 +109,18 @@ def _token(value: SecretStr) -> SecretStr:
     return value
 
 
+def _backfill_from(value: object) -> object:
+    text = str(value).strip().lower()
+    if text == "listing" or _DAYS.fullmatch(text):
+        return text
+    try:
+        return date.fromisoformat(text).isoformat()
+    except ValueError:
+        raise ValueError(
+            "must be a number of days such as 30d, a date such as 2024-01-01, or listing"
+        ) from None
+
+
 LogLevel = Literal["debug", "info", "warning", "error", "critical"]
 Level = Annotated[LogLevel, BeforeValidator(_lower)]
 Levels = Annotated[dict[str, LogLevel], BeforeValidator(_log_levels)]
@@ -115,6 +129,7 @@ Schema = Annotated[str, AfterValidator(_schema)]
 DatabaseUrl = Annotated[SecretStr, AfterValidator(_secret_url)]
 Proxy = Annotated[SecretStr, AfterValidator(_proxy)]
 Token = Annotated[SecretStr, AfterValidator(_token)]
+BackfillFrom = Annotated[str, BeforeValidator(_backfill_from)]
 Globs = Annotated[tuple[str, ...], BeforeValidator(_upper_items), AfterValidator(_globs)]
 ContractTypes = Annotated[tuple[str, ...], BeforeValidator(_upper_items), AfterValidator(_contract_types)]
 Label = Annotated[str, AfterValidator(_label)]

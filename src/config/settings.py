@@ -1,28 +1,22 @@
-"""Every setting of marketd: type, unit, range, default and description, in one place."""
+"""Every setting of marketd: type, unit, range, default and description, in ``sources`` and here."""
 
 from __future__ import annotations
 
-from typing import Any
-
-from pydantic import Field, SecretStr
+from pydantic import SecretStr
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from ..errors import ConfigError
 from . import checks, network
-from .checks import CONTRACT_TYPES, LEVELS
-
-
-def _setting(default: object, text: str, *, group: str, accepts: str, **constraints: Any) -> Any:
-    """One field. ``accepts`` says what may be written, with unit and range; errors repeat it as the fix."""
-    extra: dict[str, Any] = {"group": group, "accepts": accepts}
-    return Field(default, description=text, json_schema_extra=extra, **constraints)
+from .checks import LEVELS
+from .fields import setting
+from .sources import SourceSettings
 
 
 def _first(*urls: SecretStr | None) -> str | None:
     return next((url.get_secret_value() for url in urls if url is not None), None)
 
 
-class Settings(BaseSettings):
+class Settings(SourceSettings):
     """The whole configuration, frozen. Constructing raises pydantic's ``ValidationError`` for single fields.
 
     Only ``load`` reads the environment and files; constructing this class takes its arguments and defaults
@@ -37,127 +31,43 @@ class Settings(BaseSettings):
         hide_input_in_errors=True,
     )
 
-    database_url: checks.DatabaseUrl | None = _setting(
-        None,
-        "Where candles are written. The role needs SELECT, INSERT and UPDATE, no DELETE."
-        " scripts/start.sh brings a private database of its own when this is not set.",
-        group="Database",
-        accepts="a URL such as postgresql://marketd:password@127.0.0.1:5432/market",
+    backfill_from: checks.BackfillFrom = setting(
+        "30d",
+        "How far back --backfill and --all fill the history by themselves. `marketd backfill --from` reaches"
+        " further on request.",
+        group="History",
+        accepts="a number of days such as 30d, a date such as 2024-01-01, or listing",
     )
-    database_owner_url: checks.DatabaseUrl | None = _setting(
-        None,
-        "The role that owns the tables, for `marketd migrate` only. Default: DATABASE_URL.",
-        group="Database",
-        accepts="a URL such as postgresql://owner:password@127.0.0.1:5432/market",
-    )
-    database_reader_url: checks.DatabaseUrl | None = _setting(
-        None,
-        "A role with SELECT alone, for `marketd status` and later the API. Default: DATABASE_URL.",
-        group="Database",
-        accepts="a URL such as postgresql://reader:password@127.0.0.1:5432/market",
-    )
-    kline_db_schema: checks.Schema = _setting(
-        "market_data",
-        "The schema that holds every table of marketd.",
-        group="Database",
-        accepts="a lower-case PostgreSQL name of at most 63 characters",
-    )
-    chunk_days: int = _setting(
-        7,
-        "Days in one chunk of the candle table, decided by the first `marketd migrate`. Weekly chunks"
-        " keep years of minutes cheap to plan; smaller ones cost every query, larger ones memory.",
-        group="Database",
-        accepts="a whole number of days, 1 to 90",
+    backfill_workers: int = setting(
+        2,
+        "Archive files imported side by side. Each is a process and a database connection of its own.",
+        group="History",
+        accepts="a whole number, 1 to 8",
         ge=1,
-        le=90,
+        le=8,
     )
-    binance_ws_db_exchange: checks.Label = _setting(
-        "binance_futures_um",
-        "The word in the column `exchange` of every row.",
-        group="Database",
-        accepts="1 to 40 of a-z, 0-9 and _",
+    archive_folder: str = setting(
+        "var/archive",
+        "Where archive files are downloaded to; they are removed once imported.",
+        group="History",
+        accepts="a folder that can be written",
+        min_length=1,
     )
-    binance_ws_source: checks.Label = _setting(
-        "binance_ws",
-        "The word in the column `source` of rows that came by the stream; a label for people.",
-        group="Database",
-        accepts="1 to 40 of a-z, 0-9 and _",
+    verify_archive: bool = setting(
+        True,
+        "Compare every complete day with the venue's daily file once that is published.",
+        group="History",
+        accepts="on or off",
+    )
+    retention_days: int | None = setting(
+        None,
+        "Drop what is older than this. Nothing is filled that would be dropped. Default: keep everything.",
+        group="History",
+        accepts="a whole number of days, 8 or more",
+        ge=8,
     )
 
-    symbols: checks.Globs = _setting(
-        ("*",),
-        "Which symbols to keep, among USDT perpetuals.",
-        group="Universe",
-        accepts="symbols or globs, comma-separated, such as BTCUSDT,1000*",
-    )
-    exclude_symbols: checks.Globs = _setting(
-        (),
-        "Which of those to leave out.",
-        group="Universe",
-        accepts="symbols or globs, comma-separated, such as USDCUSDT",
-    )
-    contract_types: checks.ContractTypes = _setting(
-        CONTRACT_TYPES,
-        "The venue's contract types to keep; TRADIFI_PERPETUAL are perpetuals on shares and metals.",
-        group="Universe",
-        accepts=f"one or both of {', '.join(CONTRACT_TYPES)}",
-    )
-
-    binance_rest_url: checks.RestUrl = _setting(
-        "https://fapi.binance.com",
-        "The venue's REST address. The sandbox's is taken over http:// on loopback.",
-        group="Exchange",
-        accepts="an https:// URL, or http:// on loopback",
-    )
-    binance_ws_url: checks.StreamUrl = _setting(
-        "wss://fstream.binance.com/market",
-        "The venue's stream address, with the /market route: without it the venue accepts the connection"
-        " and sends no klines. The sandbox's is taken over ws:// on loopback.",
-        group="Exchange",
-        accepts="a wss:// URL that ends in /market, or a ws:// one on loopback",
-    )
-    http_proxy: checks.Proxy | None = _setting(
-        None,
-        "The proxy for REST and stream. Everything but loopback goes through it, and nothing round it.",
-        group="Exchange",
-        accepts="a URL such as http://127.0.0.1:7890",
-    )
-    rate_limit_per_minute: int = _setting(
-        1800,
-        "REST weight to spend in one of the venue's minutes. The venue allows an address 2400; the rest"
-        " is left to other programs on it.",
-        group="Exchange",
-        accepts="a whole number of weight units a minute, 60 to 2400",
-        ge=60,
-        le=2400,
-    )
-    streams_per_connection: int = _setting(
-        200,
-        "Streams on one connection: one a symbol, and two of our own for the canary and contract events. The"
-        " venue cuts it at 1024 streams; fewer lose less at once.",
-        group="Exchange",
-        accepts="a whole number of streams, 1 to 1000",
-        ge=1,
-        le=1000,
-    )
-    binance_ws_gap_interval: float = _setting(
-        600.0,
-        "How often the last 25 h are searched for holes, which are then asked over REST.",
-        group="Exchange",
-        accepts="a number of seconds, 30 to 86400",
-        ge=30,
-        le=86400,
-    )
-    speed: float = _setting(
-        1.0,
-        "Venue seconds per wall second. Above 1 only against the sandbox, whose --speed must be the same.",
-        group="Exchange",
-        accepts="a number, 1 to 1000; other than 1 only with loopback addresses",
-        ge=1,
-        le=1000,
-    )
-
-    flush_interval: float = _setting(
+    flush_interval: float = setting(
         3.0,
         "How long the oldest waiting candle may wait for its commit.",
         group="Writer",
@@ -165,7 +75,7 @@ class Settings(BaseSettings):
         ge=0.1,
         le=60,
     )
-    buffer_rows: int = _setting(
+    buffer_rows: int = setting(
         200_000,
         "Candles kept in memory while the database is away (about 4.5 h of 740 symbols, 90 MB). Beyond"
         " it the oldest go, and their minutes are fetched again later.",
@@ -175,14 +85,14 @@ class Settings(BaseSettings):
         le=5_000_000,
     )
 
-    metrics_host: str = _setting(
+    metrics_host: str = setting(
         "127.0.0.1",
         "The address of /metrics, /healthz and /readyz. Another one than loopback needs METRICS_TOKEN.",
         group="Metrics",
         accepts="an IP address or host name",
         min_length=1,
     )
-    metrics_port: int = _setting(
+    metrics_port: int = setting(
         9108,
         "The port of /metrics, /healthz and /readyz. 0 takes a free one and logs it.",
         group="Metrics",
@@ -190,32 +100,32 @@ class Settings(BaseSettings):
         ge=0,
         le=65535,
     )
-    metrics_token: checks.Token | None = _setting(
+    metrics_token: checks.Token | None = setting(
         None,
         "When set, /metrics answers only to `Authorization: Bearer TOKEN`.",
         group="Metrics",
         accepts="at least 16 characters, such as the output of `openssl rand -hex 24`",
     )
-    symbol_metric: bool = _setting(
+    symbol_metric: bool = setting(
         False,
         "Export marketd_symbol_last_open_time_seconds{symbol}: some 700 series more.",
         group="Metrics",
         accepts="on or off",
     )
 
-    log_level: checks.Level = _setting(
+    log_level: checks.Level = setting(
         "info",
         "The least severe line to write.",
         group="Logs",
         accepts=f"one of {', '.join(LEVELS)}",
     )
-    log_levels: checks.Levels = _setting(
+    log_levels: checks.Levels = setting(
         {},
         "Levels of single components, which win over LOG_LEVEL.",
         group="Logs",
         accepts="component=level pairs, comma-separated, such as writer=debug,stream=warning",
     )
-    log_format: checks.LogFormat = _setting(
+    log_format: checks.LogFormat = setting(
         "auto",
         "json is one object a line, text is for people; auto is text on a terminal, else json.",
         group="Logs",

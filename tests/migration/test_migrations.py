@@ -19,9 +19,9 @@ from src.paths import sql_root
 from tests.support.cluster import Cluster
 
 ALL = [
-    "migrations/0001_candles.sql",
-    "migrations/0002_ledgers.sql",
-    "repeatable/record_candle_revision.sql",
+    f"{kind}/{path.name}"
+    for kind in ("migrations", "repeatable")
+    for path in sorted((sql_root() / kind).glob("*.sql"))
 ]
 
 
