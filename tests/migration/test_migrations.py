@@ -71,7 +71,7 @@ async def test_of_four_at_once_one_applies(empty_database: str, folder: Path) ->
         "-- no-transaction\nCREATE INDEX CONCURRENTLY IF NOT EXISTS i ON gap_events (reason);",
     )
     results = await asyncio.gather(*(migrate(options(empty_database, folder)) for _ in range(4)))
-    assert sorted(len(result) for result in results) == [0, 0, 0, 4]
+    assert sorted(len(result) for result in results) == [0, 0, 0, len(ALL) + 1]
     assert await exists(empty_database, "market_data.i")
 
 
