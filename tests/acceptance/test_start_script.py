@@ -250,7 +250,7 @@ async def test_what_does_not_stop_is_killed_and_said_so(
     bare: StartScript, stubborn: subprocess.Popen[bytes]
 ) -> None:
     bare.settings["MARKETD_STOP_SECONDS"] = "1"
-    await eventually(lambda: "SigIgn:\t0000000000004000" in status_of(stubborn.pid), timeout=5)
+    await eventually(lambda: "SigIgn:\t0000000000004000" in status_of(stubborn.pid), timeout=60)
     bare.write_pid(f"{stubborn.pid} {start_time(stubborn.pid)}")
     result = bare("stop")
     assert (result.returncode, "killing it" in result.stderr) == (0, True), result.stderr
