@@ -125,6 +125,22 @@ class CandleSink(Protocol):
     async def close(self) -> None: ...
 
 
+class RoleLock(Protocol):
+    """The instance lock of a role: one daemon for each (schema, exchange, role).
+
+    ``open`` takes it (``AlreadyRunning`` names the holder) and does nothing while it is held; ``check`` raises
+    ``Retryable`` when the session that held it is gone.
+    """
+
+    async def open(self) -> None: ...
+
+    async def check(self) -> None: ...
+
+    async def finish_run(self) -> None: ...
+
+    async def close(self) -> None: ...
+
+
 class HoleFinder(Protocol):
     """Finds the minutes that are not stored.
 

@@ -26,6 +26,9 @@ FROM extension, LATERAL (VALUES
 -- name: synchronous_commit
 SELECT current_setting('synchronous_commit');
 
+-- name: alive
+SELECT 1;
+
 -- name: try_lock
 SELECT pg_try_advisory_lock(%(key)s::bigint);
 

@@ -121,7 +121,8 @@ def _root(
     signal.signal(signal.SIGTERM, lambda *_: os._exit(EXIT_OK))
     from .daemon import run_daemon
 
-    raise typer.Exit(run_daemon(context, standby=standby))
+    roles = [name for name, asked in (("ws", ws or run_all),) if asked]
+    raise typer.Exit(run_daemon(context, roles=roles, standby=standby))
 
 
 def _refuse_missing(**asked: bool) -> None:

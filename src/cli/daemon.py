@@ -7,6 +7,7 @@ import faulthandler
 import os
 import signal
 import sys
+from collections.abc import Sequence
 from typing import Any
 
 import uvloop
@@ -22,7 +23,7 @@ from .context import Context
 _log = log.get_logger("main")
 
 
-def run_daemon(context: Context, *, standby: bool) -> int:
+def run_daemon(context: Context, *, roles: Sequence[str], standby: bool) -> int:
     """Run until told to stop; returns the exit code.
 
     Raises ``ConfigError`` (settings, port, pending migrations) and ``AlreadyRunning``.
@@ -31,7 +32,7 @@ def run_daemon(context: Context, *, standby: bool) -> int:
     run_id = log.new_run_id()
     metrics = Metrics()
     _open_logs(settings, metrics, run_id)
-    application = Application(settings, metrics, run_id=run_id, standby=standby)
+    application = Application(settings, metrics, roles=roles, run_id=run_id, standby=standby)
     application.prepare()
     _log.info("starting", msg=f"marketd {__version__}", version=__version__, pid=os.getpid())
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:

@@ -15,7 +15,7 @@ from ..config import Settings
 from ..errors import EXIT_OK, Retryable, Unavailable
 from ..model import ContractStatus, Instrument
 from ..telemetry.metrics import Metrics
-from ..wiring import rest_options, selection
+from ..wiring.options import rest_options, selection
 from . import output
 from .context import Context
 

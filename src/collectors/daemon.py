@@ -6,13 +6,13 @@ import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, Protocol
 
 from ..telemetry.health import Health
 from ..telemetry.log import get_logger
 from .buffer import CandleBuffer
+from .turn import Turn
 from .unwrap import first_error
-from .writer import Writer
 
 _log = get_logger("daemon")
 
@@ -26,10 +26,25 @@ _CLOSE_SECONDS = 3.0
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """Something that runs until cancelled; ``name`` is the task's name and stands in logs."""
+    """Something that runs until cancelled; ``name`` is the task's name and stands in logs.
+
+    A collector runs in the turns of its role; None stands for the writer's.
+    """
 
     name: str
     run: Callable[[], Coroutine[Any, Any, None]]
+    turn: Turn | None = None
+
+
+class Keeper(Protocol):
+    """Whoever holds the daemon's first lock: the candles' writer, or a ``LockKeeper`` where no candles are written."""
+
+    @property
+    def settled(self) -> Turn: ...
+
+    async def run(self) -> None: ...
+
+    async def drain(self, seconds: float) -> int: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +74,7 @@ class Daemon:
     def __init__(
         self,
         buffer: CandleBuffer,
-        writer: Writer,
+        writer: Keeper,
         health: Health,
         *,
         collectors: Sequence[Part],
@@ -123,7 +138,7 @@ class Daemon:
             _log.info("collecting", msg=f"{part.name} starts", collector=part.name)
             await part.run()
 
-        await self._writer.settled.run(collect)
+        await (part.turn or self._writer.settled).run(collect)
 
     def _summary(self) -> Summary:
         summary = Summary(len(self._buffer), self._buffer.gap_minutes)

@@ -12,6 +12,8 @@ class Health:
     Times are venue epoch seconds; 0 means never.
     """
 
+    expects_candles: bool = True
+    """Whether this process collects live candles; readiness asks for their age only then."""
     database_writable: bool = False
     newest_candle_close: float = 0.0
     """End of the newest minute of which a live candle was committed."""
@@ -32,7 +34,7 @@ class Health:
             reasons.append("stopping")
         if not self.database_writable:
             reasons.append("database not writable")
-        if (age := self.data_age(now)) >= max_age:
+        if self.expects_candles and (age := self.data_age(now)) >= max_age:
             reasons.append(
                 "no candle stored yet" if age == float("inf") else f"newest candle is {age:.0f} s old"
             )

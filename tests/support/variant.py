@@ -17,8 +17,9 @@ from src import cli, wiring
 from src.adapters.binance.stream_options import StreamOptions
 from src.collectors.daemon import Summary
 from src.config import Settings
+from src.wiring import options as wired
 
-_original_options = wiring.stream_options
+_original_options = wired.stream_options
 _original_run = wiring.Application.run
 
 
@@ -38,7 +39,7 @@ async def _run(self: wiring.Application, stop: asyncio.Event) -> Summary:
 
 
 def main() -> None:
-    wiring.stream_options = _stream_options
+    wired.stream_options = _stream_options
     wiring.Application.run = _run  # type: ignore[method-assign]  # the hook that production must not have
     sys.exit(cli.main())
 

@@ -1,0 +1,148 @@
+"""The composition root: the one place that knows every class, and joins them as the settings say."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from collections.abc import Sequence
+from contextlib import ExitStack
+from pathlib import Path
+
+from .. import __version__
+from ..adapters.metrics import MetricsServer
+from ..adapters.status import RunInfo
+from ..collectors.buffer import CandleBuffer
+from ..collectors.daemon import Closer, Daemon, Part, Summary
+from ..config import Settings
+from ..errors import AlreadyRunning
+from ..telemetry.log import get_logger
+from ..telemetry.metrics import Metrics
+from .core import Core
+from .live import LiveRole
+from .options import plain
+from .roles import WS, Role
+
+_log = get_logger("main")
+
+RUN_FILE = "MARKETD_RUN_FILE"
+"""Environment: a file to write "pid port" into as soon as the daemon is up; for whoever started it.
+
+The port is 0 while a standby is without it, because the marketd it waits for has it.
+"""
+
+
+class Application:
+    """One daemon. Constructing joins the parts, ``prepare`` takes the port, ``run`` does all other I/O.
+
+    ``roles`` are what it does, at least one of ``ROLES``; the first of them leads: its lock decides whether
+    this process or another one works.
+    """
+
+    def __init__(
+        self, settings: Settings, metrics: Metrics, *, roles: Sequence[str], run_id: str, standby: bool
+    ) -> None:
+        self.settings = settings
+        self.metrics = metrics
+        self._standby = standby
+        self.core = Core(settings, metrics, run_id=run_id)
+        self.core.health.expects_candles = WS in roles
+        self.buffer = CandleBuffer(self.core.clock, metrics, capacity=settings.buffer_rows)
+        self.roles = self._roles(roles)
+        self.lead = self.roles[0]
+        self.server = self._server(run_id)
+
+    def prepare(self) -> None:
+        """Take the port, before the venue or the database is touched.
+
+        Raises ``ConfigError``, or ``AlreadyRunning`` if another marketd has it; a standby goes on without.
+        """
+        self.settings.check()
+        try:
+            self.server.prepare()
+        except AlreadyRunning as error:
+            if not self._standby:
+                raise
+            _log.warning("port_held", msg=str(error))
+
+    async def run(self, stop: asyncio.Event) -> Summary:
+        """Run until ``stop`` is set. Raises ``ConfigError`` or ``AlreadyRunning`` before anything is collected."""
+        await self.core.rest.open()
+        with ExitStack() as listeners:
+            for role in self.roles:
+                listeners.enter_context(role.listening())
+            return await self._daemon(stop).run(stop)
+
+    def _roles(self, names: Sequence[str]) -> list[Role]:
+        made: list[Role] = []
+        if WS in names:
+            made.append(LiveRole(self.core, self.buffer, standby=self._standby))
+        return made
+
+    def _server(self, run_id: str) -> MetricsServer:
+        return MetricsServer(
+            self.metrics,
+            self.core.health,
+            self.core.clock,
+            RunInfo(run_id, __version__, time.time(), tuple(role.name for role in self.roles)),
+            budget=self.core.limiter.view,
+            host=self.settings.metrics_host,
+            port=self.settings.metrics_port,
+            token=plain(self.settings.metrics_token),
+        )
+
+    def _daemon(self, stop: asyncio.Event) -> Daemon:
+        others = self.roles[1:]
+        return Daemon(
+            self.buffer,
+            self.lead.keeper,
+            self.core.health,
+            collectors=[
+                *self.core.collectors(),
+                *(part for role in self.roles for part in role.collectors()),
+            ],
+            services=[
+                Part("http", self._serve),
+                Part("loop_lag", self.core.loop_lag.run),
+                Part("announce", self._announce),
+                *(Part(f"{role.name}_lock", role.keeper.run) for role in others),
+            ],
+            closers=[
+                Closer("run", lambda: self._finish_run(stop)),
+                *(closer for role in self.roles for closer in role.closers()),
+                *self.core.closers(),
+                Closer("http", self.server.close),
+            ],
+        )
+
+    async def _serve(self) -> None:
+        if not self.server.taken.is_set():
+            # A standby beside the marketd it waits for: the port is asked for again once the lock is ours.
+            await self.lead.keeper.settled.wait()
+            await self.server.wait_for_port()
+        await self.server.run()
+
+    async def _announce(self) -> None:
+        """Tell whoever started us, when it asked to be told; waiting for a lock counts as being up."""
+        path = os.environ.get(RUN_FILE)
+        if not path:
+            return
+        if not self._standby:
+            await self.lead.keeper.settled.wait()
+        if not self.server.taken.is_set():
+            await asyncio.to_thread(_write_whole, Path(path), f"{os.getpid()} 0\n")
+            await self.server.taken.wait()
+        await asyncio.to_thread(_write_whole, Path(path), f"{os.getpid()} {self.server.port}\n")
+
+    async def _finish_run(self, stop: asyncio.Event) -> None:
+        # A run that an error ended was not asked to stop, and must not look like a clean one at the next start.
+        if stop.is_set():
+            for role in self.roles:
+                await role.finish_run()
+
+
+def _write_whole(path: Path, text: str) -> None:
+    """Write in one step: a reader sees the old file or the new one."""
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    draft.write_text(text, encoding="utf-8")
+    draft.replace(path)

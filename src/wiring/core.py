@@ -1,0 +1,71 @@
+"""What every role stands on: the venue's time, its contracts, its budget, and the process's health."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Literal
+
+from ..adapters.binance.rest import BinanceRest
+from ..adapters.rate_limiter import RateLimiter
+from ..clock import VenueClock
+from ..collectors.clock_sync import ClockSync
+from ..collectors.daemon import Closer, Part
+from ..collectors.loop_lag import LoopLag
+from ..collectors.supervisor import Supervisor
+from ..collectors.turn import Turn
+from ..collectors.universe import Universe
+from ..config import Settings
+from ..telemetry.health import Health
+from ..telemetry.metrics import Metrics
+from .options import rest_options, selection
+
+Interruption = Literal["clock", "suspended"]
+"""What may have cost every role minutes."""
+
+
+class Core:
+    """Shared by all roles of one process. ``interrupted`` are told when minutes may have been lost, and why."""
+
+    def __init__(self, settings: Settings, metrics: Metrics, *, run_id: str) -> None:
+        self.settings = settings
+        self.metrics = metrics
+        self.run_id = run_id
+        self.health = Health()
+        self.clock = VenueClock(speed=settings.speed)
+        self.limiter = RateLimiter(self.clock, metrics, limit=settings.rate_limit_per_minute)
+        self.rest = BinanceRest(rest_options(settings), self.limiter, self.clock, metrics)
+        self.selection = selection(settings)
+        self.interrupted: list[Callable[[Interruption], None]] = []
+        self.clock_sync = ClockSync(
+            self.rest, self.clock, metrics, on_jump=lambda: self._tell_interrupted("clock")
+        )
+        self.universe = Universe(self.rest, self.clock, metrics, self.selection, after=self.clock_sync.ready)
+        self.loop_lag = LoopLag(self.clock, metrics, self.health, on_suspended=self._on_suspended)
+
+    def collectors(self) -> list[Part]:
+        return [
+            self.supervised("clock_sync", self.clock_sync.run),
+            self.supervised("universe", self.universe.run),
+        ]
+
+    def closers(self) -> list[Closer]:
+        return [Closer("rest", self.rest.close)]
+
+    def supervised(
+        self,
+        name: str,
+        work: Callable[[], Awaitable[None]],
+        *,
+        progress: Callable[[], int] = int,
+        turn: Turn | None = None,
+    ) -> Part:
+        """A collector that is started again when it fails, in the turns of its role."""
+        return Part(name, Supervisor(name, work, self.metrics, progress=progress).run, turn)
+
+    def _on_suspended(self) -> None:
+        self.clock_sync.poke()
+        self._tell_interrupted("suspended")
+
+    def _tell_interrupted(self, reason: Interruption) -> None:
+        for listener in self.interrupted:
+            listener(reason)

@@ -1,0 +1,53 @@
+"""From the settings to what each adapter is constructed with."""
+
+from __future__ import annotations
+
+from pydantic import SecretStr
+
+from .. import __version__
+from ..adapters.binance.rest import RestOptions
+from ..adapters.binance.stream_options import StreamOptions
+from ..adapters.timescale.options import DatabaseOptions
+from ..collectors.selection import Selection
+from ..config import Settings
+
+
+def plain(secret: SecretStr | None) -> str | None:
+    """The value behind the mask."""
+    return None if secret is None else secret.get_secret_value()
+
+
+def rest_options(settings: Settings) -> RestOptions:
+    """How to ask the venue."""
+    return RestOptions(base_url=settings.binance_rest_url, proxy=plain(settings.http_proxy))
+
+
+def stream_options(settings: Settings) -> StreamOptions:
+    """How to listen to the venue."""
+    return StreamOptions(
+        url=settings.binance_ws_url,
+        proxy=plain(settings.http_proxy),
+        streams_per_connection=settings.streams_per_connection,
+        source=settings.binance_ws_source,
+    )
+
+
+def database_options(settings: Settings, run_id: str, role: str) -> DatabaseOptions:
+    """How to reach the database as the daemon in one of its roles. ``DATABASE_URL`` must be set."""
+    return DatabaseOptions(
+        url=plain(settings.database_url) or "",
+        schema=settings.kline_db_schema,
+        exchange=settings.binance_ws_db_exchange,
+        role=role,
+        run_id=run_id,
+        version=__version__,
+    )
+
+
+def selection(settings: Settings) -> Selection:
+    """Which instruments are collected."""
+    return Selection(
+        contract_types=frozenset(settings.contract_types),
+        include=settings.symbols,
+        exclude=settings.exclude_symbols,
+    )

@@ -1,0 +1,35 @@
+"""What a daemon can do, and what each of its roles brings into the process."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from contextlib import AbstractContextManager, nullcontext
+from typing import Protocol
+
+from ..collectors.daemon import Closer, Keeper, Part
+
+WS = "ws"
+METRICS = "metrics"
+BACKFILL = "backfill"
+ROLES = (WS, METRICS, BACKFILL)
+"""In the order in which they take the lead: the first one's lock decides about the process. One lock and one row in
+``daemon_runs`` each."""
+
+
+class Role(Protocol):
+    """One role's parts. Constructing joins them, nothing is opened before the daemon runs them."""
+
+    name: str
+    keeper: Keeper
+
+    def collectors(self) -> list[Part]: ...
+
+    def closers(self) -> list[Closer]: ...
+
+    @abstractmethod
+    async def finish_run(self) -> None:
+        """Note in the database that the run ended by itself."""
+
+    def listening(self) -> AbstractContextManager[object]:
+        """What is told of changes while the daemon runs."""
+        return nullcontext()
