@@ -1,0 +1,90 @@
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+
+from src.collectors.role import LockKeeper
+from src.errors import AlreadyRunning, ConfigError, Unavailable
+from src.telemetry.health import Health
+from tests.support.eventually import eventually
+
+
+class FakeLock:
+    """Says what ``trouble`` says, at every question; without any the lock is ours."""
+
+    def __init__(self, trouble: Exception | None = None) -> None:
+        self.trouble = trouble
+        self.opened = self.checked = 0
+
+    async def open(self) -> None:
+        self.opened += 1
+        if self.trouble:
+            raise self.trouble
+
+    async def check(self) -> None:
+        self.checked += 1
+        if self.trouble:
+            raise self.trouble
+
+    async def finish_run(self) -> None:
+        raise AssertionError("the keeper does not end the run")
+
+    async def close(self) -> None:
+        raise AssertionError("the keeper does not close the lock")
+
+
+@asynccontextmanager
+async def running(keeper: LockKeeper) -> AsyncIterator[asyncio.Task[None]]:
+    async with asyncio.TaskGroup() as group:
+        task = group.create_task(keeper.run(), name="keeper")
+        try:
+            yield task
+        finally:
+            assert await keeper.drain(1.0) == 0
+
+
+async def test_readers_have_their_turn_while_the_lock_is_ours() -> None:
+    lock, health = FakeLock(), Health()
+    keeper = LockKeeper("metrics", lock, waits=False, health=health, every=0.01)
+    async with running(keeper):
+        await keeper.settled.wait()
+        await eventually(lambda: lock.checked > 2)
+        assert health.database_writable
+
+
+async def test_another_holder_ends_it_at_once() -> None:
+    keeper = LockKeeper("metrics", FakeLock(AlreadyRunning("pid 1")), waits=False)
+    with pytest.raises(AlreadyRunning, match="pid 1"):
+        await keeper.run()
+    assert not keeper.settled.is_set()
+
+
+async def test_who_waits_gets_the_lock_when_it_is_free() -> None:
+    lock = FakeLock(AlreadyRunning("pid 1"))
+    keeper = LockKeeper("backfill", lock, waits=True, every=0.01)
+    async with running(keeper):
+        await eventually(lambda: lock.opened)
+        assert not keeper.settled.is_set()
+        lock.trouble = None
+        await eventually(keeper.settled.is_set)
+
+
+async def test_a_database_that_goes_away_is_waited_for_and_said() -> None:
+    lock, health = FakeLock(), Health()
+    keeper = LockKeeper("metrics", lock, waits=False, health=health, every=0.01)
+    async with running(keeper):
+        await keeper.settled.wait()
+        lock.trouble = Unavailable("gone")
+        await eventually(lambda: not health.database_writable)
+        assert keeper.settled.is_set(), "readers wait for the database themselves"
+        lock.trouble = None
+        await eventually(lambda: health.database_writable)
+
+
+async def test_pending_migrations_end_the_first_start() -> None:
+    keeper = LockKeeper("metrics", FakeLock(ConfigError("pending migrations: 0001")), waits=True)
+    with pytest.raises(ConfigError, match="pending"):
+        await keeper.run()
