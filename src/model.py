@@ -254,6 +254,16 @@ class CoverageDay:
         return max(0, self.expected - self.have - self.absent - self.expired)
 
 
+@dataclass(frozen=True, slots=True)
+class Expired:
+    """What one run of retention did to a dataset: chunks dropped, ledger lines changed, rows newly *expired*."""
+
+    dataset: Dataset
+    chunks: int
+    lines: int
+    rows: int
+
+
 class Span(StrEnum):
     """How much one archive file holds."""
 

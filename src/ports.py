@@ -20,6 +20,7 @@ from .model import (
     ContractChange,
     CoverageDay,
     Dataset,
+    Expired,
     Gap,
     Instrument,
     Listing,
@@ -229,3 +230,13 @@ class ArchiveImporter(Protocol):
     async def import_file(
         self, file: ArchiveFile, local: Path, sha256: str, *, force: bool = False
     ) -> WriteResult: ...
+
+
+class Expirer(Protocol):
+    """Drops what retention no longer keeps, and says so in the ledger, in one transaction.
+
+    ``expire`` drops the chunks that end before ``before_ms`` and sets *expired* for every day before it; repeating it
+    changes nothing. Raises ``Retryable`` or ``Misconfigured``, and ``BadData`` for a bound within the last seven days.
+    """
+
+    async def expire(self, before_ms: int) -> list[Expired]: ...

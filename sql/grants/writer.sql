@@ -8,3 +8,5 @@ GRANT INSERT, UPDATE ON {schema}.candles_1m TO {role};
 GRANT INSERT ON {schema}.gap_events TO {role};
 GRANT INSERT, UPDATE (times_seen, last_seen, detail) ON {schema}.rejected_rows TO {role};
 GRANT INSERT, UPDATE (stopped_at, clean) ON {schema}.daemon_runs TO {role};
+REVOKE ALL ON ALL FUNCTIONS IN SCHEMA {schema} FROM {role};
+GRANT EXECUTE ON FUNCTION {schema}.expire(timestamptz) TO {role};

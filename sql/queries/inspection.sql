@@ -26,7 +26,9 @@ FROM (VALUES
 ) AS needed (relation, privilege)
 WHERE NOT has_table_privilege(needed.relation, needed.privilege)
 UNION ALL
-SELECT 'database TEMPORARY' WHERE NOT has_database_privilege(current_database(), 'TEMPORARY');
+SELECT 'database TEMPORARY' WHERE NOT has_database_privilege(current_database(), 'TEMPORARY')
+UNION ALL
+SELECT 'expire EXECUTE' WHERE NOT has_function_privilege('expire(timestamptz)', 'EXECUTE');
 
 -- name: chunk_interval
 SELECT time_interval FROM timescaledb_information.dimensions

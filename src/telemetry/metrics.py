@@ -25,6 +25,7 @@ class Metrics:
         self._write()
         self._rest()
         self._process()
+        self._retention()
 
     def _stream(self) -> None:
         self.ws_frames = self._counter(
@@ -171,6 +172,20 @@ class Metrics:
         self.log_suppressed = self._counter("log_suppressed", "Log lines left out because they repeated.")
         self.log_lost = self._counter(
             "log_lost", "Log lines not written: disk full, pipe closed, reader stalled."
+        )
+
+    def _retention(self) -> None:
+        self.chunks_expired = self._counter(
+            "chunks_expired",
+            "Chunks dropped because RETENTION_DAYS no longer keeps them, by dataset.",
+            "dataset",
+        )
+        self.rows_expired = self._counter(
+            "rows_expired", "Rows that became expired in the ledger, dropped or never filled.", "dataset"
+        )
+        self.retention_last_run = self._gauge(
+            "retention_last_run_timestamp_seconds",
+            "Venue time at which retention was last enforced, 0 never.",
         )
 
     def _counter(self, name: str, text: str, *labels: str) -> Counter:

@@ -139,11 +139,10 @@ async def test_a_failing_file_leaves_nothing_and_is_named(empty_database: str, f
     with pytest.raises(Misconfigured, match=r"9001_bad\.sql: division by zero.*22012"):
         await migrate(options(empty_database, folder))
     assert not await exists(empty_database, "market_data.half")
-    assert await pending_migrations(empty_database, "market_data") == [
-        "repeatable/record_candle_revision.sql"
-    ]
+    repeatable = [name for name in ALL if name.startswith("repeatable/")]
+    assert await pending_migrations(empty_database, "market_data") == repeatable
     add(folder, "9001_bad.sql", "CREATE TABLE half (n int);")
-    assert await migrate(options(empty_database, folder)) == ["migrations/9001_bad.sql", ALL[-1]]
+    assert await migrate(options(empty_database, folder)) == ["migrations/9001_bad.sql", *repeatable]
 
 
 @pytest.mark.parametrize(
