@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 
+from ..model import Dataset
 from .context import Context
 
 Json = Annotated[bool, typer.Option("--json", help="As one JSON document.")]
@@ -23,7 +25,7 @@ class Example(StrEnum):
 
 def register(app: typer.Typer) -> None:
     """Add every subcommand, in the order of the manual."""
-    for command in (migrate, status, config, symbols, doctor, healthcheck, sandbox):
+    for command in (migrate, status, config, symbols, doctor, healthcheck, sandbox, coverage):
         app.command(command.__name__)(command)
 
 
@@ -147,3 +149,39 @@ def _context(ctx: typer.Context) -> Context:
     context = ctx.obj
     assert isinstance(context, Context)  # noqa: S101 - set by the root command, which always runs first
     return context
+
+
+SymbolGlobs = Annotated[
+    list[str] | None,
+    typer.Option("--symbol", metavar="GLOB", help="Only these, such as BTC* or BTCUSDT,ETHUSDT; repeatable."),
+]
+FirstDay = Annotated[
+    datetime | None, typer.Option("--from", formats=["%Y-%m-%d"], help="The first UTC day; default: all.")
+]
+LastDay = Annotated[
+    datetime | None, typer.Option("--to", formats=["%Y-%m-%d"], help="The last UTC day, included.")
+]
+
+
+def coverage(
+    ctx: typer.Context,
+    symbol: SymbolGlobs = None,
+    first: FirstDay = None,
+    last: LastDay = None,
+    dataset: Annotated[Dataset, typer.Option("--dataset", help="What to look at.")] = Dataset.CANDLES,
+    as_json: Json = False,
+) -> None:
+    """Show how much of what was due is stored, as a map of days.
+
+    Reads the coverage ledger, not the data, and needs no daemon. Every row due is stored, pending, proved absent,
+    expired or missing; the five add up.
+    """
+    from .coverage import Wanted, run
+
+    wanted = Wanted(dataset, split(symbol), first and first.date(), last and last.date())
+    raise typer.Exit(run(_context(ctx), wanted, as_json=as_json))
+
+
+def split(globs: list[str] | None) -> tuple[str, ...]:
+    """Repeated and comma-separated options as one list."""
+    return tuple(part.strip() for item in globs or [] for part in item.split(",") if part.strip())
