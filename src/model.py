@@ -286,6 +286,28 @@ class ArchiveFile:
     first_day: date
 
 
+class FileState(StrEnum):
+    """What became of an archive file, by the word in ``archive_files.state``."""
+
+    LISTED = "listed"
+    IMPORTED = "imported"
+    QUARANTINED = "quarantined"
+    MISSING = "missing"
+
+
+@dataclass(frozen=True, slots=True)
+class KnownFile:
+    """What is written down about an archive file. ``checked_ms`` is when we last learned of it (UTC ms).
+
+    ``sha256`` is that of the content that was imported, empty otherwise.
+    """
+
+    file: ArchiveFile
+    state: FileState
+    sha256: str
+    checked_ms: int
+
+
 def floor_minute(ms: float) -> int:
     """The start of the minute that holds ``ms``."""
     return int(ms) // MINUTE_MS * MINUTE_MS

@@ -21,8 +21,10 @@ from .model import (
     CoverageDay,
     Dataset,
     Expired,
+    FileState,
     Gap,
     Instrument,
+    KnownFile,
     Listing,
     Span,
     WriteResult,
@@ -240,3 +242,36 @@ class Expirer(Protocol):
     """
 
     async def expire(self, before_ms: int) -> list[Expired]: ...
+
+
+class ArchiveLayout(Protocol):
+    """Where the archive keeps its files; pure. ``folder`` is the folder's own name (``CTKUSDTSETTLED``)."""
+
+    def file(self, dataset: Dataset, span: Span, folder: str, symbol: str, day: date) -> ArchiveFile: ...
+
+
+class ArchiveNotes(Protocol):
+    """What is written down about archive files; the importer itself notes what it imported.
+
+    ``known`` are the files of [since, until] (by their first day), ``note`` says what became of one that was not
+    imported, ``folders`` are the folders that have another name than their symbol, by (symbol, onboard_ms).
+    All raise ``Retryable`` or ``Misconfigured``.
+    """
+
+    async def known(self, dataset: Dataset, since: date, until: date) -> list[KnownFile]: ...
+
+    async def note(self, file: ArchiveFile, state: FileState, *, detail: str, now_ms: int) -> None: ...
+
+    async def folders(self) -> dict[tuple[str, int], str]: ...
+
+
+class RepairSink(Protocol):
+    """Where fetched rows of the past go, beside the live writer and without its lock.
+
+    ``write`` is one transaction and may be repeated; it raises ``Retryable``, ``BadData`` (a row is unusable) or
+    ``Misconfigured``. ``quarantine`` keeps a row that cannot be stored. Calls may run side by side.
+    """
+
+    async def write(self, candles: Sequence[Candle]) -> WriteResult: ...
+
+    async def quarantine(self, candle: Candle, *, reason: str, detail: str) -> None: ...

@@ -24,6 +24,7 @@ class Metrics:
         self._rows()
         self._write()
         self._rest()
+        self._backfill()
         self._process()
         self._retention()
 
@@ -157,6 +158,32 @@ class Metrics:
             "symbols_rejected", "Entries of exchangeInfo left out as unusable, by reason.", "reason"
         )
         self.clock_offset = self._gauge("exchange_clock_offset_seconds", "Venue time minus this computer's.")
+
+    def _backfill(self) -> None:
+        self.backfill_tasks = self._counter(
+            "backfill_tasks",
+            "Tasks of history by kind (daily, monthly, rest) and result: ok, missing, quarantined, refused,"
+            " unanswered.",
+            "kind",
+            "result",
+        )
+        self.backfill_tasks_left = self._gauge("backfill_tasks_left", "Tasks planned and not done.")
+        self.backfill_candles_left = self._gauge(
+            "backfill_candles_left", "Missing candles that planned tasks are to fill."
+        )
+        self.backfill_paused = self._gauge(
+            "backfill_paused", "1 while no file is downloaded, by reason: folder, disk_low.", "reason"
+        )
+        self.history_open_days = self._gauge(
+            "history_incomplete_days", "Symbol-days in reach of the patrol that are not complete."
+        )
+        self.absent_candles = self._counter("absent_candles", "Candles found to exist nowhere, with proof.")
+        self.verified_files = self._counter(
+            "verified_files",
+            "Daily files compared with what is stored, by result: equal, corrected, missing, quarantined,"
+            " unanswered.",
+            "result",
+        )
 
     def _process(self) -> None:
         self.build_info = self._gauge("build_info", "Always 1.", "version")

@@ -1,0 +1,114 @@
+"""The requests of least weight that cover given missing minutes; pure."""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from heapq import heappop, heappush
+
+from ...model import MINUTE_MS, Gap
+from ..ranges import MAX_MINUTES, Request
+
+CHEAP_MINUTES = 99
+"""Minutes of a request of weight 1; up to ``MAX_MINUTES`` cost 2."""
+
+_Cost = tuple[int, int, int]
+"""Weight, minutes asked, requests: the smaller one is better, in this order."""
+
+
+def weight(minutes: int) -> int:
+    """What the venue charges for a request of so many minutes, at most ``MAX_MINUTES``."""
+    return 1 if minutes <= CHEAP_MINUTES else 2
+
+
+def cheapest(gaps: Iterable[Gap]) -> list[Request]:
+    """The requests that cover all ``gaps`` of any symbols at the least weight, in order of symbol and time.
+
+    Of equally cheap ways the one that asks for the fewest minutes, then the one of fewest requests. Every request
+    begins and ends with a missing minute.
+    """
+    by_symbol: dict[str, list[Gap]] = {}
+    for gap in gaps:
+        by_symbol.setdefault(gap.symbol, []).append(gap)
+    return [request for symbol in sorted(by_symbol) for request in _Row(symbol, by_symbol[symbol]).requests()]
+
+
+@dataclass(frozen=True, slots=True)
+class _Step:
+    """The best known way to have everything before some minute: its cost, and its last request."""
+
+    cost: _Cost
+    begin: int
+    end: int
+
+
+class _Row:
+    """The missing minutes of one symbol, and the shortest way through them.
+
+    Some cheapest way has every request begin at the first minute that is not covered yet, so a minute leads to two
+    others: behind a request of weight 1 and behind one of weight 2. Where the next 499 minutes are all missing the
+    dear request never loses, which keeps the way through a long gap one step wide.
+    """
+
+    def __init__(self, symbol: str, gaps: Iterable[Gap]) -> None:
+        self._symbol = symbol
+        self._spans = _merged(gaps)
+        self._starts = [start for start, _ in self._spans]
+        self._ends = [end for _, end in self._spans]
+
+    def requests(self) -> Iterator[Request]:
+        for begin, end in self._way():
+            yield Request(self._symbol, begin, end, tuple(self._inside(begin, end)))
+
+    def _way(self) -> Sequence[tuple[int, int]]:
+        first, goal = self._starts[0], self._ends[-1]
+        best: dict[int, _Step] = {first: _Step((0, 0, 0), first, first)}
+        todo = [first]
+        while (here := heappop(todo)) != goal:
+            for end in self._ends_from(here):
+                minutes = (end - here) // MINUTE_MS
+                spent, asked, number = best[here].cost
+                cost = (spent + weight(minutes), asked + minutes, number + 1)
+                then = self._next_missing(end)
+                if then not in best:
+                    heappush(todo, then)
+                    best[then] = _Step(cost, here, end)
+                elif cost < best[then].cost:
+                    best[then] = _Step(cost, here, end)
+        way = []
+        while here != first:
+            way.append((best[here].begin, best[here].end))
+            here = best[here].begin
+        return way[::-1]
+
+    def _ends_from(self, begin: int) -> list[int]:
+        """Where requests that begin here end: behind the last missing minute within reach."""
+        span_end = self._ends[bisect_right(self._starts, begin) - 1]
+        whole = begin + MAX_MINUTES * MINUTE_MS
+        if whole <= span_end:
+            return [whole]
+        return sorted({self._last_within(begin + CHEAP_MINUTES * MINUTE_MS), self._last_within(whole)})
+
+    def _last_within(self, reach: int) -> int:
+        index = bisect_left(self._starts, reach) - 1
+        return min(self._ends[index], reach)
+
+    def _next_missing(self, minute: int) -> int:
+        """The first missing minute from ``minute`` on; the end of all when there is none."""
+        index = bisect_right(self._ends, minute)
+        return max(self._starts[index], minute) if index < len(self._starts) else self._ends[-1]
+
+    def _inside(self, begin: int, end: int) -> Iterator[tuple[int, int]]:
+        for index in range(bisect_right(self._ends, begin), bisect_left(self._starts, end)):
+            yield max(self._starts[index], begin), min(self._ends[index], end)
+
+
+def _merged(gaps: Iterable[Gap]) -> list[tuple[int, int]]:
+    spans: list[tuple[int, int]] = []
+    for start, end in sorted((gap.from_ms, gap.to_ms) for gap in gaps):
+        if spans and start <= spans[-1][1]:
+            spans[-1] = (spans[-1][0], max(spans[-1][1], end))
+        else:
+            spans.append((start, end))
+    return spans

@@ -1,0 +1,58 @@
+"""Whether the folder of downloads can be used: there, writable, and enough of its disk free."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Literal
+
+Trouble = Literal["folder", "disk_low"]
+"""Why no file is downloaded: the folder cannot be written, or its disk is nearly full."""
+
+LEAST_FREE = 0.10
+"""The share of the disk that downloads leave free."""
+
+
+def free_share(folder: Path) -> float:
+    """The free share of the disk that holds ``folder``. Raises ``OSError``."""
+    usage = shutil.disk_usage(folder)
+    return usage.free / usage.total if usage.total else 0.0
+
+
+class DownloadFolder:
+    """The folder, made when it is first used. ``free`` tells the free share of its disk."""
+
+    def __init__(self, path: Path, *, free: Callable[[Path], float] = free_share) -> None:
+        self.path = path
+        self._free = free
+        self._looking = asyncio.Lock()
+
+    async def trouble(self) -> Trouble | None:
+        """None when it can be used. Looks at the disk in a thread, one look at a time."""
+        async with self._looking:
+            return await asyncio.to_thread(self._trouble)
+
+    async def remove(self, file: Path) -> None:
+        """Delete a file that was read; one that cannot be deleted is left behind."""
+        await asyncio.to_thread(_remove, file)
+
+    def _trouble(self) -> Trouble | None:
+        probe = self.path / f".writable-{os.getpid()}"
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            probe.write_bytes(b"marketd")
+            probe.unlink()
+            return "disk_low" if self._free(self.path) < LEAST_FREE else None
+        except OSError:
+            _remove(probe)
+            return "folder"
+
+
+def _remove(file: Path) -> None:
+    try:
+        file.unlink(missing_ok=True)
+    except OSError:
+        return

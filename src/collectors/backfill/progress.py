@@ -1,0 +1,44 @@
+"""How far a filling has come: numbers for whoever waits, gauges for Prometheus."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ...telemetry.metrics import Metrics
+
+
+@dataclass(slots=True)
+class Progress:
+    """Counted while a filling works; ``note`` is why it stands still, empty while it works.
+
+    ``minutes_planned`` and ``minutes_done`` are missing minutes that tasks are for, and of tasks that are through.
+    """
+
+    tasks_planned: int = 0
+    tasks_done: int = 0
+    minutes_planned: int = 0
+    minutes_done: int = 0
+    rows_inserted: int = 0
+    rows_replaced: int = 0
+    rows_unchanged: int = 0
+    absent: int = 0
+    quarantined: int = 0
+    note: str = ""
+
+    def plan_more(self, tasks: int, minutes: int) -> None:
+        self.tasks_planned += tasks
+        self.minutes_planned += minutes
+
+    def task_done(self, minutes: int) -> None:
+        self.tasks_done += 1
+        self.minutes_done += minutes
+
+    def replan(self) -> None:
+        """What was planned and not done is planned anew."""
+        self.tasks_planned = self.tasks_done
+        self.minutes_planned = self.minutes_done
+
+    def show(self, metrics: Metrics) -> None:
+        """Set the gauges."""
+        metrics.backfill_tasks_left.set(self.tasks_planned - self.tasks_done)
+        metrics.backfill_candles_left.set(self.minutes_planned - self.minutes_done)

@@ -1,0 +1,112 @@
+"""Looks at the ledger and makes the plan for a stretch of time."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+
+from ...model import ArchiveFile, CoverageDay, Dataset, FileState, KnownFile, Listing, Span
+from ...ports import ArchiveLayout, ArchiveNotes, Clock, CoverageLedger, Listings
+from .days import DayPart, by_symbol, day_of, day_parts, has_rows, month_of, split_days
+from .job import Proofs
+from .plan import Knowledge, Plan, Tried, again, make_plan
+from .scope import Scope
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """The plan, and what it was made from: the incomplete days and their parts by (symbol, day)."""
+
+    plan: Plan
+    known: Knowledge
+    days: Mapping[tuple[str, date], CoverageDay]
+    parts: Mapping[tuple[str, date], Sequence[DayPart]]
+
+    def state(self, key: tuple[str, date]) -> FileState | None:
+        """What is known of the day's own file; of a day with two listings, of the later one's."""
+        return self.known.state(self._file(self.parts[key][-1]))
+
+    def proofs(self) -> Proofs:
+        """Days whose own file was read, for each of their listings."""
+        found: dict[tuple[str, date], KnownFile] = {}
+        for key, parts in self.parts.items():
+            files = [self.known.files.get(self._file(part).path) for part in parts]
+            read = [file for file in files if file is not None and file.state is FileState.IMPORTED]
+            if len(read) == len(parts):
+                found[key] = read[-1]
+        return found
+
+    def _file(self, part: DayPart) -> ArchiveFile:
+        return self.known.file(part.listing, Span.DAILY, part.day)
+
+
+class Survey:
+    """Reads what is listed, what is missing and which files are known. All calls raise ``Retryable`` or
+    ``Misconfigured``."""
+
+    def __init__(
+        self,
+        ledger: CoverageLedger,
+        listings: Listings,
+        notes: ArchiveNotes,
+        layout: ArchiveLayout,
+        clock: Clock,
+    ) -> None:
+        self._ledger = ledger
+        self._listings = listings
+        self._notes = notes
+        self._layout = layout
+        self._clock = clock
+
+    async def listings(self, scope: Scope) -> list[Listing]:
+        """The listings that the scope means, with a line in the ledger for each of their days."""
+        found = [item for item in await self._listings.listings() if scope.admits(item)]
+        await self._ledger.follow(Dataset.CANDLES, found, scope.until_ms)
+        return found
+
+    async def look(
+        self, scope: Scope, listings: Sequence[Listing], since_ms: int, until_ms: int, tried: Tried
+    ) -> View:
+        """What is missing in [since_ms, until_ms), and how to get it. ``tried`` is not tried again."""
+        days = await self._days(scope, listings, since_ms, until_ms)
+        looked_into = [day for day in days if has_rows(day)]
+        holes = await self._ledger.holes(Dataset.CANDLES, looked_into, until_ms) if looked_into else []
+        parts = day_parts(days, split_days(holes), by_symbol(listings), since_ms, until_ms)
+        known = await self._knowledge(since_ms, until_ms, tried)
+        grouped: dict[tuple[str, date], list[DayPart]] = {}
+        for part in parts:
+            grouped.setdefault((part.symbol, part.day), []).append(part)
+        return View(
+            make_plan(parts, known, scope.source),
+            known,
+            {(day.symbol, day.day): day for day in days},
+            grouped,
+        )
+
+    async def everything(self, listings: Sequence[Listing], since_ms: int, until_ms: int) -> View:
+        """Every published file of [since_ms, until_ms), read before or not."""
+        known = await self._knowledge(since_ms, until_ms, Tried())
+        return View(again(listings, known, since_ms, until_ms), known, {}, {})
+
+    async def _days(
+        self, scope: Scope, listings: Sequence[Listing], since_ms: int, until_ms: int
+    ) -> list[CoverageDay]:
+        symbols = {item.symbol for item in listings}
+        now_ms = self._clock.now_ms()
+
+        async def read() -> list[CoverageDay]:
+            found = await self._ledger.open_days(Dataset.CANDLES, day_of(since_ms), day_of(until_ms - 1))
+            return [day for day in found if day.symbol in symbols]
+
+        days = await read()
+        if dirty := [day for day in days if day.dirty]:
+            await self._ledger.recount(dirty)
+            days = await read()
+        return [day for day in days if not scope.patient or day.next_look_ms <= now_ms]
+
+    async def _knowledge(self, since_ms: int, until_ms: int, tried: Tried) -> Knowledge:
+        since, until = month_of(day_of(since_ms)), day_of(until_ms - 1)
+        files = {item.file.path: item for item in await self._notes.known(Dataset.CANDLES, since, until)}
+        folders = await self._notes.folders()
+        return Knowledge(self._layout, self._clock.now_ms(), files, folders, tried)
