@@ -84,9 +84,46 @@ WITH written AS (
         stored.authority,
         stored.source COLLATE "C"
     )
-    RETURNING (xmax = 0) AS inserted
+    RETURNING symbol, bucket_ts, (xmax = 0) AS inserted
+),
+counted AS (
+    -- The ledger moves with its rows: one update a line, in the order of locks of docs/adr/0020-coverage-ledger.md.
+    INSERT INTO coverage_days AS line (exchange, dataset, symbol, day, have)
+    SELECT %(exchange)s, 'candles_1m', symbol, (bucket_ts AT TIME ZONE 'UTC')::date AS day, count(*)
+    FROM written
+    WHERE inserted
+    GROUP BY symbol, day
+    ORDER BY symbol COLLATE "C", day
+    ON CONFLICT (exchange, dataset, symbol, day) DO UPDATE SET have = line.have + excluded.have
+    RETURNING line.absent > 0 AS absences
 )
-SELECT count(*) FILTER (WHERE inserted) AS inserted, count(*) FILTER (WHERE NOT inserted) AS replaced FROM written;
+SELECT
+    count(*) FILTER (WHERE inserted) AS inserted,
+    count(*) FILTER (WHERE NOT inserted) AS replaced,
+    coalesce((SELECT bool_or(absences) FROM counted), false) AS absences
+FROM written;
+
+-- name: take_back_absences
+-- Rows that were proved absent and are here now. A statement of its own: the lines are locked by the one before, so
+-- no absence can be written beside it unseen. Only a line that has absences costs this second look.
+WITH found AS (
+    UPDATE absent_minutes SET found_at = now()
+    FROM pg_temp.candles_incoming AS incoming
+    WHERE absent_minutes.exchange = %(exchange)s
+      AND absent_minutes.dataset = 'candles_1m'
+      AND absent_minutes.symbol = incoming.symbol
+      AND absent_minutes.ts = to_timestamp(incoming.open_ms::double precision / 1000)
+      AND absent_minutes.found_at IS NULL
+    RETURNING absent_minutes.symbol, absent_minutes.ts
+)
+UPDATE coverage_days SET absent = absent - taken.rows
+FROM (
+    SELECT symbol, (ts AT TIME ZONE 'UTC')::date AS day, count(*) AS rows FROM found GROUP BY symbol, day
+) AS taken
+WHERE exchange = %(exchange)s
+  AND dataset = 'candles_1m'
+  AND coverage_days.symbol = taken.symbol
+  AND coverage_days.day = taken.day;
 
 -- name: insert_gaps
 INSERT INTO gap_events (exchange, symbol, from_ts, to_ts, reason)

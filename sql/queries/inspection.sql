@@ -22,6 +22,8 @@ SELECT needed.relation || ' ' || needed.privilege
 FROM (VALUES
     ('candles_1m', 'SELECT'), ('candles_1m', 'INSERT'), ('candles_1m', 'UPDATE'),
     ('gap_events', 'INSERT'), ('rejected_rows', 'INSERT'), ('daemon_runs', 'INSERT'),
+    ('coverage_days', 'INSERT'), ('coverage_days', 'UPDATE'), ('absent_minutes', 'INSERT'), ('absent_minutes', 'UPDATE'),
+    ('instruments', 'INSERT'), ('instruments', 'UPDATE'),
     ('schema_migration', 'SELECT')
 ) AS needed (relation, privilege)
 WHERE NOT has_table_privilege(needed.relation, needed.privilege)

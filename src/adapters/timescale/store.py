@@ -150,8 +150,12 @@ class CandleStore:
                 cursor = await connection.execute(
                     query("candles", "upsert"), {"exchange": self._options.exchange}
                 )
-                inserted, replaced = await cursor.fetchone() or (0, 0)
+                inserted, replaced, absences = await cursor.fetchone() or (0, 0, False)
                 counts = (inserted, replaced)
+                if absences:
+                    await connection.execute(
+                        query("candles", "take_back_absences"), {"exchange": self._options.exchange}
+                    )
             if gaps:
                 await connection.execute(query("candles", "insert_gaps"), self._gap_columns(gaps))
         return counts
