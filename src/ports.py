@@ -8,7 +8,7 @@ and twice.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
 from datetime import date
 from enum import IntEnum
 from pathlib import Path
@@ -275,3 +275,45 @@ class RepairSink(Protocol):
     async def write(self, candles: Sequence[Candle]) -> WriteResult: ...
 
     async def quarantine(self, candle: Candle, *, reason: str, detail: str) -> None: ...
+
+
+ForeignRow = tuple[
+    int,
+    float | None,
+    float | None,
+    float | None,
+    float | None,
+    float | None,
+    float | None,
+    int | None,
+    float | None,
+    float | None,
+    bool | None,
+]
+"""A candle of another program as it stands there: open time (UTC ms), o h l c, volume, quote volume, trades, taker
+volumes, and whether it says that the minute was closed."""
+
+
+class ForeignCandles(Protocol):
+    """Another program's table of candles, which may only be read.
+
+    ``symbols`` are those it holds, ``span`` the first and the last open time of one (UTC ms), None without rows.
+    ``rows`` gives the rows of [since_ms, until_ms) in order, a bounded number at a time. All raise ``Retryable`` or
+    ``Misconfigured``.
+    """
+
+    async def symbols(self) -> list[str]: ...
+
+    async def span(self, symbol: str) -> tuple[int, int] | None: ...
+
+    def rows(self, symbol: str, since_ms: int, until_ms: int) -> AsyncGenerator[list[ForeignRow], None]: ...
+
+
+class TakeoverNotes(Protocol):
+    """Which months were taken over whole, by symbol and first day; ``note`` adds one. Both raise ``Retryable``."""
+
+    async def done(self) -> set[tuple[str, date]]: ...
+
+    async def note(
+        self, symbol: str, month: date, *, rows_read: int, inserted: int, refused: int
+    ) -> None: ...

@@ -11,3 +11,4 @@ GRANT INSERT, UPDATE (stopped_at, clean) ON {schema}.daemon_runs TO {role};
 REVOKE ALL ON ALL FUNCTIONS IN SCHEMA {schema} FROM {role};
 GRANT EXECUTE ON FUNCTION {schema}.expire(timestamptz) TO {role};
 GRANT INSERT, UPDATE ON {schema}.instruments, {schema}.coverage_days, {schema}.absent_minutes TO {role};
+GRANT INSERT, UPDATE ON {schema}.takeovers TO {role};

@@ -27,6 +27,7 @@ def register(app: typer.Typer) -> None:
     """Add every subcommand, in the order of the manual."""
     for command in (migrate, status, config, symbols, doctor, healthcheck, sandbox, coverage):
         app.command(command.__name__)(command)
+    app.command("import")(import_)
 
 
 def migrate(
@@ -180,6 +181,30 @@ def coverage(
 
     wanted = Wanted(dataset, split(symbol), first and first.date(), last and last.date())
     raise typer.Exit(run(_context(ctx), wanted, as_json=as_json))
+
+
+def import_(
+    ctx: typer.Context,
+    dsn: Annotated[
+        str, typer.Option("--from-dsn", metavar="URL", envvar="IMPORT_DSN", help="The other database.")
+    ],
+    symbols: Annotated[
+        list[str] | None, typer.Option("--symbols", metavar="GLOB", help="Only these; repeatable.")
+    ] = None,
+    first: FirstDay = None,
+    last: LastDay = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what there is.")] = False,
+) -> None:
+    """Take over the candles of a tradecat database.
+
+    Finds market_data.candles_1m there by its columns and reads it symbol by symbol, month by month. Its rows have the
+    least authority: they fill holes and replace nothing. Stopped, the same command goes on where it was. IMPORT_DSN in
+    the environment keeps the password out of the list of processes.
+    """
+    from .import_ import Wanted, run
+
+    days = (first and first.date(), last and last.date())
+    raise typer.Exit(run(_context(ctx), Wanted(dsn, split(symbols), *days, dry_run)))
 
 
 def split(globs: list[str] | None) -> tuple[str, ...]:

@@ -58,8 +58,10 @@ class Books:
         """Candles of [since, until) but those of the minutes ``without``, counted from ``since``; how many."""
         minutes = [n for n in range(int((until - since) / timedelta(minutes=1))) if n not in without]
         self._connection.execute(
-            "INSERT INTO candles_1m (exchange, symbol, bucket_ts, open, high, low, close, volume, authority, source)"
-            " SELECT %s, %s, %s + make_interval(mins => n), 1, 1, 1, 1, 1, 1, 'test' FROM unnest(%s::int[]) AS n",
+            "INSERT INTO candles_1m (exchange, symbol, bucket_ts, open, high, low, close, volume, quote_volume,"
+            " trade_count, taker_buy_volume, taker_buy_quote_volume, authority, source)"
+            " SELECT %s, %s, %s + make_interval(mins => n), 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 'test'"
+            " FROM unnest(%s::int[]) AS n",
             [EXCHANGE, symbol, since, minutes],
         )
         return len(minutes)

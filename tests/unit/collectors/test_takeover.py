@@ -1,0 +1,112 @@
+"""Rows of another program: which are believed, and why the others are not; months without a hole between them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, date, datetime
+from itertools import pairwise
+from math import inf, nan
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from src.collectors.takeover import SOURCE, judge, months
+from src.model import DAY_MS, MINUTE_MS, Authority, Candle, Listing
+from src.ports import ForeignRow
+
+OPEN_MS = 29_856_383 * MINUTE_MS
+LISTED = [Listing("BTCUSDT", OPEN_MS - DAY_MS, OPEN_MS + DAY_MS)]
+ROW: ForeignRow = (OPEN_MS, 10.0, 12.0, 9.0, 11.0, 5.0, 50.0, 7, 2.0, 20.0, True)
+
+
+def changed(**values: object) -> ForeignRow:
+    names = (
+        "open_ms",
+        "open",
+        "high",
+        "low",
+        "close",
+        "volume",
+        "quote",
+        "trades",
+        "taker",
+        "taker_quote",
+        "closed",
+    )
+    row = dict(zip(names, ROW, strict=True)) | values
+    return tuple(row.values())  # type: ignore[return-value]
+
+
+def test_a_good_row_is_a_candle_of_the_least_authority() -> None:
+    candle = judge("BTCUSDT", ROW, LISTED)
+    assert candle == Candle(
+        "BTCUSDT", OPEN_MS, 10.0, 12.0, 9.0, 11.0, 5.0, 50.0, 7, 2.0, 20.0, SOURCE, Authority.FOREIGN
+    )
+    assert isinstance(candle, Candle)
+    for authority in (Authority.STREAM, Authority.REST, Authority.ARCHIVE):
+        assert replace(candle, authority=authority, source="x").rank > candle.rank
+
+
+@pytest.mark.parametrize(
+    ("values", "reason"),
+    [
+        ({"open_ms": OPEN_MS + 1}, "not_a_minute"),
+        ({"closed": False}, "still_open"),
+        ({"open_ms": OPEN_MS + 2 * DAY_MS}, "outside_listing"),
+        ({"close": None}, "incomplete"),
+        ({"volume": None}, "incomplete"),
+        ({"low": 0.0}, "price"),
+        ({"low": 10.5}, "price"),
+        ({"high": 10.5}, "price"),
+        ({"high": inf}, "price"),
+        ({"open": nan}, "price"),
+        ({"close": nan}, "price"),
+        ({"low": nan}, "price"),
+        ({"high": nan}, "price"),
+        ({"volume": -1.0}, "volume"),
+        ({"volume": nan}, "volume"),
+        ({"quote": -1.0}, "volume"),
+        ({"quote": inf}, "volume"),
+        ({"trades": -1}, "volume"),
+        ({"taker": 5.1}, "volume"),
+        ({"taker": nan}, "volume"),
+    ],
+)
+def test_a_bad_row_is_refused_with_a_reason(values: dict[str, object], reason: str) -> None:
+    assert judge("BTCUSDT", changed(**values), LISTED) == reason
+
+
+def test_null_is_not_zero() -> None:
+    candle = judge(
+        "BTCUSDT", changed(quote=None, trades=None, taker=None, taker_quote=None, closed=None), LISTED
+    )
+    assert isinstance(candle, Candle)
+    assert candle.values == (10.0, 12.0, 9.0, 11.0, 5.0, None, None, None, None)
+
+
+def test_a_symbol_without_a_listing_is_outside_it() -> None:
+    assert judge("OTHERUSDT", ROW, []) == "outside_listing"
+
+
+@given(st.integers(0, 4_000_000_000_000), st.integers(0, 3_000 * DAY_MS))
+def test_months_cover_everything_once(since_ms: int, length_ms: int) -> None:
+    found = list(months(since_ms, since_ms + length_ms))
+    if not length_ms:
+        assert found == []
+        return
+    assert found[0][1] <= since_ms < found[0][2]
+    assert found[-1][1] < since_ms + length_ms <= found[-1][2]
+    for (_, _, end), (_, start, _) in pairwise(found):
+        assert end == start
+    for month, start, _ in found:
+        assert month.day == 1
+        assert datetime.fromtimestamp(start / 1000, UTC) == datetime(month.year, month.month, 1, tzinfo=UTC)
+
+
+def test_december_is_followed_by_january() -> None:
+    start = int(datetime(2025, 12, 31, tzinfo=UTC).timestamp() * 1000)
+    assert [month for month, _, _ in months(start, start + 2 * DAY_MS)] == [
+        date(2025, 12, 1),
+        date(2026, 1, 1),
+    ]
