@@ -299,13 +299,15 @@ class FileState(StrEnum):
 class KnownFile:
     """What is written down about an archive file. ``checked_ms`` is when we last learned of it (UTC ms).
 
-    ``sha256`` is that of the content that was imported, empty otherwise.
+    ``sha256`` is that of the content that was imported, empty otherwise; ``published_ms`` is when it was published,
+    None where no listing was read since.
     """
 
     file: ArchiveFile
     state: FileState
     sha256: str
     checked_ms: int
+    published_ms: int | None = None
 
 
 def floor_minute(ms: float) -> int:

@@ -265,6 +265,34 @@ class ArchiveNotes(Protocol):
     async def folders(self) -> dict[tuple[str, int], str]: ...
 
 
+class Verification(Protocol):
+    """Which days were compared with their archive file, and when each folder's listing was read.
+
+    ``unverified`` are complete days up to ``until`` that were not compared yet, newest first, without those whose
+    file is known to be unusable or was not there within the last day. ``verified`` notes that the files were compared,
+    for every day they hold. ``folders_read`` are the folders whose listing was read after ``since_ms``;
+    ``folder_read`` notes that one was, and when each of its files was published.
+    All raise ``Retryable`` or ``Misconfigured``.
+    """
+
+    async def unverified(self, dataset: Dataset, until: date, limit: int) -> list[tuple[str, date]]: ...
+
+    async def verified(self, files: Sequence[ArchiveFile]) -> None: ...
+
+    async def folders_read(self, dataset: Dataset, since_ms: int) -> set[str]: ...
+
+    async def folder_read(
+        self, dataset: Dataset, folder: str, files: Sequence[tuple[ArchiveFile, int]], now_ms: int
+    ) -> None: ...
+
+
+class CoverageAudit(Protocol):
+    """``audit`` counts a small share of all days anew, so that every day is counted once a month; returns how many
+    were wrong."""
+
+    async def audit(self, now_ms: int) -> int: ...
+
+
 class RepairSink(Protocol):
     """Where fetched rows of the past go, beside the live writer and without its lock.
 

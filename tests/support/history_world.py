@@ -72,6 +72,10 @@ class World:
         self.recounted: list[tuple[str, date]] = []
         self.errors: dict[str, list[Exception]] = {}
         self.corrections: Counter[str] = Counter()
+        self.audits = 0
+        self.days_verified: set[tuple[str, date]] = set()
+        self.listings_read: dict[str, int] = {}
+        self.listed_files: dict[str, list[tuple[ArchiveFile, int]]] = {}
 
     def fail(self, call: str) -> None:
         if errors := self.errors.get(call):
@@ -166,12 +170,44 @@ class World:
     async def folders(self) -> dict[tuple[str, int], str]:
         return dict(self.folder_names)
 
+    # Verification
+    async def unverified(self, dataset: Dataset, until: date, limit: int) -> list[tuple[str, date]]:
+        unusable = {
+            (item.file.symbol, item.file.first_day)
+            for item in self.files_known.values()
+            if item.state in (FileState.MISSING, FileState.QUARANTINED)
+        }
+        days = {(symbol, day_at(ms)) for symbol, ms in self.stored if day_at(ms) <= until}
+        lines = [self._line(*key) for key in days - self.days_verified - unusable]
+        found = [(line.symbol, line.day) for line in lines if not line.unaccounted and not line.dirty]
+        return sorted(found, key=lambda key: (-key[1].toordinal(), key[0]))[:limit]
+
+    async def verified(self, files: Sequence[ArchiveFile]) -> None:
+        self.days_verified |= {(file.symbol, file.first_day) for file in files}
+
+    async def folders_read(self, dataset: Dataset, since_ms: int) -> set[str]:
+        return {folder for folder, ms in self.listings_read.items() if ms > since_ms}
+
+    async def folder_read(
+        self, dataset: Dataset, folder: str, files: Sequence[tuple[ArchiveFile, int]], now_ms: int
+    ) -> None:
+        self.listings_read[folder] = now_ms
+        for file, ms in files:
+            if file.path in self.files_known:
+                self.files_known[file.path] = replace(self.files_known[file.path], published_ms=ms)
+
+    # CoverageAudit
+    async def audit(self, now_ms: int) -> int:
+        self.audits += 1
+        return 0
+
     # Archive
     async def symbols(self, dataset: Dataset, span: Span) -> list[str]:
         raise NotImplementedError
 
     async def files(self, dataset: Dataset, span: Span, folder_symbol: str) -> list[tuple[ArchiveFile, int]]:
-        raise NotImplementedError
+        listed = self.listed_files.get(folder_symbol, [])
+        return [item for item in listed if item[0].span is span]
 
     async def fetch(self, file: ArchiveFile, folder: Path) -> tuple[Path, str]:
         self.fetched.append(file.path)

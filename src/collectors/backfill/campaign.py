@@ -30,12 +30,13 @@ _BASE, _CAP = 1.0, 60.0
 class Result:
     """How a filling ended.
 
-    ``looked`` are days that were asked about and are still not complete, ``left`` their missing minutes and those of
-    days that nobody can be asked about now. ``unanswered`` tasks had no answer, ``trouble`` is why files were not
+    ``looked`` are days that were asked about and are still not complete, ``left`` their missing minutes; ``waiting``
+    are days that a patient scope left alone. ``unanswered`` tasks had no answer, ``trouble`` is why files were not
     downloaded, ``stopped`` that it was told to end. ``tasks`` were done.
     """
 
     looked: list[CoverageDay] = field(default_factory=list)
+    waiting: list[CoverageDay] = field(default_factory=list)
     left: int = 0
     tasks: int = 0
     unanswered: int = 0
@@ -92,7 +93,7 @@ class Campaign:
         comes back with what it could not get. Raises ``Misconfigured``, and ``Retryable`` of the database when
         it is not persistent.
         """
-        async with self._my_turn():
+        async with self.turn():
             result = Result()
             try:
                 listings = await self._survey.listings(scope)
@@ -107,7 +108,8 @@ class Campaign:
             return result
 
     @asynccontextmanager
-    async def _my_turn(self) -> AsyncIterator[None]:
+    async def turn(self) -> AsyncIterator[None]:
+        """While nobody else fills; for work of another kind on the same files."""
         self._waiting += 1
         try:
             await self._turn.acquire()
@@ -156,6 +158,7 @@ class Campaign:
         if view.plan.empty and not piece.fresh:
             result.left += view.plan.left
             result.looked += [view.days[key] for key in view.parts]
+            result.waiting += view.waiting
             return None
         scope = piece.scope
         job = Job(scope.priority, progress, piece.fresh, scope.keep, view.proofs(), stop)
@@ -163,7 +166,7 @@ class Campaign:
         result.tasks += outcome.settled
         piece.tried.asked |= {key: view.state(key) for key in outcome.lacking}
         if not piece.fresh:
-            piece.tried.files |= outcome.files
+            piece.tried.files |= outcome.imported.keys() | outcome.failed.keys()
         if not (outcome.unanswered or outcome.trouble or outcome.stopped):
             piece.fresh = False
         return outcome

@@ -111,7 +111,7 @@ class FileWork:
 
     def _imported(self, task: FileTask, result: WriteResult, job: Job, outcome: Outcome) -> None:
         outcome.settled += 1
-        outcome.files.add(task.file.path)
+        outcome.imported[task.file.path] = result
         progress = job.progress
         progress.rows_inserted += result.inserted
         progress.rows_replaced += result.replaced
@@ -129,7 +129,7 @@ class FileWork:
             self._unanswered(task, error, outcome)
             return
         outcome.settled += 1
-        outcome.files.add(task.file.path)
+        outcome.failed[task.file.path] = state
         job.progress.task_done(0)
         job.progress.quarantined += state is FileState.QUARANTINED
         self._metrics.backfill_tasks.labels(kind=task.file.span.value, result=state.value).inc()

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import date
 
-from ...model import KnownFile
+from ...model import FileState, KnownFile, WriteResult
 from ...ports import Priority
 from .folder import Trouble
 from .progress import Progress
@@ -34,15 +34,16 @@ class Job:
 class Outcome:
     """What became of a set of tasks.
 
-    ``settled`` counts tasks that got their answer, good or bad, ``files`` are the archive paths among them;
-    ``unanswered`` are those to be tried again. ``lacking`` are
+    ``settled`` counts tasks that got their answer, good or bad; ``imported`` and ``failed`` are the archive paths
+    among them. ``unanswered`` are those to be tried again. ``lacking`` are
     days of which REST did not have everything. ``trouble`` is why downloads were given up, ``retry_after`` the
     longest rest (wall seconds) that somebody demanded, ``stopped`` that there was no time for all.
     """
 
     settled: int = 0
     unanswered: int = 0
-    files: set[str] = field(default_factory=set)
+    imported: dict[str, WriteResult] = field(default_factory=dict)
+    failed: dict[str, FileState] = field(default_factory=dict)
     lacking: set[tuple[str, date]] = field(default_factory=set)
     trouble: Trouble | None = None
     retry_after: float = 0.0

@@ -39,7 +39,7 @@ class Scope:
     def admits(self, listing: Listing) -> bool:
         """Whether some minute of the listing is meant."""
         since, until = listing.window(self.since_ms, self.until_ms)
-        return self.selection.admits_name(listing.symbol) and since < until
+        return since < until
 
     def slices(self) -> Iterator[tuple[int, int]]:
         """[since_ms, until_ms) cut at beginnings of months, the newest piece first."""

@@ -16,12 +16,14 @@ from .scope import Scope
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """The plan, and what it was made from: the incomplete days and their parts by (symbol, day)."""
+    """The plan, and what it was made from: the incomplete days and their parts by (symbol, day). ``waiting`` are days
+    that a patient scope leaves alone for now."""
 
     plan: Plan
     known: Knowledge
     days: Mapping[tuple[str, date], CoverageDay]
     parts: Mapping[tuple[str, date], Sequence[DayPart]]
+    waiting: Sequence[CoverageDay] = ()
 
     def state(self, key: tuple[str, date]) -> FileState | None:
         """What is known of the day's own file; of a day with two listings, of the later one's."""
@@ -60,16 +62,21 @@ class Survey:
         self._clock = clock
 
     async def listings(self, scope: Scope) -> list[Listing]:
-        """The listings that the scope means, with a line in the ledger for each of their days."""
-        found = [item for item in await self._listings.listings() if scope.admits(item)]
-        await self._ledger.follow(Dataset.CANDLES, found, scope.until_ms)
-        return found
+        """The listings that the scope means. Every day of their symbols has its line in the ledger then."""
+        found = [item for item in await self._listings.listings() if scope.selection.admits_name(item.symbol)]
+        # All listings of a symbol, also those outside the scope: the ledger takes them for the whole truth.
+        await self._ledger.follow(Dataset.CANDLES, found, max(scope.until_ms, self._clock.now_ms()))
+        return [item for item in found if scope.admits(item)]
 
     async def look(
         self, scope: Scope, listings: Sequence[Listing], since_ms: int, until_ms: int, tried: Tried
     ) -> View:
         """What is missing in [since_ms, until_ms), and how to get it. ``tried`` is not tried again."""
-        days = await self._days(scope, listings, since_ms, until_ms)
+        days = await self._days(listings, since_ms, until_ms)
+        now_ms = self._clock.now_ms()
+        waiting = [day for day in days if scope.patient and day.next_look_ms > now_ms]
+        if waiting:
+            days = [day for day in days if day.next_look_ms <= now_ms]
         looked_into = [day for day in days if has_rows(day)]
         holes = await self._ledger.holes(Dataset.CANDLES, looked_into, until_ms) if looked_into else []
         parts = day_parts(days, split_days(holes), by_symbol(listings), since_ms, until_ms)
@@ -82,6 +89,7 @@ class Survey:
             known,
             {(day.symbol, day.day): day for day in days},
             grouped,
+            waiting,
         )
 
     async def everything(self, listings: Sequence[Listing], since_ms: int, until_ms: int) -> View:
@@ -89,11 +97,9 @@ class Survey:
         known = await self._knowledge(since_ms, until_ms, Tried())
         return View(again(listings, known, since_ms, until_ms), known, {}, {})
 
-    async def _days(
-        self, scope: Scope, listings: Sequence[Listing], since_ms: int, until_ms: int
-    ) -> list[CoverageDay]:
+    async def _days(self, listings: Sequence[Listing], since_ms: int, until_ms: int) -> list[CoverageDay]:
+        """The incomplete days; dirty ones were counted anew before they are judged."""
         symbols = {item.symbol for item in listings}
-        now_ms = self._clock.now_ms()
 
         async def read() -> list[CoverageDay]:
             found = await self._ledger.open_days(Dataset.CANDLES, day_of(since_ms), day_of(until_ms - 1))
@@ -103,7 +109,7 @@ class Survey:
         if dirty := [day for day in days if day.dirty]:
             await self._ledger.recount(dirty)
             days = await read()
-        return [day for day in days if not scope.patient or day.next_look_ms <= now_ms]
+        return days
 
     async def _knowledge(self, since_ms: int, until_ms: int, tried: Tried) -> Knowledge:
         since, until = month_of(day_of(since_ms)), day_of(until_ms - 1)

@@ -1,0 +1,153 @@
+"""The patrol: the whole reach is kept complete, and nothing is asked more often than it makes sense."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import date, timedelta
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+from src.collectors.backfill.absent import AbsentWork
+from src.collectors.backfill.patrol import Patrol, wait_minutes
+from src.collectors.selection import Selection
+from src.errors import Unavailable
+from src.model import DAY_MS, MINUTE_MS, Gap, Listing
+from src.ports import Priority
+from tests.support.eventually import eventually
+from tests.support.fakes import count
+from tests.support.history_world import start_of
+from tests.unit.backfill.world import NOW_MS, TODAY, Parts, make_parts
+
+FIRST = date(2026, 3, 10)
+OLD = date(2026, 3, 12)
+LIVE = Listing("BTCUSDT", start_of(date(2026, 3, 5)), 10**14)
+RECENT_MS = 1497 * MINUTE_MS
+
+
+def _patrol(parts: Parts, *, recent_ms: int = RECENT_MS, interval: float = 600.0) -> Patrol:
+    world = parts.world
+    return Patrol(
+        parts.campaign,
+        world,
+        world,
+        AbsentWork(world, world, parts.engine),
+        Selection(),
+        world.clock,
+        parts.metrics,
+        since=lambda _: start_of(FIRST),
+        recent_ms=recent_ms,
+        interval=interval,
+    )
+
+
+async def test_a_pass_fills_its_reach_and_nothing_beyond(tmp_path: Path) -> None:
+    parts = make_parts(tmp_path, [LIVE])
+    assert not await _patrol(parts).look()
+    stored = sorted(ms for _, ms in parts.world.stored)
+    assert stored == list(range(start_of(FIRST), NOW_MS - RECENT_MS, MINUTE_MS))
+    assert {request[3] for request in parts.world.requests} == {Priority.REPAIR}
+    assert parts.world.audits == 1
+
+
+async def test_a_complete_history_costs_no_request(tmp_path: Path) -> None:
+    parts = make_parts(tmp_path, [LIVE])
+    patrol = _patrol(parts)
+    await patrol.look()
+    fetched, asked = len(parts.world.fetched), len(parts.world.requests)
+    await patrol.look()
+    assert (len(parts.world.fetched), len(parts.world.requests)) == (fetched, asked)
+
+
+async def test_days_that_cannot_be_completed_are_looked_at_ever_more_seldom(tmp_path: Path) -> None:
+    parts = make_parts(tmp_path, [LIVE])
+    key = ("BTCUSDT", start_of(OLD) + 5 * MINUTE_MS)
+    parts.world.rest_lacks.add(key)
+    parts.world.unpublished.add(f"data/futures/um/daily/klines/BTCUSDT/1m/BTCUSDT-1m-{OLD}.zip")
+    patrol = _patrol(parts)
+    asked = []
+    for _ in range(130):
+        parts.world.requests.clear()
+        await patrol.look()
+        if any(from_ms <= key[1] < to_ms for _, from_ms, to_ms, _ in parts.world.requests):
+            asked.append(parts.world.clock.now_ms())
+        parts.world.clock.advance(60)
+    waits = [(after - before) // MINUTE_MS for before, after in pairwise(asked)]
+    assert waits == [1, 2, 4, 8, 16, 32, 60]
+    assert count(parts.metrics, "history_incomplete_days") == 1
+    assert parts.world.attempts["BTCUSDT", OLD] == len(asked)
+
+
+def test_the_wait_doubles_up_to_an_hour() -> None:
+    assert [wait_minutes(attempts) for attempts in (0, 1, 2, 5, 6, 7, 10**6)] == [1, 2, 4, 32, 60, 60, 60]
+
+
+async def test_absent_rows_are_asked_again_when_due(tmp_path: Path) -> None:
+    parts = make_parts(tmp_path, [LIVE])
+    patrol = _patrol(parts)
+    came, still = (start_of(OLD) + n * MINUTE_MS for n in (5, 6))
+    parts.world.file_lacks |= {("BTCUSDT", came), ("BTCUSDT", still)}
+    parts.world.rest_lacks |= {("BTCUSDT", came), ("BTCUSDT", still)}
+    await patrol.look()
+    assert len(parts.world.absent) == 2
+    parts.world.rest_lacks.discard(("BTCUSDT", came))
+    parts.world.requests.clear()
+    parts.world.due = [Gap("BTCUSDT", came, still + MINUTE_MS, "absent")]
+    await patrol.look()
+    assert [request[1:3] for request in parts.world.requests] == [(came, still + MINUTE_MS)]
+    assert ("BTCUSDT", came) in parts.world.stored
+
+
+async def test_a_pass_gives_way_to_whoever_wants_to_fill(tmp_path: Path) -> None:
+    parts = make_parts(tmp_path, [LIVE])
+    patrol = _patrol(parts)
+    looking = asyncio.create_task(patrol.look(), name="look")
+    await eventually(lambda: len(parts.world.fetched) >= 2)
+    async with parts.campaign.turn():
+        assert looking.done() or len(parts.world.imported) < 8
+    assert await looking
+    while await patrol.look():
+        pass
+    assert len(parts.world.stored) == (NOW_MS - RECENT_MS - start_of(FIRST)) // MINUTE_MS
+
+
+async def test_a_pass_ends_when_its_time_is_over(tmp_path: Path) -> None:
+    parts = make_parts(tmp_path, [LIVE])
+    patrol = _patrol(parts, interval=0.0)
+    assert not await patrol.look()
+    assert not parts.world.stored
+
+
+async def test_the_loop_outlives_a_database_that_is_away(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parts = make_parts(tmp_path, [LIVE])
+    parts.world.errors = {"listings": [Unavailable("away")], "open_days": [Unavailable("away")]}
+    monkeypatch.setattr("src.collectors.backfill.patrol.Backoff.next", lambda self: 0.001)
+    patrol = _patrol(parts)
+    running = asyncio.create_task(patrol.run(), name="patrol")
+    await eventually(lambda: parts.world.audits)
+    del parts.world.stored["BTCUSDT", start_of(OLD)]
+    patrol.trigger()
+    await eventually(lambda: ("BTCUSDT", start_of(OLD)) in parts.world.stored)
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+
+
+async def test_nothing_is_filled_before_the_venues_time_is_known(tmp_path: Path) -> None:
+    parts = make_parts(tmp_path, [LIVE])
+    ready = asyncio.Event()
+    world = parts.world
+    patrol = Patrol(
+        parts.campaign, world, world, AbsentWork(world, world, parts.engine), Selection(), world.clock,
+        parts.metrics, since=lambda _: start_of(TODAY - timedelta(days=3)), recent_ms=DAY_MS, ready=ready,
+    )  # fmt: skip
+    running = asyncio.create_task(patrol.run(), name="patrol")
+    await asyncio.sleep(0.01)
+    assert not world.followed
+    ready.set()
+    await eventually(lambda: world.followed)
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
