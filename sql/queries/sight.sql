@@ -63,3 +63,10 @@ CROSS JOIN LATERAL (
       AND bucket_ts >= %(since)s AND bucket_ts < %(until)s
     GROUP BY 1
 ) AS minute;
+
+-- name: intervals
+-- Every listing interval, living and delisted; a symbol that was listed again has several.
+SELECT symbol, onboard_ts, nullif(end_ts, 'infinity') AS end_ts, status, contract_type, archive_symbol, origin, alpha
+FROM instruments
+WHERE exchange = %(exchange)s
+ORDER BY symbol COLLATE "C", onboard_ts;

@@ -84,11 +84,22 @@ def config(
     raise typer.Exit(run(_context(ctx), form=form, example=example and example.value, get=get))
 
 
-def symbols(ctx: typer.Context, as_json: Json = False) -> None:
+def symbols(
+    ctx: typer.Context,
+    as_json: Json = False,
+    listings: Annotated[
+        bool, typer.Option("--listings", help="When each contract traded, from the database instead.")
+    ] = False,
+) -> None:
     """List the selected symbols, and why others are out.
 
-    Asks the exchange (weight 1), not the database.
+    Asks the exchange (weight 1), not the database. With --listings the other way round: every listing interval the
+    database knows, living and delisted; a symbol that was listed again has a line for each time.
     """
+    if listings:
+        from .listings import run as run_listings
+
+        raise typer.Exit(run_listings(_context(ctx), as_json=as_json))
     from .symbols import run
 
     raise typer.Exit(run(_context(ctx), as_json=as_json))
