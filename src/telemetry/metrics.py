@@ -27,6 +27,7 @@ class Metrics:
         self._backfill()
         self._process()
         self._retention()
+        self._archive()
 
     def _stream(self) -> None:
         self.ws_frames = self._counter(
@@ -213,6 +214,21 @@ class Metrics:
         self.retention_last_run = self._gauge(
             "retention_last_run_timestamp_seconds",
             "Venue time at which retention was last enforced, 0 never.",
+        )
+
+    def _archive(self) -> None:
+        self.archive_requests = self._counter(
+            "archive_requests",
+            "Requests to the archive, by kind (file, checksum, list) and status code.",
+            "kind",
+            "code",
+        )
+        self.archive_bytes = self._counter("archive_received_bytes", "Bytes of archive files received.")
+        self.archive_downloads = self._counter(
+            "archive_downloads", "Archive files downloaded, by result: ok, checksum (thrown away).", "result"
+        )
+        self.archive_entries_rejected = self._counter(
+            "archive_entries_rejected", "Entries of the archive's listing left out, by reason.", "reason"
         )
 
     def _counter(self, name: str, text: str, *labels: str) -> Counter:

@@ -50,6 +50,32 @@ class Answer:
         return self.body.decode("utf-8", errors)
 
 
+class Streamed:
+    """An answer whose body is read piece by piece by the caller, who caps it."""
+
+    def __init__(self, response: aiohttp.ClientResponse) -> None:
+        self._response = response
+        self.status = response.status
+        self.headers: Mapping[str, str] = response.headers
+
+    async def parts(self) -> AsyncIterator[bytes]:
+        """The body as it comes. Raises ``Unavailable`` when it ends early."""
+        try:
+            async for part in self._response.content.iter_any():
+                yield part
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            raise failure_of(error) from _shown_cause(error)
+
+    async def text(self, limit: int) -> str:
+        """The beginning of the body, ``limit`` bytes of it or a little more, for an error message."""
+        found = b""
+        async for part in self.parts():
+            found += part
+            if len(found) >= limit:
+                break
+        return found.decode("utf-8", "replace")
+
+
 class GuardedSession:
     """A stand-in for ``aiohttp.ClientSession`` with what ccxt uses for public data: ``get`` and ``headers``.
 
@@ -97,6 +123,32 @@ class GuardedSession:
         if url.origin() != self._origin:
             raise Unavailable(f"not the exchange that is set: {url.origin()}", reason="redirect")
         yield await self._get(url, headers)
+
+    @asynccontextmanager
+    async def stream(self, url: URL, *, headers: Mapping[str, str]) -> AsyncIterator[Streamed]:
+        """A long answer: ``timeout`` is then the longest silence, not the whole time."""
+        if url.origin() != self._origin:
+            raise Unavailable(f"not the host that is set: {url.origin()}", reason="redirect")
+        limits = aiohttp.ClientTimeout(
+            connect=_CONNECT_S, sock_connect=_CONNECT_S, sock_read=self._timeout.total
+        )
+        began = time.monotonic()
+        try:
+            response = await self._session.get(
+                url, headers=headers, proxy=self._proxy, allow_redirects=False, timeout=limits
+            )
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            failure = failure_of(error)
+            self._on_answer(url.path, failure.reason, {}, time.monotonic() - began)
+            raise failure from _shown_cause(error)
+        except Unavailable as failure:
+            self._on_answer(url.path, failure.reason, {}, time.monotonic() - began)
+            raise
+        self._on_answer(url.path, str(response.status), response.headers, time.monotonic() - began)
+        try:
+            yield Streamed(response)
+        finally:
+            response.close()
 
     async def _get(self, url: URL, headers: Mapping[str, str]) -> Answer:
         began = time.monotonic()
