@@ -12,3 +12,5 @@ REVOKE ALL ON ALL FUNCTIONS IN SCHEMA {schema} FROM {role};
 GRANT EXECUTE ON FUNCTION {schema}.expire(timestamptz) TO {role};
 GRANT INSERT, UPDATE ON {schema}.instruments, {schema}.coverage_days, {schema}.absent_minutes TO {role};
 GRANT INSERT, UPDATE ON {schema}.takeovers TO {role};
+GRANT INSERT, UPDATE ON {schema}.binance_futures_metrics_5m, {schema}.funding_rates, {schema}.alpha_tokens TO {role};
+GRANT INSERT, UPDATE ON {schema}.archive_files TO {role};

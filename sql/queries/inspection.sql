@@ -24,6 +24,9 @@ FROM (VALUES
     ('gap_events', 'INSERT'), ('rejected_rows', 'INSERT'), ('daemon_runs', 'INSERT'),
     ('coverage_days', 'INSERT'), ('coverage_days', 'UPDATE'), ('absent_minutes', 'INSERT'), ('absent_minutes', 'UPDATE'),
     ('instruments', 'INSERT'), ('instruments', 'UPDATE'),
+    ('binance_futures_metrics_5m', 'INSERT'), ('binance_futures_metrics_5m', 'UPDATE'),
+    ('funding_rates', 'INSERT'), ('funding_rates', 'UPDATE'), ('alpha_tokens', 'INSERT'), ('alpha_tokens', 'UPDATE'),
+    ('archive_files', 'INSERT'), ('archive_files', 'UPDATE'),
     ('schema_migration', 'SELECT')
 ) AS needed (relation, privilege)
 WHERE NOT has_table_privilege(needed.relation, needed.privilege)

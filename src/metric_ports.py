@@ -1,0 +1,98 @@
+"""``ports`` of futures metrics, funding and the Alpha list; a file of their own because one would be too long."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from enum import StrEnum
+from typing import Generic, Protocol, TypeVar
+
+from .model import ArchiveFile, FundingRate, FuturesMetric, WriteResult
+
+_Row = TypeVar("_Row", covariant=True)
+
+
+class MetricSeries(StrEnum):
+    """The five things the venue says every 5 min of each symbol, by the word in metric labels."""
+
+    OPEN_INTEREST = "open_interest"
+    TOP_ACCOUNTS = "top_accounts"
+    TOP_POSITIONS = "top_positions"
+    ACCOUNTS = "accounts"
+    TAKER = "taker"
+
+
+@dataclass(frozen=True, slots=True)
+class FileRows(Generic[_Row]):
+    """The usable rows of one file or answer, and how many were left out or repeated, by a bounded reason.
+
+    ``start_labelled`` tells of a metrics file whose labels were the starts of periods; its rows carry the ends.
+    """
+
+    rows: tuple[_Row, ...]
+    rejected: Mapping[str, int]
+    start_labelled: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """How far a symbol's metrics go: the newest ``end_ms`` of each series, and the newest open interest's value."""
+
+    ends: Mapping[MetricSeries, int]
+    value: Decimal
+
+
+class MetricSource(Protocol):
+    """The venue's five series over REST; rows hold the columns of one series and ``None`` elsewhere.
+
+    ``latest`` returns the last ``rows`` (1 to 500) periods that are over, in order of ``end_ms``, fewer where the venue
+    has fewer. ``between`` returns those with after_ms < end_ms <= until_ms, at most 500. Raises ``UnknownSymbol``,
+    ``Retryable`` after one attempt (the sweep comes round again) or ``Permanent``.
+    """
+
+    async def latest(self, series: MetricSeries, symbol: str, rows: int) -> list[FuturesMetric]: ...
+
+    async def between(
+        self, series: MetricSeries, symbol: str, after_ms: int, until_ms: int
+    ) -> list[FuturesMetric]: ...
+
+
+class MetricSink(Protocol):
+    """Where futures metrics go. One transaction a call; writing the same rows again changes nothing.
+
+    ``write_file`` stores the rows of one archive file together with its line; another checksum than the one imported
+    before is the next revision. ``refuse_file`` notes that a file is unusable. ``reach`` tells how far each
+    symbol goes, looking at rows since ``since_ms`` only; ``stored`` are the rows with after < end_ms <= until.
+    All raise ``Retryable``, ``BadData`` or ``Misconfigured``.
+    """
+
+    async def write(self, rows: Sequence[FuturesMetric]) -> WriteResult: ...
+
+    async def write_file(
+        self, file: ArchiveFile, sha256: str, size_bytes: int, rows: Sequence[FuturesMetric]
+    ) -> WriteResult: ...
+
+    async def refuse_file(self, file: ArchiveFile, sha256: str, reason: str) -> None: ...
+
+    async def reach(self, since_ms: int) -> dict[str, Reach]: ...
+
+    async def stored(self, symbol: str, after_ms: int, until_ms: int) -> list[FuturesMetric]: ...
+
+
+class FundingSink(Protocol):
+    """Where settlements of funding go; see ``MetricSink``.
+
+    ``newest`` is the last settlement of each symbol since ``since_ms``, UTC milliseconds cut to the second;
+    ``imported`` the paths of the monthly files that were imported or refused.
+    """
+
+    async def write(self, rows: Sequence[FundingRate]) -> WriteResult: ...
+
+    async def write_file(
+        self, file: ArchiveFile, sha256: str, size_bytes: int, rows: Sequence[FundingRate]
+    ) -> WriteResult: ...
+
+    async def newest(self, since_ms: int) -> dict[str, int]: ...
+
+    async def imported(self) -> set[str]: ...
