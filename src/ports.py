@@ -157,15 +157,35 @@ class HoleFinder(Protocol):
 class Listings(Protocol):
     """The listing intervals the database knows, living and delisted, symbols as ours.
 
-    ``record`` takes what exchangeInfo says now; ``record_archived`` what only the archive's listing shows, each with
-    the folder's own name. ``listings`` returns all of them, ordered by symbol and onboard time.
+    ``record`` takes what exchangeInfo says of the instruments we follow, and whom it lists at all (``present``):
+    whoever is not there has ended. ``record_archived`` takes what only the archive's listing shows, each with the
+    folder's own name. ``listings`` returns all of them, ordered by symbol and onboard time. All raise ``Retryable``
+    or ``Misconfigured``.
     """
 
-    async def record(self, instruments: Sequence[Instrument], now_ms: int) -> None: ...
+    async def record(
+        self, instruments: Sequence[Instrument], present: Collection[str], now_ms: int
+    ) -> None: ...
 
     async def record_archived(self, listings: Sequence[tuple[Listing, str]]) -> None: ...
 
     async def listings(self) -> list[Listing]: ...
+
+
+class ArchivedListings(Listings, Protocol):
+    """What the archive adds: which of its folders are known, and what is only known to the day or guessed.
+
+    ``gone`` are the intervals of contracts that vanished unannounced, each with its folder; ``end`` sets their end.
+    ``trim`` cuts intervals known to the day to their first and last stored row, and returns how many were cut.
+    """
+
+    async def folders(self) -> set[str]: ...
+
+    async def gone(self) -> list[tuple[Listing, str]]: ...
+
+    async def end(self, listing: Listing, end_ms: int) -> None: ...
+
+    async def trim(self) -> int: ...
 
 
 class CoverageLedger(Protocol):
@@ -202,6 +222,16 @@ class CoverageNotes(Protocol):
     ) -> None: ...
 
     async def absences_due(self, dataset: Dataset, now_ms: int, limit: int) -> list[Gap]: ...
+
+
+class CoverageAudit(Protocol):
+    """Counts a thirtieth of all days a day anew, so that no wrong line of the ledger lives longer than a month.
+
+    ``audit`` does what is due of today's share by ``now_ms`` and returns how many lines were wrong; they are mended,
+    counted and logged. Raises ``Retryable`` or ``Misconfigured``.
+    """
+
+    async def audit(self, now_ms: int) -> int: ...
 
 
 class Archive(Protocol):
@@ -284,13 +314,6 @@ class Verification(Protocol):
     async def folder_read(
         self, dataset: Dataset, folder: str, files: Sequence[tuple[ArchiveFile, int]], now_ms: int
     ) -> None: ...
-
-
-class CoverageAudit(Protocol):
-    """``audit`` counts a small share of all days anew, so that every day is counted once a month; returns how many
-    were wrong."""
-
-    async def audit(self, now_ms: int) -> int: ...
 
 
 class RepairSink(Protocol):

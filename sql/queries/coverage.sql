@@ -151,3 +151,97 @@ WHERE line.exchange = %(exchange)s
   AND line.symbol = counted.symbol
   AND line.day = counted.day
 RETURNING line.symbol, line.day, line.have, line.absent;
+
+-- name: looked
+-- The lines are locked in the order in which everybody locks them.
+WITH locked AS (
+    SELECT line.symbol, line.day
+    FROM unnest(%(symbols)s::text[], %(days)s::date[]) AS asked (symbol, day)
+    JOIN coverage_days AS line
+      ON line.exchange = %(exchange)s
+     AND line.dataset = %(dataset)s
+     AND line.symbol = asked.symbol
+     AND line.day = asked.day
+    ORDER BY line.symbol COLLATE "C", line.day
+    FOR UPDATE OF line
+)
+UPDATE coverage_days AS line
+SET attempts = least(line.attempts + 1, 32767), next_look_at = %(next_look)s
+FROM locked
+WHERE line.exchange = %(exchange)s
+  AND line.dataset = %(dataset)s
+  AND line.symbol = locked.symbol
+  AND line.day = locked.day;
+
+-- name: mark_absent_candles
+-- After lock_lines and as a statement of its own: a row that was stored meanwhile is not proved absent. An absence
+-- proved again keeps its place in the line; the next asking comes 1, 7, then every 30 days after the last.
+WITH proved AS (
+    INSERT INTO absent_minutes AS known (
+        exchange, dataset, symbol, ts, archive_path, archive_sha256, rest_asked_at, next_ask_at
+    )
+    SELECT %(exchange)s, %(dataset)s, %(symbol)s, ts, %(path)s, %(sha256)s, %(asked)s, %(asked)s + interval '1 day'
+    FROM unnest(%(ts)s::timestamptz[]) AS said (ts)
+    WHERE NOT EXISTS (
+        SELECT FROM candles_1m
+        WHERE exchange = %(exchange)s
+          AND symbol = %(symbol)s
+          AND bucket_ts = said.ts
+          AND bucket_ts >= %(earliest)s
+          AND bucket_ts < %(latest)s
+    )
+    ORDER BY ts
+    ON CONFLICT (exchange, dataset, symbol, ts) DO UPDATE SET
+        archive_path = excluded.archive_path,
+        archive_sha256 = excluded.archive_sha256,
+        rest_asked_at = excluded.rest_asked_at,
+        asks = CASE WHEN known.found_at IS NULL THEN least(known.asks + 1, 32767) ELSE 1 END,
+        next_ask_at = excluded.rest_asked_at + CASE
+            WHEN known.found_at IS NOT NULL THEN interval '1 day'
+            WHEN known.asks = 1 THEN interval '7 days'
+            ELSE interval '30 days'
+        END,
+        found_at = NULL
+    RETURNING ts
+)
+SELECT count(*) FROM proved;
+
+-- name: count_absent
+-- In the same transaction, so that the line says what the rows beside it say.
+UPDATE coverage_days AS line
+SET absent = (
+    SELECT count(*)
+    FROM absent_minutes
+    WHERE exchange = %(exchange)s
+      AND dataset = %(dataset)s
+      AND symbol = line.symbol
+      AND ts >= line.day::timestamp AT TIME ZONE 'UTC'
+      AND ts < (line.day + 1)::timestamp AT TIME ZONE 'UTC'
+      AND found_at IS NULL
+)
+WHERE line.exchange = %(exchange)s
+  AND line.dataset = %(dataset)s
+  AND line.symbol = %(symbol)s
+  AND line.day = ANY(%(days)s::date[]);
+
+-- name: absences_due
+SELECT symbol, (extract(epoch FROM ts) * 1000)::bigint AS open_ms
+FROM absent_minutes
+WHERE exchange = %(exchange)s AND dataset = %(dataset)s AND found_at IS NULL AND next_ask_at <= %(now)s
+ORDER BY next_ask_at, symbol COLLATE "C", ts
+LIMIT %(limit)s;
+
+-- name: audited_days
+-- The lines of a day that were not counted since ``since``. By the primary key: one probe a symbol.
+SELECT line.symbol
+FROM (SELECT DISTINCT symbol FROM instruments WHERE exchange = %(exchange)s) AS listed
+JOIN coverage_days AS line
+  ON line.exchange = %(exchange)s
+ AND line.dataset = %(dataset)s
+ AND line.symbol = listed.symbol
+ AND line.day = %(day)s
+WHERE line.counted_at IS NULL OR line.counted_at < %(since)s
+ORDER BY line.symbol COLLATE "C";
+
+-- name: first_listing
+SELECT (extract(epoch FROM min(onboard_ts)) * 1000)::bigint AS first_ms FROM instruments WHERE exchange = %(exchange)s;

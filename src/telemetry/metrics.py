@@ -22,6 +22,7 @@ class Metrics:
         self.registry = registry or CollectorRegistry()
         self._stream()
         self._rows()
+        self._ledger()
         self._write()
         self._rest()
         self._backfill()
@@ -229,6 +230,19 @@ class Metrics:
         )
         self.archive_entries_rejected = self._counter(
             "archive_entries_rejected", "Entries of the archive's listing left out, by reason.", "reason"
+        )
+
+    def _ledger(self) -> None:
+        self.ledger_corrections = self._counter(
+            "ledger_corrections",
+            "Lines of the coverage ledger that the rolling audit found wrong and mended, by dataset.",
+            "dataset",
+        )
+        self.listings_known = self._gauge(
+            "listings_known", "Listing intervals in the database, living and delisted."
+        )
+        self.ledger_followed = self._gauge(
+            "ledger_followed_timestamp_seconds", "Venue time until which the ledger knows what is due."
         )
 
     def _counter(self, name: str, text: str, *labels: str) -> Counter:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
@@ -94,7 +94,7 @@ class World:
         return sorted(ms for window in windows for ms in range(*window, MINUTE_MS))
 
     # Listings
-    async def record(self, instruments: Sequence[Instrument], now_ms: int) -> None:
+    async def record(self, instruments: Sequence[Instrument], present: Collection[str], now_ms: int) -> None:
         raise NotImplementedError
 
     async def record_archived(self, listings: Sequence[tuple[Listing, str]]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date
 from typing import LiteralString
 
@@ -26,6 +27,24 @@ from .queries import query
 from .shared_session import Row, SharedSession, fetch
 
 REASON = "missing"
+
+
+@dataclass(frozen=True, slots=True)
+class Correction:
+    """A line that was counted: rows there and proved absent, and what it had said of both."""
+
+    dataset: Dataset
+    symbol: str
+    day: date
+    have: int
+    absent: int
+    had: int
+    had_absent: int
+    dirty: bool
+
+    @property
+    def differs(self) -> bool:
+        return (self.have, self.absent) != (self.had, self.had_absent)
 
 
 class CoverageStore:
@@ -89,17 +108,24 @@ class CoverageStore:
             by_dataset.setdefault(day.dataset, []).append((day.symbol, day.day))
         for dataset, keys in by_dataset.items():
             for batch in counts(keys):
-                await self._count(dataset, batch)
+                await self.count(dataset, batch)
 
-    async def _count(self, dataset: Dataset, keys: Sequence[Key]) -> None:
+    async def count(self, dataset: Dataset, keys: Sequence[Key]) -> list[Correction]:
+        """Count the lines of ``keys`` anew in one transaction; those that said something else."""
         given = self._subject(dataset) | key_columns(keys)
 
-        async def work(connection: AsyncConnection) -> list[Row]:
+        async def work(connection: AsyncConnection) -> tuple[list[Row], list[Row]]:
             async with connection.transaction():
-                await fetch(connection, query("coverage", "lock_lines"), given)
-                return await fetch(connection, _count_query(dataset), given)
+                said = await fetch(connection, query("coverage", "lock_lines"), given)
+                return said, await fetch(connection, _count_query(dataset), given)
 
-        await self._session.call(work)
+        said, found = await self._session.call(work)
+        before = {(symbol, day): rest for symbol, day, *rest in said}
+        corrections = [
+            Correction(dataset, symbol, day, have, absent, *before[symbol, day])
+            for symbol, day, have, absent in found
+        ]
+        return [item for item in corrections if item.differs]
 
     async def _windows(self, dataset: Dataset, days: Sequence[CoverageDay], until_ms: int) -> list[Window]:
         full = DAY_MS // step_of(dataset)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import date, timedelta
 
@@ -20,12 +20,12 @@ from src.errors import Misconfigured, Unavailable
 from src.model import DAY_MS, MINUTE_MS, CoverageDay, Dataset, Gap, Listing
 from tests.support.chaosproxy import ChaosProxy
 
-from .helpers import CANDLE, START_MS, connect, fetch, opened, server_address, through
+from .coverage import EXCHANGE, fill, list_symbol
+from .helpers import CANDLE, START_MS, fetch, opened, server_address, through
 
 DAY = day_of(START_MS)
 MIDNIGHT_MS = start_of(DAY)
 FOREVER_MS = 4_133_404_800_000
-EXCHANGE = "binance_futures_um"
 
 
 @pytest.fixture
@@ -47,33 +47,6 @@ async def lines(url: str) -> list[tuple[object, ...]]:
     return await fetch(
         url, 'SELECT symbol, day, expected, have, state FROM coverage_days ORDER BY symbol COLLATE "C", day'
     )
-
-
-async def fill(url: str, symbols: Sequence[str], from_ms: int, to_ms: int) -> None:
-    """Candles of every minute of [from_ms, to_ms), and their count, as an import leaves them."""
-    async with await connect(url) as connection:
-        await connection.execute(
-            "INSERT INTO candles_1m (exchange, symbol, bucket_ts, open, high, low, close, volume, authority, source)"
-            " SELECT %s, symbol, ts, 1, 1, 1, 1, 0, 3, 't' FROM unnest(%s::text[]) AS symbol,"
-            " generate_series(to_timestamp(%s), to_timestamp(%s) - interval '1 minute', interval '1 minute') AS ts",
-            [EXCHANGE, list(symbols), from_ms // 1000, to_ms // 1000],
-        )
-        await connection.execute(
-            "INSERT INTO coverage_days AS line (exchange, dataset, symbol, day, have)"
-            " SELECT exchange, 'candles_1m', symbol, bucket_ts::date, count(*) FROM candles_1m GROUP BY 1, 3, 4"
-            " ON CONFLICT (exchange, dataset, symbol, day) DO UPDATE SET have = excluded.have"
-        )
-
-
-async def list_symbol(url: str, *listings: Listing) -> None:
-    for item in listings:
-        await fetch(
-            url,
-            "INSERT INTO instruments (exchange, symbol, onboard_ts, end_ts, contract_type, status, base, quote,"
-            " archive_symbol, origin) VALUES (%s, %s, to_timestamp(%s), to_timestamp(%s), 'PERPETUAL', 'TRADING',"
-            " 'X', 'USDT', 'X', 'exchange_info')",
-            [EXCHANGE, item.symbol, item.onboard_ms // 1000, item.end_ms // 1000],
-        )
 
 
 async def test_a_listing_has_a_line_for_each_day_and_parts_of_days_less(
