@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -19,7 +20,7 @@ _DECIMAL = re.compile(r"-?[0-9]{1,30}(\.[0-9]{1,30})?")
 _NOT_IN_A_SYMBOL = frozenset("@/?&#%\\\"'")
 _MAX_COUNT = 2**63 - 1
 # Quote volumes are sums of products, rounded apart: takers may seem to have paid a last digit more than all.
-_ROUNDING = 1 + 1e-9
+ROUNDING = 1 + 1e-9
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,7 +192,7 @@ def _candle(
         source=source,
         authority=authority,
     )
-    _check_ranges(candle)
+    check_ranges(candle)
     return ParsedCandle(candle, tuple(name for name, column in _NUMBERS.items() if not is_exact(row[column])))
 
 
@@ -220,14 +221,17 @@ def _count(value: object) -> int:
     return value
 
 
-def _check_ranges(candle: Candle) -> None:
+def check_ranges(candle: Candle) -> None:
+    """Raise ``BadData`` (``bad_price``, ``bad_volume``) for values that no minute can have."""
     lowest, highest = min(candle.open, candle.close), max(candle.open, candle.close)
     if candle.low <= 0 or candle.low > lowest or candle.high < highest:
         _refuse("bad_price", f"o h l c {candle.values[:4]} at {candle.key}")
-    volume, quote_volume, _, taker, taker_quote = (value or 0 for value in candle.values[4:])
-    if not 0 <= taker <= volume:
+    volume, taker = candle.volume, candle.taker_buy_volume
+    if not 0 <= (taker or 0) <= volume:
         _refuse("bad_volume", f"{taker} bought by takers of {volume} at {candle.key}")
-    if not 0 <= taker_quote <= quote_volume * _ROUNDING:
+    quote_volume, taker_quote = candle.quote_volume, candle.taker_buy_quote_volume
+    most = math.inf if quote_volume is None else quote_volume * ROUNDING
+    if not 0 <= (taker_quote or 0) <= most or (quote_volume or 0) < 0:
         _refuse("bad_volume", f"{taker_quote} paid by takers of {quote_volume} at {candle.key}")
 
 
