@@ -70,3 +70,49 @@ SELECT symbol, onboard_ts, nullif(end_ts, 'infinity') AS end_ts, status, contrac
 FROM instruments
 WHERE exchange = %(exchange)s
 ORDER BY symbol COLLATE "C", onboard_ts;
+
+-- name: open_lines
+-- Days that are not complete; before "plain_until" only those of which something is known already.
+SELECT symbol, day, expected, have, absent, expired, dirty, attempts,
+       (extract(epoch FROM greatest(next_look_at, '1970-01-01 00:00+00')) * 1000)::bigint AS next_look_ms
+FROM coverage_days
+WHERE exchange = %(exchange)s AND dataset = 'candles_1m' AND symbol = ANY(%(symbols)s)
+  AND day BETWEEN %(first)s AND %(last)s AND state IN ('dirty', 'open')
+  AND (day >= %(plain_until)s OR dirty OR have + absent + expired + attempts > 0)
+ORDER BY symbol COLLATE "C", day;
+
+-- name: blank_runs
+-- The others: stretches of days of which nothing is stored and nothing was asked, as few as can be.
+SELECT symbol, min(day) AS first, max(day) AS last
+FROM (
+    SELECT symbol, day, day - (row_number() OVER (PARTITION BY symbol ORDER BY day))::integer AS island
+    FROM coverage_days
+    WHERE exchange = %(exchange)s AND dataset = 'candles_1m' AND symbol = ANY(%(symbols)s)
+      AND day BETWEEN %(first)s AND %(last)s AND day < %(plain_until)s
+      AND state = 'open' AND have + absent + expired + attempts = 0
+) AS blank
+GROUP BY symbol, island
+ORDER BY symbol COLLATE "C", first;
+
+-- name: files
+-- What is known of archive files that are no use now: wrong for good, or not there.
+SELECT path, symbol, span, first_day, state, sha256, detail, (extract(epoch FROM checked_at) * 1000)::bigint
+FROM archive_files
+WHERE exchange = %(exchange)s AND dataset = 'candles_1m' AND symbol = ANY(%(symbols)s)
+  AND first_day BETWEEN date_trunc('month', %(first)s::timestamp)::date AND %(last)s
+ORDER BY path;
+
+-- name: losses
+-- Minutes that were received and lost from a full buffer, of the days asked for.
+SELECT symbol, (extract(epoch FROM from_ts) * 1000)::bigint, (extract(epoch FROM to_ts) * 1000)::bigint, reason
+FROM gap_events
+WHERE exchange = %(exchange)s AND symbol = ANY(%(symbols)s)
+  AND to_ts > %(first)s::timestamp AT TIME ZONE 'UTC'
+  AND from_ts < (%(last)s::date + 1)::timestamp AT TIME ZONE 'UTC'
+ORDER BY symbol COLLATE "C", from_ts;
+
+-- name: folders
+-- Folders of the archive that have another name than their symbol.
+SELECT symbol, (extract(epoch FROM onboard_ts) * 1000)::bigint, archive_symbol
+FROM instruments
+WHERE exchange = %(exchange)s AND symbol = ANY(%(symbols)s) AND archive_symbol <> symbol;

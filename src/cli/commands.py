@@ -25,7 +25,7 @@ class Example(StrEnum):
 
 def register(app: typer.Typer) -> None:
     """Add every subcommand, in the order of the manual."""
-    for command in (migrate, status, config, symbols, doctor, healthcheck, sandbox, coverage):
+    for command in (migrate, status, config, symbols, doctor, healthcheck, sandbox, coverage, gaps):
         app.command(command.__name__)(command)
     app.command("import")(import_)
 
@@ -191,6 +191,25 @@ def coverage(
     from .coverage import Wanted, run
 
     wanted = Wanted(dataset, split(symbol), first and first.date(), last and last.date())
+    raise typer.Exit(run(_context(ctx), wanted, as_json=as_json))
+
+
+def gaps(
+    ctx: typer.Context,
+    symbol: SymbolGlobs = None,
+    first: FirstDay = None,
+    last: LastDay = None,
+    limit: Annotated[int, typer.Option("--limit", metavar="N", min=1, help="Show at most N entries.")] = 20,
+    as_json: Json = False,
+) -> None:
+    """List the candles that are missing, since when, why, and what is planned.
+
+    Exact to the minute, from the ledger and the rows of incomplete days; needs no daemon. Symbols with the same gap
+    and the same story are one entry; --json lists every gap of every symbol.
+    """
+    from .gaps import Wanted, run
+
+    wanted = Wanted(split(symbol), first and first.date(), last and last.date(), limit)
     raise typer.Exit(run(_context(ctx), wanted, as_json=as_json))
 
 

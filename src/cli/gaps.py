@@ -1,0 +1,112 @@
+"""``marketd gaps``: what is missing, since when, why, and what is planned about it."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import sys
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from typing import Any
+
+from ..adapters.binance.archive_paths import BinanceLayout
+from ..adapters.timescale.gaps_report import GapsQuestion, read_gaps
+from ..clock import VenueClock
+from ..collectors.backfill.days import day_of
+from ..collectors.backfill.estimate import Estimate, estimate
+from ..collectors.backfill.scope import fill_since
+from ..collectors.retention import fill_from
+from ..config import Settings
+from ..errors import EXIT_OK
+from ..model import Dataset
+from . import output
+from .accounting import first_not_due
+from .context import Context
+from .coverage import chosen, reader_options
+from .gap_causes import Bounds, Findings, Missing, explain
+from .gaps_view import draw
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What the person asked for; days are included on both ends. At most ``limit`` lines are shown."""
+
+    globs: tuple[str, ...]
+    first: date | None
+    last: date | None
+    limit: int
+
+
+def run(context: Context, wanted: Wanted, *, as_json: bool) -> int:
+    """Print the list or the JSON document. Raises ``ConfigError``, ``Unavailable`` or ``Misconfigured``."""
+    settings = context.settings("DATABASE_URL")
+    bounds = bounds_of(settings, VenueClock(speed=settings.speed).now_ms())
+    found = asyncio.run(ask(settings, wanted, bounds))
+    cost = estimate(
+        [found.plan],
+        weight_per_minute=settings.rate_limit_per_minute,
+        workers=settings.backfill_workers,
+    )
+    if as_json:
+        output.as_json(document(found, cost, bounds, settings.rate_limit_per_minute))
+    else:
+        width = shutil.get_terminal_size((100, 24)).columns
+        draw(found, cost, bounds, sys.stdout, width=width, limit=wanted.limit)
+    return EXIT_OK
+
+
+def bounds_of(settings: Settings, now_ms: int) -> Bounds:
+    """What the daemon fills by itself, as the settings say; pure."""
+    kept_ms = fill_from(now_ms, settings.retention_days, settings.chunk_days)
+    return Bounds(
+        now_ms=now_ms,
+        since_ms=max(fill_since(settings.backfill_from, now_ms), kept_ms),
+        until_ms=first_not_due(Dataset.CANDLES, now_ms),
+        kept_ms=kept_ms,
+    )
+
+
+async def ask(settings: Settings, wanted: Wanted, bounds: Bounds) -> Findings:
+    """Read what is missing and explain it."""
+    question = GapsQuestion(
+        choose=lambda known: chosen(known, wanted.globs),
+        first=wanted.first,
+        last=wanted.last,
+        plain_until=day_of(bounds.since_ms),
+        until_ms=bounds.until_ms,
+    )
+    return explain(await read_gaps(reader_options(settings), question), bounds, BinanceLayout())
+
+
+def document(found: Findings, cost: Estimate, bounds: Bounds, weight_per_minute: int) -> dict[str, Any]:
+    """The answer for a program: every gap of every symbol, and what the planned part costs."""
+    return {
+        "as_of": _iso(bounds.now_ms),
+        "fills_from": _iso(bounds.since_ms),
+        "missing_minutes": found.minutes,
+        "planned_minutes": found.planned_minutes,
+        "estimate": {
+            "files": cost.files,
+            "requests": cost.requests,
+            "weight": cost.weight,
+            "weight_per_minute": weight_per_minute,
+            "seconds": round(cost.seconds, 1),
+        },
+        "gaps": [_plain(item) for item in found.missing],
+    }
+
+
+def _plain(item: Missing) -> dict[str, Any]:
+    return {
+        "symbol": item.symbol,
+        "from": _iso(item.from_ms),
+        "to": _iso(item.to_ms),
+        "minutes": item.minutes,
+        "why": item.why,
+        "planned": item.planned,
+        "hint": item.hint.format(day=day_of(item.from_ms)),
+    }
+
+
+def _iso(ms: int) -> str:
+    return datetime.fromtimestamp(ms / 1000, UTC).isoformat()

@@ -1,0 +1,101 @@
+"""``marketd gaps`` against the real database: exactly the minutes that are not there."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from src.cli import main
+
+from .ledgers import Books, midnight
+
+
+@pytest.fixture
+def books(database: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Books]:
+    monkeypatch.setenv("DATABASE_URL", database)
+    ledger = Books(database)
+    yield ledger
+    ledger.close()
+
+
+def asked(capsys: pytest.CaptureFixture[str], *arguments: str) -> dict[str, Any]:
+    assert main(["gaps", "--json", *arguments]) == 0
+    report: dict[str, Any] = json.loads(capsys.readouterr().out)
+    return report
+
+
+def minutes_of(report: dict[str, Any]) -> set[tuple[str, datetime]]:
+    found = set()
+    for gap in report["gaps"]:
+        ts, end = datetime.fromisoformat(gap["from"]), datetime.fromisoformat(gap["to"])
+        assert (end - ts) / timedelta(minutes=1) == gap["minutes"]
+        while ts < end:
+            found.add((gap["symbol"], ts))
+            ts += timedelta(minutes=1)
+    return found
+
+
+def test_random_minutes_are_found_exactly(books: Books, capsys: pytest.CaptureFixture[str]) -> None:
+    rng = random.Random(7)
+    gone: set[tuple[str, datetime]] = set()
+    for symbol in ("BTCUSDT", "ETHUSDT", "币安人生USDT"):
+        onboard = midnight(9) + timedelta(hours=7, minutes=15)
+        books.list(symbol, onboard)
+        for ago in range(9, 2, -1):
+            start = max(midnight(ago), onboard)
+            expected = int((midnight(ago - 1) - start) / timedelta(minutes=1))
+            lost = set(rng.sample(range(expected), rng.randrange(1, 40)))
+            absent = {lost.pop()} if ago == 5 else set()
+            have = books.candles(symbol, start, midnight(ago - 1), without=lost | absent)
+            books.day(symbol, start.date(), expected=expected, have=have, absent=len(absent))
+            for minute in absent:
+                books.absent(symbol, start + timedelta(minutes=minute))
+            gone |= {(symbol, start + timedelta(minutes=minute)) for minute in lost}
+    report = asked(capsys)
+    assert minutes_of(report) == gone
+    assert report["missing_minutes"] == report["planned_minutes"] == len(gone)
+    one = asked(
+        capsys, "--symbol", "eth*", "--from", str(midnight(6).date()), "--to", str(midnight(5).date())
+    )
+    assert minutes_of(one) == {
+        (symbol, ts) for symbol, ts in gone if symbol == "ETHUSDT" and midnight(6) <= ts < midnight(4)
+    }
+
+
+def test_the_story_of_each_gap(
+    books: Books, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    books.list("BTCUSDT", midnight(100))
+    for ago in range(100, 30, -1):
+        books.day("BTCUSDT", midnight(ago).date())
+    books.day("BTCUSDT", midnight(12).date(), attempts=3)
+    books.quarantine("BTCUSDT", midnight(12).date(), "checksum")
+    report = asked(capsys)
+    old, new = report["gaps"]
+    assert old["minutes"] == 70 * 1440
+    assert old["why"].startswith("before BACKFILL_FROM")
+    assert old["planned"] is None
+    assert old["hint"] == f"`marketd backfill --from {midnight(100).date()}`"
+    assert (new["why"], new["planned"]) == ("daily file quarantined: checksum, asked 3 times", "REST")
+    assert report["estimate"]["weight"] == 6
+    assert main(["gaps"]) == 0
+    out = capsys.readouterr().out
+    assert "102,240 minutes are missing in 1 symbol" in out
+    monkeypatch.setenv("BACKFILL_FROM", "listing")
+    assert asked(capsys)["planned_minutes"] == 71 * 1440
+
+
+def test_what_is_not_due_yet_is_not_missing(books: Books, capsys: pytest.CaptureFixture[str]) -> None:
+    now = datetime.now(UTC)
+    books.list("BTCUSDT", midnight(3))
+    ready = int((now - midnight(0)) / timedelta(minutes=1)) - 5
+    have = books.candles("BTCUSDT", midnight(0), midnight(0) + timedelta(minutes=max(ready, 0)))
+    books.day("BTCUSDT", midnight(0).date(), have=have)
+    assert asked(capsys)["missing_minutes"] <= 1  # a minute may have passed meanwhile
+    assert main(["gaps", "--symbol", "NOTHING*"]) == 0
+    assert capsys.readouterr().out == "nothing that is due is missing\n"
