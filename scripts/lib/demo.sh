@@ -18,7 +18,10 @@ demo() {
         start_exchange
         rm -f "$RUN"/{environment,own-database}
         set_environment MARKETD_ENV_FILE=/dev/null MARKETD_CONFIG_FILE=/dev/null METRICS_PORT=0 \
-            "BINANCE_REST_URL=http://127.0.0.1:$EXCHANGE_PORT" "BINANCE_WS_URL=ws://127.0.0.1:$EXCHANGE_PORT/market"
+            "BINANCE_REST_URL=http://127.0.0.1:$EXCHANGE_PORT" "BINANCE_WS_URL=ws://127.0.0.1:$EXCHANGE_PORT/market" \
+            "BINANCE_ARCHIVE_URL=http://127.0.0.1:$EXCHANGE_PORT/archive" \
+            "BINANCE_ARCHIVE_LIST_URL=http://127.0.0.1:$EXCHANGE_PORT/archive-list" \
+            "BINANCE_ALPHA_URL=http://127.0.0.1:$EXCHANGE_PORT"
         own_database
         load_environment
         migrate

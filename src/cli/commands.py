@@ -140,6 +140,11 @@ def sandbox(
     symbols: Annotated[int, typer.Option(help="How many symbols it lists.")] = 740,
     seed: Annotated[int, typer.Option(help="Another seed is another market.")] = 1,
     speed: Annotated[float, typer.Option(help="Venue seconds per second, 1 to 1000.")] = 1.0,
+    history_days: Annotated[
+        int, typer.Option("--history-days", help="The market began so many days ago.")
+    ] = 40,
+    delisted: Annotated[int, typer.Option(help="So many more were delisted since.")] = 0,
+    relisted: Annotated[int, typer.Option(help="So many were delisted since and listed again.")] = 0,
     data: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Replay real months, shifted to now.")
     ] = None,
@@ -148,12 +153,22 @@ def sandbox(
     """Run a stand-in exchange on loopback.
 
     It speaks the venue's real protocols and can be told to fail. Prints the addresses to put into
-    BINANCE_REST_URL and BINANCE_WS_URL. Ends on SIGTERM or Ctrl-C.
+    BINANCE_REST_URL, BINANCE_WS_URL and the others. Ends on SIGTERM or Ctrl-C.
     """
     from .sandbox import run
 
     raise typer.Exit(
-        run(port=port, symbols=symbols, seed=seed, speed=speed, data=data, exchange_info=exchange_info)
+        run(
+            port=port,
+            symbols=symbols,
+            seed=seed,
+            speed=speed,
+            history_days=history_days,
+            delisted=delisted,
+            relisted=relisted,
+            data=data,
+            exchange_info=exchange_info,
+        )
     )
 
 

@@ -14,12 +14,29 @@ from . import output
 
 
 def run(
-    *, port: int, symbols: int, seed: int, speed: float, data: Path | None, exchange_info: Path | None
+    *,
+    port: int,
+    symbols: int,
+    seed: int,
+    speed: float,
+    history_days: int,
+    delisted: int,
+    relisted: int,
+    data: Path | None,
+    exchange_info: Path | None,
 ) -> int:
     """Serve until SIGTERM or SIGINT. Raises ``ConfigError`` for wrong options, unreadable files or a taken port."""
     try:
         options = SandboxOptions(
-            port=port, symbols=symbols, seed=seed, speed=speed, data_dir=data, exchange_info=exchange_info
+            port=port,
+            symbols=symbols,
+            seed=seed,
+            speed=speed,
+            history_days=history_days,
+            delisted=delisted,
+            relisted=relisted,
+            data_dir=data,
+            exchange_info=exchange_info,
         )
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(_serve(options))
@@ -35,5 +52,8 @@ async def _serve(options: SandboxOptions) -> None:
     async with Sandbox(options) as sandbox:
         output.line(f"BINANCE_REST_URL={sandbox.rest_url}")
         output.line(f"BINANCE_WS_URL={sandbox.ws_url}")
+        output.line(f"BINANCE_ARCHIVE_URL={sandbox.archive_url}")
+        output.line(f"BINANCE_ARCHIVE_LIST_URL={sandbox.archive_list_url}")
+        output.line(f"BINANCE_ALPHA_URL={sandbox.alpha_url}")
         output.note(f"faults on demand: {sandbox.control_url} (docs/sandbox.md)")
         await stop.wait()

@@ -11,6 +11,8 @@ from .checks import LEVELS
 from .fields import setting
 from .sources import SourceSettings
 
+_HISTORY_URLS = ("binance_archive_url", "binance_archive_list_url", "binance_alpha_url")
+
 
 def _first(*urls: SecretStr | None) -> str | None:
     return next((url.get_secret_value() for url in urls if url is not None), None)
@@ -164,13 +166,14 @@ class Settings(SourceSettings):
     def conflicts(self) -> list[tuple[frozenset[str], str]]:
         """Settings that are fine alone and wrong together: the fields meant, and one sentence each."""
         found = []
-        urls = (self.binance_rest_url, self.binance_ws_url)
-        if self.speed != 1 and not all(network.is_loopback_url(url) for url in urls):
+        urls = ("binance_rest_url", "binance_ws_url", *_HISTORY_URLS)
+        if self.speed != 1 and not all(network.is_loopback_url(getattr(self, name)) for name in urls):
+            others = ", ".join(name.upper() for name in _HISTORY_URLS)
             found.append(
                 (
-                    frozenset({"speed", "binance_rest_url", "binance_ws_url"}),
+                    frozenset({"speed", *urls}),
                     f"SPEED={self.speed:g}: a real exchange runs at speed 1; point BINANCE_REST_URL and"
-                    " BINANCE_WS_URL at the sandbox, or leave SPEED out",
+                    f" BINANCE_WS_URL (and {others}) at the sandbox, or leave SPEED out",
                 )
             )
         if not network.is_loopback(self.metrics_host) and self.metrics_token is None:

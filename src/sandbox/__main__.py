@@ -23,6 +23,10 @@ _TYPES = {
     "replay_offset_s": int,
     "exchange_info": Path,
     "sleeper_share": float,
+    "history_days": int,
+    "delisted": int,
+    "relisted": int,
+    "publish_after_s": int,
     "weight_limit": int,
     "stream_limit": int,
 }

@@ -69,9 +69,9 @@ def catalogue(seed: int, count: int, start_ms: int) -> list[Entry]:
     Among the first fifteen are a Chinese name, a name that begins with a digit and a TRADIFI_PERPETUAL; about
     23 % are TRADIFI_PERPETUAL. The rest: other quotes, SETTLING, PENDING_TRADING, quarterlies with ``_``.
     """
-    names = _names(seed, count + count // 10 + 4)
-    trading = [_trading(seed, base) for base in names[:count]]
-    return trading + _left_out(seed, names[count:], names[:count], start_ms)
+    bases = names(seed, spoken_for(count))
+    trading = [_trading(seed, base) for base in bases[:count]]
+    return trading + _left_out(seed, bases[count:], bases[:count], start_ms)
 
 
 def _trading(seed: int, base: str) -> Entry:
@@ -116,11 +116,17 @@ def _quarter_end(start_ms: int, ahead: int) -> datetime:
     return day - timedelta(days=(day.weekday() - 4) % 7)
 
 
-def _names(seed: int, count: int) -> list[str]:
-    names = list(_FIRST[:count])
+def spoken_for(count: int) -> int:
+    """How many base names a catalogue of ``count`` symbols uses up."""
+    return count + count // 10 + 4
+
+
+def names(seed: int, count: int) -> list[str]:
+    """The first ``count`` base names of a seed; more of them begin with the same."""
+    found = list(_FIRST[:count])
     taken = set(_FIRST)
     number = 0
-    while len(names) < count:
+    while len(found) < count:
         bits = mix(mix(seed) ^ number)
         number += 1
         syllables = [
@@ -130,8 +136,8 @@ def _names(seed: int, count: int) -> list[str]:
         name = ("1000" if bits >> 60 == 0 else "") + "".join(syllables)
         if name not in taken:
             taken.add(name)
-            names.append(name)
-    return names
+            found.append(name)
+    return found
 
 
 def entry(

@@ -15,11 +15,11 @@ from typing import NamedTuple
 MINUTE_MS = 60_000
 
 _MASK = (1 << 64) - 1
-_BLOCK = 64
+BLOCK = 64
 """Minutes whose prices are worked out together."""
-_LAYERS = ((4096, 0.20), (512, 0.05), (64, 0.015))
+LAYERS = ((4096, 0.20), (512, 0.05), (64, 0.015))
 """Noise layers: lattice period in minutes (multiples of the block), and amplitude as a share of the price."""
-_JITTER = 0.002
+JITTER = 0.002
 """Amplitude of the layer whose period is one minute."""
 _WINDOW = 240
 """A sleeping symbol decides every four hours whether it sleeps on."""
@@ -139,7 +139,7 @@ def candle(symbol: Traits, minute: int) -> Kline:
 
 
 def _candle(symbol: Traits, minute: int, opening: int, closing: int) -> Kline:
-    bits = _block(symbol.key, symbol.level, minute // _BLOCK)[1][minute % _BLOCK]
+    bits = _block(symbol.key, symbol.level, minute // BLOCK)[1][minute % BLOCK]
     reach = (symbol.level >> 9) + 2
     high = max(opening, closing) + ((bits & 0xFF) * reach >> 8)
     low = min(opening, closing) - ((bits >> 8 & 0xFF) * reach >> 8)
@@ -181,22 +181,22 @@ def _boundary(symbol: Traits, minute: int) -> int:
 
 
 def _price(symbol: Traits, minute: int) -> int:
-    return _block(symbol.key, symbol.level, minute // _BLOCK)[0][minute % _BLOCK]
+    return _block(symbol.key, symbol.level, minute // BLOCK)[0][minute % BLOCK]
 
 
 @lru_cache(maxsize=3072)
 def _block(key: int, level: int, block: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
     """Prices in ticks at the starts of the block's minutes, and 64 random bits for each minute."""
-    first = block * _BLOCK
+    first = block * BLOCK
     base, slope = 1.0, 0.0
-    for number, (period, amplitude) in enumerate(_LAYERS):
+    for number, (period, amplitude) in enumerate(LAYERS):
         cell, salt = first // period, key ^ (number + 1) << 56
         left = (unit(salt ^ cell) * 2 - 1) * amplitude
         right = (unit(salt ^ (cell + 1)) * 2 - 1) * amplitude
         base += left + (right - left) * ((first % period) / period)
         slope += (right - left) / period
-    bits = tuple([mix(key ^ minute) for minute in range(first, first + _BLOCK)])
-    jitter = _JITTER / 2**11
+    bits = tuple([mix(key ^ minute) for minute in range(first, first + BLOCK)])
+    jitter = JITTER / 2**11
     prices = [
         max(10, int(level * (base + slope * place + ((random >> 53) - 1024) * jitter)))
         for place, random in enumerate(bits)

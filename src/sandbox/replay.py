@@ -24,6 +24,11 @@ class Month:
     starts: array[int]
     """Offset of the line of minute ``first + i``; -1 where the file has none."""
 
+    @property
+    def end(self) -> int:
+        """The minute after the last, unshifted."""
+        return self.first + len(self.starts)
+
     def line(self, minute: int) -> bytes | None:
         """The CSV line of an unshifted minute."""
         place = minute - self.first
@@ -36,16 +41,25 @@ class Month:
 
 @dataclass(slots=True)
 class Replay:
-    """Rows of real months by symbol. ``shift_ms`` is what is added to every time of the files."""
+    """Rows of real months by symbol. ``shift_ms`` is what is added to every time of the files.
+
+    A month that was over when the exchange started is there a second time, at its true dates; where a shifted
+    month comes to lie over it, the true one stands.
+    """
 
     shift_ms: int = 0
     months: dict[str, list[Month]] = field(default_factory=dict)
+    true: dict[str, list[Month]] = field(default_factory=dict)
+    """The months that are also served at their true dates."""
 
     def __contains__(self, symbol: str) -> bool:
         return symbol in self.months
 
     def kline(self, symbol: str, minute: int) -> Kline | None:
-        """The file's row for a shifted minute, or None where no file has it."""
+        """The row of a minute of the exchange, or None where no file has it."""
+        for month in self.true.get(symbol, ()):
+            if (line := month.line(minute)) is not None:
+                return _shifted(line, 0)
         shift = self.shift_ms // MINUTE_MS
         for month in self.months.get(symbol, ()):
             if (line := month.line(minute - shift)) is not None:
@@ -58,15 +72,31 @@ class Replay:
         months = self.months[symbol]
         return (
             min(month.first for month in months) + shift,
-            max(month.first + len(month.starts) for month in months) + shift,
+            max(month.end for month in months) + shift,
         )
 
     def spans(self, symbol: str) -> list[tuple[int, int]]:
         """The shifted minutes [first, end) of each file of the symbol, in order."""
         shift = self.shift_ms // MINUTE_MS
-        return sorted(
-            (month.first + shift, month.first + len(month.starts) + shift) for month in self.months[symbol]
-        )
+        return sorted((month.first + shift, month.end + shift) for month in self.months[symbol])
+
+    def all_spans(self, symbol: str) -> list[tuple[int, int]]:
+        """The minutes [first, end) of the files, shifted and at their true dates, in order and without overlap."""
+        true = sorted((month.first, month.end) for month in self.true.get(symbol, ()))
+        left = self.spans(symbol)
+        for first, end in true:
+            left = [
+                piece
+                for start, stop in left
+                for piece in ((start, min(stop, first)), (max(start, end), stop))
+                if piece[0] < piece[1]
+            ]
+        return sorted(true + left)
+
+    def remember(self, start_ms: int) -> None:
+        """Choose the months that are served at their true dates too."""
+        for symbol, months in self.months.items():
+            self.true[symbol] = [month for month in months if month.end * MINUTE_MS <= start_ms]
 
 
 def load(folder: Path, *, pattern: str, start_ms: int, offset_s: int | None) -> Replay:
@@ -82,6 +112,7 @@ def load(folder: Path, *, pattern: str, start_ms: int, offset_s: int | None) -> 
         raise ValueError(f"{folder}: no file matches {pattern}")
     newest = max((month for months in replay.months.values() for month in months), key=lambda m: m.first)
     replay.shift_ms = _shift(newest, start_ms, offset_s)
+    replay.remember(start_ms)
     return replay
 
 
@@ -89,7 +120,7 @@ def _shift(newest: Month, start_ms: int, offset_s: int | None) -> int:
     first = newest.first * MINUTE_MS
     if offset_s is not None:
         return round((start_ms - offset_s * 1000 - first) / DAY_MS) * DAY_MS
-    end = first + len(newest.starts) * MINUTE_MS
+    end = newest.end * MINUTE_MS
     return -((end - start_ms - _LEFT_MS) // DAY_MS) * DAY_MS
 
 

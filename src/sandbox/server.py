@@ -16,6 +16,7 @@ from typing import Any
 import orjson
 from aiohttp import web
 
+from .archive import Archive
 from .broadcast import Broadcaster
 from .certificate import server_context
 from .control import Control
@@ -87,6 +88,21 @@ class Sandbox:
     def control_url(self) -> str:
         return f"{self.rest_url}/control"
 
+    @property
+    def archive_url(self) -> str:
+        """For BINANCE_ARCHIVE_URL: objects lie below it (``/data/futures/um/...``)."""
+        return f"{self.rest_url}/archive"
+
+    @property
+    def archive_list_url(self) -> str:
+        """For BINANCE_ARCHIVE_LIST_URL: the bucket's listing."""
+        return f"{self.rest_url}/archive-list"
+
+    @property
+    def alpha_url(self) -> str:
+        """For BINANCE_ALPHA_URL."""
+        return self.rest_url
+
     def now(self) -> float:
         """Exchange time, seconds since 1970-01-01 UTC."""
         return self.now_ms() / 1000
@@ -136,6 +152,7 @@ class Sandbox:
         rest = Rest(venue, budget)
         application = web.Application(middlewares=[rest.middleware])
         application.add_routes(rest.routes())
+        application.add_routes(Archive(venue).routes())
         application.add_routes(Sockets(self._hub).routes())
         application.add_routes(ControlHttp(venue, self.control).routes())
         return application
@@ -165,6 +182,9 @@ async def run_sandbox(options: SandboxOptions) -> None:
         line = {
             "rest_url": sandbox.rest_url,
             "ws_url": sandbox.ws_url,
+            "archive_url": sandbox.archive_url,
+            "archive_list_url": sandbox.archive_list_url,
+            "alpha_url": sandbox.alpha_url,
             "control_url": sandbox.control_url,
             "ca_file": None if sandbox.ca_file is None else str(sandbox.ca_file),
             "port": sandbox.port,

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 _KEPT = 10_000
-"""Attempts and subscriptions remembered; older ones are still in the counters."""
+"""Attempts, subscriptions and downloads remembered; older ones are still in the counters."""
 
 
 @dataclass(slots=True)
@@ -33,6 +33,15 @@ class Subscription:
 
 
 @dataclass(slots=True)
+class Download:
+    """One request for an object of the archive."""
+
+    at_ms: int
+    key: str
+    status: int
+
+
+@dataclass(slots=True)
 class Stats:
     """Counters since the start."""
 
@@ -51,6 +60,7 @@ class Stats:
     """Client messages by method."""
     attempts: deque[Attempt] = field(default_factory=lambda: deque(maxlen=_KEPT))
     subscriptions: deque[Subscription] = field(default_factory=lambda: deque(maxlen=_KEPT))
+    downloads: deque[Download] = field(default_factory=lambda: deque(maxlen=_KEPT))
     opened: int = 0
     open_now: int = 0
     out_of_order: int = 0
@@ -63,6 +73,11 @@ class Stats:
 
     def request(self, path: str, status: int) -> None:
         self.requests[f"{path} {status}"] += 1
+
+    def download(self, at_ms: int, key: str, status: int) -> None:
+        """Counted by ending only: ``/archive/*.zip 200``, ``/archive/*.CHECKSUM 404``."""
+        self.downloads.append(Download(at_ms, key, status))
+        self.request(f"/archive/*.{key.rpartition('.')[2]}", status)
 
     def subscription(self, at_ms: int, connection: int, method: str, params: list[str]) -> None:
         self.subscriptions.append(Subscription(at_ms, time.monotonic(), connection, method, params))
@@ -81,6 +96,7 @@ class Stats:
             "messages": dict(self.messages),
             "attempts": [asdict(attempt) for attempt in self.attempts],
             "subscriptions": [asdict(one) for one in self.subscriptions],
+            "downloads": [asdict(one) for one in self.downloads],
             "opened": self.opened,
             "open_now": self.open_now,
             "out_of_order": self.out_of_order,

@@ -10,9 +10,10 @@ from typing import Any
 
 import orjson
 
-from .catalogue import NEVER_MS, Entry, catalogue, entry, filters
+from .catalogue import NEVER_MS, Entry, catalogue, entry, filters, spoken_for
 from .market import MINUTE_MS, Traits, traits
 from .options import SandboxOptions
+from .past import Stay, departed, relisted, spread
 from .replay import Replay
 
 TRADING = "TRADING"
@@ -55,6 +56,15 @@ class Instrument:
         """True if this minute has a candle."""
         return any(period.has(minute) for period in self.periods)
 
+    def folders(self) -> dict[str, list[Period]]:
+        """The archive's folders of the symbol: the contract of now under its name, earlier ones as SETTLED."""
+        found: dict[str, list[Period]] = {}
+        newest = max((period.onboard_ms for period in self.periods), default=0)
+        for period in sorted(self.periods, key=lambda period: period.first):
+            name = self.symbol if period.onboard_ms == newest else f"{self.symbol}SETTLED"
+            found.setdefault(name, []).append(period)
+        return found
+
     def minutes(self, lowest: int, highest: int, *, backwards: bool = False) -> Iterator[int]:
         """The minutes of trading from ``lowest`` to ``highest``, both inclusive, in order of time or against it."""
         for period in sorted(self.periods, key=lambda period: period.first, reverse=backwards):
@@ -78,8 +88,14 @@ class Universe:
         self.by_stream: dict[str, Instrument] = {}
         self._left_alone: set[str] = set()
         """Symbols of a real universe, whose statuses are as the file has them whatever the time."""
+        past: list[tuple[Entry, Stay]] = []
+        before: dict[str, Stay] = {}
         if options.exchange_info is None:
             entries = catalogue(options.seed, options.symbols, start_ms)
+            spread(entries, start_ms, options.history_days)
+            before = relisted(entries, options.relisted, start_ms, options.history_days)
+            taken = spoken_for(options.symbols)
+            past = departed(options.seed, taken, options.delisted, start_ms, options.history_days)
         else:
             document = _read(options.exchange_info)
             entries = document.pop("symbols")
@@ -87,6 +103,12 @@ class Universe:
             self._left_alone = {info["symbol"] for info in entries}
         for info in entries:
             self._add(info)
+        for symbol, stay in before.items():
+            self.instruments[symbol].periods.insert(0, _over(stay))
+        for info, stay in past:
+            instrument = self._add(info)
+            instrument.periods.append(_over(stay))
+            instrument.gone = True
         for symbol in replay.months:
             self._add_replayed(symbol, replay)
 
@@ -103,14 +125,13 @@ class Universe:
         """A replayed symbol trades from its first row on, whatever the universe says of it."""
         known = self.instruments.get(symbol)
         info = known.info if known else entry(self._options.seed, symbol.removesuffix("USDT"))
-        first, _ = replay.bounds(symbol)
+        spans = replay.all_spans(symbol)
+        first = spans[0][0]
         row = replay.kline(symbol, first)
         if known is None and row is not None:
             info["filters"] = filters(_last_place(row.open), _last_place(row.volume))
         self._add({**info, "status": TRADING, "onboardDate": first * MINUTE_MS})
-        self.instruments[symbol].periods = [
-            Period(first * MINUTE_MS, start, end) for start, end in replay.spans(symbol)
-        ]
+        self.instruments[symbol].periods = [Period(first * MINUTE_MS, start, end) for start, end in spans]
 
     def _traits(self, info: Entry) -> Traits:
         by_type = {one["filterType"]: one for one in info["filters"]}
@@ -194,6 +215,10 @@ class Universe:
 
 def _opened(onboard_ms: int) -> Period:
     return Period(onboard_ms, onboard_ms // MINUTE_MS)
+
+
+def _over(stay: Stay) -> Period:
+    return Period(stay.onboard_ms, stay.onboard_ms // MINUTE_MS, stay.end)
 
 
 def _last_place(number: str) -> str:

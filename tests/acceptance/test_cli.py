@@ -20,6 +20,7 @@ from src.sandbox import Sandbox, SandboxOptions
 from tests.support.daemon import Daemon
 from tests.support.eventually import eventually
 from tests.support.processes import ROOT, clean_environment
+from tests.support.venue import history_settings
 
 SYMBOLS = 12
 TOKEN = "0123456789abcdef"
@@ -64,7 +65,11 @@ async def marketd(*arguments: str, **settings: str) -> Result:
 async def exchange() -> AsyncIterator[dict[str, str]]:
     """The settings that point at a sandbox of a few symbols."""
     async with Sandbox(SandboxOptions(symbols=SYMBOLS)) as sandbox:
-        yield {"BINANCE_REST_URL": sandbox.rest_url, "BINANCE_WS_URL": sandbox.ws_url}
+        yield {
+            "BINANCE_REST_URL": sandbox.rest_url,
+            "BINANCE_WS_URL": sandbox.ws_url,
+            **history_settings(sandbox.rest_url),
+        }
 
 
 @pytest.fixture
@@ -210,7 +215,7 @@ async def test_the_sandbox_prints_what_to_set_and_ends_on_a_signal() -> None:
     )
     assert process.stdout is not None
     async with asyncio.timeout(30):
-        lines = [(await process.stdout.readline()).decode().strip() for _ in range(2)]
+        lines = [(await process.stdout.readline()).decode().strip() for _ in range(5)]
     settings = dict(line.split("=", 1) for line in lines)
     assert len((await marketd("symbols", **settings)).out.splitlines()) == 3
     process.send_signal(signal.SIGTERM)

@@ -26,6 +26,7 @@ from src.telemetry.metrics import Metrics
 from tests.support.daemon import Daemon
 from tests.support.eventually import eventually
 from tests.support.processes import Child
+from tests.support.venue import history_settings
 
 MONTH = "*-1m-2026-02.csv.gz"
 MONTH_ROWS = 282_240
@@ -162,6 +163,7 @@ async def test_real_months_and_a_real_universe_by_stream_equal_the_archive(
                 "DATABASE_URL": database,
                 "BINANCE_REST_URL": urls["rest_url"],
                 "BINANCE_WS_URL": urls["ws_url"],
+                **history_settings(urls["rest_url"]),
                 "SPEED": str(speed),
             },
             folder=tmp_path,

@@ -8,10 +8,15 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from .processes import ROOT, clean_environment
+from .venue import history_settings
 
 Result = subprocess.CompletedProcess[str]
 
-NOWHERE = {"BINANCE_REST_URL": "http://127.0.0.1:9", "BINANCE_WS_URL": "ws://127.0.0.1:9/market"}
+NOWHERE = {
+    "BINANCE_REST_URL": "http://127.0.0.1:9",
+    "BINANCE_WS_URL": "ws://127.0.0.1:9/market",
+    **history_settings("http://127.0.0.1:9"),
+}
 """An exchange that refuses every connection: the daemon stays up and unready."""
 
 

@@ -29,6 +29,15 @@ _FOR_EVER_MS = 10**15
 _CONTRACTS = {"PERPETUAL", "TRADIFI_PERPETUAL"}
 
 
+def history_settings(rest_url: str) -> dict[str, str]:
+    """Where a sandbox at ``rest_url`` has what real hosts besides the REST one have; for every daemon of a test."""
+    return {
+        "BINANCE_ARCHIVE_URL": f"{rest_url}/archive",
+        "BINANCE_ARCHIVE_LIST_URL": f"{rest_url}/archive-list",
+        "BINANCE_ALPHA_URL": rest_url,
+    }
+
+
 @dataclass(frozen=True, slots=True)
 class VenueOptions:
     """``history`` is how many minutes before the start every symbol was listed: what start-up must read back."""

@@ -16,7 +16,7 @@ from .daemon import RESIDENT_LIMIT_MB, Daemon, Readiness
 from .eventually import eventually
 from .oracle import FRESH_S, MINIMUM_ROWS, SETTLE_S, Oracle, Verdict
 from .processes import Usage
-from .venue import Venue, VenueOptions
+from .venue import Venue, VenueOptions, history_settings
 
 SCHEMA = "market_data"
 SPARE_DESCRIPTORS = 8
@@ -166,6 +166,7 @@ async def open_world(
             "KLINE_DB_SCHEMA": SCHEMA,
             "BINANCE_REST_URL": f"http://127.0.0.1:{rest.port}",
             "BINANCE_WS_URL": f"ws://127.0.0.1:{stream.port}/market",
+            **history_settings(f"http://127.0.0.1:{rest.port}"),
             "SPEED": f"{venue.options.speed:g}",
         }
         daemon = Daemon({**own, **(settings or {})}, folder=folder, arguments=arguments, module=module)

@@ -100,15 +100,31 @@ def test_refused(name: str, value: Any) -> None:
         make(**{name: value})
 
 
+_SANDBOX_HISTORY = {
+    "binance_archive_url": "http://127.0.0.1:1/archive",
+    "binance_archive_list_url": "http://127.0.0.1:1/archive-list",
+    "binance_alpha_url": "http://127.0.0.1:1",
+}
+
+
 @pytest.mark.parametrize("rest", ["http://127.0.0.1:1", "https://fapi.binance.com"])
 @pytest.mark.parametrize("stream", ["ws://127.0.0.1:1/market", "wss://fstream.binance.com/market"])
 def test_only_a_sandbox_runs_fast(rest: str, stream: str) -> None:
-    settings = Settings(speed=20, binance_rest_url=rest, binance_ws_url=stream)
+    settings = Settings(speed=20, binance_rest_url=rest, binance_ws_url=stream, **_SANDBOX_HISTORY)
     if rest.startswith("http:") and stream.startswith("ws:"):
         settings.check()
     else:
         with pytest.raises(ConfigError, match="SPEED=20"):
             settings.check()
+
+
+@pytest.mark.parametrize("name", ["binance_archive_url", "binance_archive_list_url", "binance_alpha_url"])
+def test_only_a_sandboxs_history_runs_fast(name: str) -> None:
+    urls = _SANDBOX_HISTORY | {"binance_rest_url": "http://[::1]:1", "binance_ws_url": "ws://[::1]:1/market"}
+    Settings(speed=20, **urls).check()
+    del urls[name]
+    with pytest.raises(ConfigError, match=name.upper()):
+        Settings(speed=20, **urls).check()
 
 
 def test_another_address_than_loopback_needs_a_token() -> None:

@@ -109,3 +109,26 @@ def test_what_cannot_be_replayed_is_refused(tmp_path: Path) -> None:
     (tmp_path / "AUSDT-1m-2024-01.csv").write_text("1704067200000,1,2,3\n")
     with pytest.raises(ValueError, match="not twelve columns"):
         load(tmp_path, pattern="*.csv", start_ms=NOW_MS, offset_s=None)
+
+
+def test_a_month_that_is_over_is_there_at_its_true_dates_too(folder: Path) -> None:
+    first = 29_000_160
+    replay = load(folder, pattern="*.csv", start_ms=(first + 100) * MINUTE_MS, offset_s=86_400)
+    shift = replay.shift_ms // MINUTE_MS
+    assert shift < 0, "the newer month is moved back, to before the start"
+    assert [month.first for month in replay.true["AUSDT"]] == [first]
+    spans = replay.all_spans("AUSDT")
+    assert (first, first + 6) in spans
+    assert (first + shift, first + shift + 6) in spans
+    row = replay.kline("AUSDT", first)
+    assert row is not None
+    assert row.open_time == first * MINUTE_MS
+
+
+def test_the_true_row_stands_where_a_shifted_one_lies_over_it(folder: Path) -> None:
+    first = 29_000_160
+    replay = load(folder, pattern="*.csv", start_ms=(first + 100) * MINUTE_MS, offset_s=86_400)
+    replay.shift_ms = 3 * MINUTE_MS
+    assert replay.all_spans("AUSDT")[:2] == [(first, first + 6), (first + 6, first + 9)]
+    found = [replay.kline("AUSDT", first + minute) for minute in range(9)]
+    assert [row and row.trade_count for row in found] == [0, 3, 3, 0, 3, 3, None, 3, 3]

@@ -1,0 +1,124 @@
+"""The archive over HTTP: objects with ranges and checksums below ``/archive``, the bucket's listing beside it."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections import OrderedDict
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import format_datetime
+
+from aiohttp import web
+
+from . import archive_listing
+from .archive_files import ArchiveFiles
+from .archive_names import CHECKSUM, FileName, parse
+from .archive_zip import checksum, pack
+from .venue import Venue
+
+CACHE_BYTES = 64 * 1024 * 1024
+_RANGE = re.compile(r"bytes=(\d*)-(\d*)")
+
+
+@dataclass(frozen=True, slots=True)
+class Object:
+    """One file as it is served."""
+
+    content: bytes
+    checksum: bytes
+    etag: str
+    modified_ms: int
+
+
+class Archive:
+    """The handlers of ``/archive`` and ``/archive-list``. Files are made in a thread, one after the other."""
+
+    def __init__(self, venue: Venue) -> None:
+        self._venue = venue
+        self._files = ArchiveFiles(venue)
+        self._made: OrderedDict[str, Object] = OrderedDict()
+        self._size = 0
+        self._making = asyncio.Lock()
+
+    def routes(self) -> list[web.RouteDef]:
+        return [
+            web.get("/archive-list", self._list),
+            web.get("/archive-list/", self._list),
+            web.get("/archive/{key:.+}", self._get),
+        ]
+
+    async def _list(self, request: web.Request) -> web.StreamResponse:
+        try:
+            response = _xml(archive_listing.page(self._files, request.query))
+        except archive_listing.Refused as refused:
+            response = _xml(archive_listing.error(refused.code, refused.text), status=400)
+        self._venue.stats.request("/archive-list", response.status)
+        return response
+
+    async def _get(self, request: web.Request) -> web.StreamResponse:
+        key = request.match_info["key"]
+        response = await self._answer(request, key)
+        self._venue.stats.download(self._venue.clock.now_ms(), key, response.status)
+        return response
+
+    async def _answer(self, request: web.Request, key: str) -> web.StreamResponse:
+        name = parse(key.removesuffix(CHECKSUM))
+        if name is None or not self._files.exists(name):
+            text = archive_listing.error("NoSuchKey", "The specified key does not exist.", Key=key)
+            return _xml(text, status=404)
+        made = await self._object(name)
+        return _part(request, made, made.checksum if key.endswith(CHECKSUM) else made.content)
+
+    async def _object(self, name: FileName) -> Object:
+        """The file, from memory or made now."""
+        entry = self._files.entry(name)
+        async with self._making:
+            made = self._made.get(name.key)
+            if made is not None and made.etag == entry.etag:
+                self._made.move_to_end(name.key)
+                return made
+            header, text = self._files.header(name), self._files.text(name)
+            content = await asyncio.to_thread(lambda: pack((f"{name.stem}.csv", header + text())))
+            made = Object(content, checksum(f"{name.stem}.zip", content), entry.etag, entry.modified_ms)
+            self._keep(name.key, made)
+            return made
+
+    def _keep(self, key: str, made: Object) -> None:
+        if (old := self._made.pop(key, None)) is not None:
+            self._size -= len(old.content)
+        self._made[key] = made
+        self._size += len(made.content)
+        while self._size > CACHE_BYTES and len(self._made) > 1:
+            _, dropped = self._made.popitem(last=False)
+            self._size -= len(dropped.content)
+
+
+def _xml(text: str, *, status: int = 200) -> web.Response:
+    return web.Response(text=text, status=status, content_type="application/xml")
+
+
+def _part(request: web.Request, made: Object, content: bytes) -> web.Response:
+    """The content or the part that ``Range`` asks for, if ``If-Range`` names this version."""
+    modified = format_datetime(datetime.fromtimestamp(made.modified_ms // 1000, UTC), usegmt=True)
+    headers = {"ETag": made.etag, "Last-Modified": modified, "Accept-Ranges": "bytes"}
+    if request.headers.get("If-None-Match") == made.etag:
+        return web.Response(status=304, headers=headers)
+    asked = _RANGE.fullmatch(request.headers.get("Range", ""))
+    same = request.headers.get("If-Range", made.etag) in {made.etag, modified}
+    status = 200
+    if asked and any(asked.groups()) and same:
+        first, end = _bounds(asked[1], asked[2], len(content))
+        if first >= end:
+            headers["Content-Range"] = f"bytes */{len(content)}"
+            return web.Response(status=416, headers=headers)
+        headers["Content-Range"] = f"bytes {first}-{end - 1}/{len(content)}"
+        content, status = content[first:end], 206
+    return web.Response(body=content, status=status, headers=headers, content_type="application/zip")
+
+
+def _bounds(first: str, last: str, size: int) -> tuple[int, int]:
+    """[first, end) of ``bytes=first-last``; without first it is the last so many bytes."""
+    if not first:
+        return max(0, size - int(last)), size
+    return int(first), min(size, int(last) + 1 if last else size)

@@ -1,0 +1,135 @@
+"""Which archive files there are, since when, and what stands in them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from hashlib import md5
+
+from .archive_names import PLACES, FileName, folder_prefix, labels
+from .bulk import csv_rows
+from .market import MINUTE_MS, mix, symbol_key
+from .universe import Instrument, Period
+from .venue import Venue
+
+KLINES_HEADER = (
+    b"open_time,open,high,low,close,volume,close_time,quote_volume,count,taker_buy_volume,"
+    b"taker_buy_quote_volume,ignore\n"
+)
+_HOUR_MS = 3_600_000
+_EARLIEST_MS, _LATEST_MS = 105 * 60_000, 560 * 60_000
+"""Daily files come between 01:45 and 09:20 of the next day."""
+_MONTHLY_MS = 4 * 24 * _HOUR_MS
+"""Monthly ones on about the fifth."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One object of the listing."""
+
+    key: str
+    modified_ms: int
+    size: int
+    etag: str
+
+
+class ArchiveFiles:
+    """The archive's inside. Texts are made by the functions that ``text`` returns, which any thread may run."""
+
+    def __init__(self, venue: Venue) -> None:
+        self._venue = venue
+        self._folders: tuple[int, dict[str, tuple[Instrument, list[Period]]]] = (-1, {})
+
+    def folders(self) -> dict[str, tuple[Instrument, list[Period]]]:
+        """Every contract that ever traded by the name of its folder, in the order of the keys."""
+        version = self._venue.universe.version
+        if self._folders[0] != version:
+            found = {
+                folder: (instrument, periods)
+                for instrument in self._venue.universe.instruments.values()
+                for folder, periods in instrument.folders().items()
+            }
+            self._folders = (version, dict(sorted(found.items(), key=lambda one: one[0].encode())))
+        return self._folders[1]
+
+    def exists(self, name: FileName) -> bool:
+        """True once it is published."""
+        now = self._venue.clock.now_ms()
+        return self._trades(name) and self.published_ms(name) <= now
+
+    def files(self, span: str, kind: str, folder: str) -> Iterator[FileName]:
+        """The published files of a folder, oldest first."""
+        _, periods = self.folders()[folder]
+        now = self._venue.clock.now_ms()
+        found: dict[str, None] = {}
+        for period in periods:
+            end = now // MINUTE_MS if period.end is None else period.end
+            found |= dict.fromkeys(labels(span, period.first * MINUTE_MS, end * MINUTE_MS))
+        for label in sorted(found):
+            name = FileName(span, kind, folder, label)
+            if self.published_ms(name) <= now and self._trades(name):
+                yield name
+
+    def published_ms(self, name: FileName) -> int:
+        """When it first appeared, UTC milliseconds of the exchange."""
+        given = self._venue.options.publish_after_s
+        if given is not None:
+            return name.end_ms + given * 1000
+        bits = mix(symbol_key(self._venue.options.seed, name.key))
+        delay = _EARLIEST_MS + bits % (_LATEST_MS - _EARLIEST_MS)
+        return name.end_ms + delay + (0 if name.span == "daily" else _MONTHLY_MS)
+
+    def entry(self, name: FileName) -> Entry:
+        """Its line in the listing.
+
+        The size is a guess: to know it, every listed file would have to be made. The tag names key and
+        version; like that of the real bucket's multipart uploads it is no digest of the content.
+        """
+        modified = self.published_ms(name)
+        minutes = self._minutes(name)
+        per_minute = {"klines": 47.0, "metrics": 10.0, "fundingRate": 0.05}[name.kind]
+        tag = md5(f"{name.key}/{modified}".encode(), usedforsecurity=False).hexdigest()
+        return Entry(name.key, modified, 200 + int(minutes * per_minute), f'"{tag}-1"')
+
+    def places(self) -> Iterator[tuple[str, str, str, str]]:
+        """(prefix, span, kind, folder) of every folder, in the order of the keys."""
+        for span, kind in PLACES:
+            for folder in self.folders():
+                yield folder_prefix(span, kind, folder), span, kind, folder
+
+    def text(self, name: FileName) -> Callable[[], bytes]:
+        """What makes the rows of a file that exists, without header."""
+        instrument, _ = self.folders()[name.folder]
+        spans = self._spans(name)
+        return self._candles(instrument, spans)
+
+    def header(self, name: FileName) -> bytes:
+        """The header line, which older files do not have."""
+        return KLINES_HEADER if name.label >= self._venue.options.header_from else b""
+
+    def _candles(self, instrument: Instrument, spans: list[tuple[int, int]]) -> Callable[[], bytes]:
+        if instrument.symbol in self._venue.replay:
+            replay, symbol = self._venue.replay, instrument.symbol
+
+            def replayed() -> bytes:
+                rows = (replay.kline(symbol, minute) for first, end in spans for minute in range(first, end))
+                return "".join(",".join(map(str, row)) + "\n" for row in rows if row is not None).encode()
+
+            return replayed
+        return lambda: b"".join(csv_rows(instrument.traits, first, end) for first, end in spans)
+
+    def _spans(self, name: FileName) -> list[tuple[int, int]]:
+        """The minutes [first, end) of the file in which its contract trades."""
+        _, periods = self.folders()[name.folder]
+        first, end = name.first_ms // MINUTE_MS, name.end_ms // MINUTE_MS
+        found = [
+            (max(first, period.first), end if period.end is None else min(end, period.end))
+            for period in periods
+        ]
+        return [(start, stop) for start, stop in found if start < stop]
+
+    def _minutes(self, name: FileName) -> int:
+        return sum(end - first for first, end in self._spans(name))
+
+    def _trades(self, name: FileName) -> bool:
+        return name.folder in self.folders() and bool(self._spans(name))
