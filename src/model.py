@@ -350,6 +350,22 @@ class KnownFile:
     published_ms: int | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class BackfillRequest:
+    """What a person asked to be filled: minutes of [since_ms, until_ms) of the symbols that ``symbols`` (globs) match.
+
+    ``source`` is auto, zip or rest; ``force`` reads files again that were imported, ``keep`` leaves them in the folder.
+    """
+
+    id: int
+    symbols: tuple[str, ...]
+    since_ms: int
+    until_ms: int
+    source: str
+    force: bool
+    keep: bool
+
+
 def floor_minute(ms: float) -> int:
     """The start of the minute that holds ``ms``."""
     return int(ms) // MINUTE_MS * MINUTE_MS

@@ -16,6 +16,7 @@ from typing import Protocol
 
 from .model import (
     ArchiveFile,
+    BackfillRequest,
     Candle,
     ContractChange,
     CoverageDay,
@@ -313,6 +314,22 @@ class Verification(Protocol):
 
     async def folder_read(
         self, dataset: Dataset, folder: str, files: Sequence[tuple[ArchiveFile, int]], now_ms: int
+    ) -> None: ...
+
+
+class BackfillRequests(Protocol):
+    """What people asked to be filled, the oldest first; one that was begun and not finished comes again.
+
+    ``tell`` says how far it is and returns whether it is still wanted. ``state`` is done, cancelled or failed.
+    All raise ``Retryable`` or ``Misconfigured``.
+    """
+
+    async def take(self) -> BackfillRequest | None: ...
+
+    async def tell(self, request: BackfillRequest, progress: Mapping[str, object]) -> bool: ...
+
+    async def finish(
+        self, request: BackfillRequest, state: str, detail: str, progress: Mapping[str, object]
     ) -> None: ...
 
 

@@ -13,4 +13,4 @@ GRANT EXECUTE ON FUNCTION {schema}.expire(timestamptz) TO {role};
 GRANT INSERT, UPDATE ON {schema}.instruments, {schema}.coverage_days, {schema}.absent_minutes TO {role};
 GRANT INSERT, UPDATE ON {schema}.takeovers TO {role};
 GRANT INSERT, UPDATE ON {schema}.binance_futures_metrics_5m, {schema}.funding_rates, {schema}.alpha_tokens TO {role};
-GRANT INSERT, UPDATE ON {schema}.archive_files TO {role};
+GRANT INSERT, UPDATE ON {schema}.archive_files, {schema}.archive_listings, {schema}.backfill_requests TO {role};

@@ -26,7 +26,8 @@ FROM (VALUES
     ('instruments', 'INSERT'), ('instruments', 'UPDATE'),
     ('binance_futures_metrics_5m', 'INSERT'), ('binance_futures_metrics_5m', 'UPDATE'),
     ('funding_rates', 'INSERT'), ('funding_rates', 'UPDATE'), ('alpha_tokens', 'INSERT'), ('alpha_tokens', 'UPDATE'),
-    ('archive_files', 'INSERT'), ('archive_files', 'UPDATE'),
+    ('archive_files', 'INSERT'), ('archive_files', 'UPDATE'), ('archive_listings', 'INSERT'), ('archive_listings', 'UPDATE'),
+    ('backfill_requests', 'INSERT'), ('backfill_requests', 'UPDATE'),
     ('schema_migration', 'SELECT')
 ) AS needed (relation, privilege)
 WHERE NOT has_table_privilege(needed.relation, needed.privilege)

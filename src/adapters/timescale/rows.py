@@ -69,3 +69,15 @@ def as_text(candle: Candle) -> str:
     fields |= dict(zip(_VALUE_NAMES, candle.values, strict=True))
     fields |= {"source": candle.source[:200], "authority": int(candle.authority), "revision": candle.revision}
     return json.dumps(fields, ensure_ascii=True, default=repr)[:_TEXT_LIMIT]
+
+
+def rejected_row(exchange: str, candle: Candle, *, reason: str, detail: str) -> dict[str, object]:
+    """The columns of ``rejected_rows`` for a candle that cannot be stored."""
+    return {
+        "exchange": exchange,
+        "reason": printable(reason, 100),
+        "symbol": printable(candle.symbol, 200),
+        "open_ms": candle.open_ms,
+        "detail": printable(detail, 1000),
+        "raw_row": as_text(candle),
+    }

@@ -21,7 +21,7 @@ from .lock import take_lock
 from .migrations import pending
 from .options import DatabaseOptions
 from .queries import query
-from .rows import COLUMN_TYPES, as_row, as_text, printable, winners
+from .rows import COLUMN_TYPES, as_row, printable, rejected_row, winners
 from .session import Session
 
 T = TypeVar("T")
@@ -88,14 +88,7 @@ class CandleStore:
     async def quarantine(self, candle: Candle, *, reason: str, detail: str) -> None:
         """Keep a row that cannot be stored as text in ``rejected_rows``; again only counts it up."""
         session = self._open_session()
-        row = {
-            "exchange": self._options.exchange,
-            "reason": printable(reason, 100),
-            "symbol": printable(candle.symbol, 200),
-            "open_ms": candle.open_ms,
-            "detail": printable(detail, 1000),
-            "raw_row": as_text(candle),
-        }
+        row = rejected_row(self._options.exchange, candle, reason=reason, detail=detail)
         await self._call(session, _execute(session.connection, "insert_rejected", row))
 
     async def finish_run(self) -> None:
