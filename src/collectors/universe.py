@@ -62,6 +62,7 @@ class Universe:
         self._live: dict[str, Listing] = {}
         self._ended: dict[str, list[Listing]] = {}
         self._seen: dict[str, _State] = {}
+        self._instruments: tuple[Instrument, ...] = ()
         self._announced: dict[str, ContractChange] = {}
         self._next_onboard_ms: int | None = None
         self._doubted = False
@@ -72,6 +73,11 @@ class Universe:
     def symbols(self) -> frozenset[str]:
         """The symbols to be subscribed now."""
         return frozenset(self._live)
+
+    @property
+    def instruments(self) -> tuple[Instrument, ...]:
+        """All that the venue listed in its last believable answer, followed or not; another object after each."""
+        return self._instruments
 
     def expected(self, open_ms: int) -> list[str]:
         """The symbols whose candle of this whole minute must exist, sorted."""
@@ -155,6 +161,7 @@ class Universe:
         if self._is_doubtful(picture):
             return
         before = self.symbols
+        self._instruments = tuple(instruments)
         self._end_listings(picture, now_ms)
         self._live = picture.live
         self._next_onboard_ms = picture.next_onboard_ms
