@@ -245,3 +245,33 @@ ORDER BY line.symbol COLLATE "C";
 
 -- name: first_listing
 SELECT (extract(epoch FROM min(onboard_ts)) * 1000)::bigint AS first_ms FROM instruments WHERE exchange = %(exchange)s;
+
+-- name: incomplete_symbols
+-- Which of the symbols may lack a minute of [since, until): all whose lines do not say that everything is there. One
+-- snapshot sees lines and rows that were committed together, so a day that is over is exactly what its line says; of the
+-- day that holds until the line also counts the rows that came after until, which are subtracted. A line that is not
+-- there, is dirty, knows only a part of the running day or more than is due says nothing: that symbol is searched.
+SELECT asked.symbol
+FROM unnest(%(symbols)s::text[], %(since)s::timestamptz[]) AS asked (symbol, since)
+CROSS JOIN LATERAL (
+    SELECT count(*) AS lines
+    FROM coverage_days AS line
+    WHERE line.exchange = %(exchange)s
+      AND line.dataset = 'candles_1m'
+      AND line.symbol = asked.symbol
+      AND line.day BETWEEN (asked.since AT TIME ZONE 'UTC')::date AND %(last_day)s
+      AND NOT line.dirty
+      AND CASE
+          WHEN line.day < %(last_day)s
+          THEN line.expected > 0 AND line.have + line.absent + line.expired = line.expected
+          ELSE line.expected = 1440 AND line.have + line.absent + line.expired - (
+              SELECT count(*)
+              FROM candles_1m
+              WHERE exchange = %(exchange)s
+                AND symbol = asked.symbol
+                AND bucket_ts >= %(until)s
+                AND bucket_ts < %(last_day_end)s
+          ) = %(minutes)s
+      END
+) AS complete
+WHERE complete.lines < %(last_day)s - (asked.since AT TIME ZONE 'UTC')::date + 1;

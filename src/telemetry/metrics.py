@@ -238,6 +238,10 @@ class Metrics:
             "Lines of the coverage ledger that the rolling audit found wrong and mended, by dataset.",
             "dataset",
         )
+        self.gap_symbols_searched = self._counter(
+            "gap_symbols_searched",
+            "Symbols whose minutes were searched, because the ledger said that one may be missing.",
+        )
         self.listings_known = self._gauge(
             "listings_known", "Listing intervals in the database, living and delisted."
         )

@@ -4,22 +4,26 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
 
 from psycopg import AsyncConnection
 
-from ...model import MINUTE_MS, Gap, floor_minute
+from ...model import DAY_MS, MINUTE_MS, Gap, floor_minute
 from ...telemetry.metrics import Metrics
+from .days import day_of, start_of, utc
 from .options import DatabaseOptions
 from .queries import query
 from .session import Session
+from .shared_session import fetch
 
 REASON = "missing"
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class HoleSearch:
-    """``ports.HoleFinder``. One connection, opened by the first search and again after it was lost."""
+    """``ports.HoleFinder``. One connection, opened by the first search and again after it was lost.
+
+    Only symbols whose lines in the ledger do not say that everything is there are searched, so a search costs what is
+    missing; where the ledger says nothing yet, all are.
+    """
 
     def __init__(self, options: DatabaseOptions, metrics: Metrics | None = None) -> None:
         self._options = options
@@ -38,17 +42,32 @@ class HoleSearch:
         asked = {symbol: start for symbol, start in sorted(starts.items()) if start < until}
         if not asked:
             return []
-        parameters: dict[str, object] = {
-            "exchange": self._options.exchange,
-            "symbols": list(asked),
-            "since": [_time(start) for start in asked.values()],
-            "earliest": _time(min(asked.values())),
-            "until": _time(until),
-        }
         async with self._turn:
             session = await self._ensure()
-            rows = await session.call(_fetch(session.connection, parameters))
+            rows = await session.call(self._search(session.connection, asked, until))
         return [Gap(symbol, from_ms, to_ms, REASON) for symbol, from_ms, to_ms in rows]
+
+    async def _search(
+        self, connection: AsyncConnection, asked: Mapping[str, int], until: int
+    ) -> list[tuple[str, int, int]]:
+        lines = self._columns(asked, until) | _last_day(until)
+        rows = await fetch(connection, query("coverage", "incomplete_symbols"), lines)
+        incomplete = {symbol: asked[symbol] for symbol in sorted(str(row[0]) for row in rows)}
+        if self._metrics:
+            self._metrics.gap_symbols_searched.inc(len(incomplete))
+        if not incomplete:
+            return []
+        found = await fetch(connection, query("candles", "holes"), self._columns(incomplete, until))
+        return [(str(symbol), int(start), int(end)) for symbol, start, end in found]
+
+    def _columns(self, asked: Mapping[str, int], until: int) -> dict[str, object]:
+        return {
+            "exchange": self._options.exchange,
+            "symbols": list(asked),
+            "since": [utc(start) for start in asked.values()],
+            "earliest": utc(min(asked.values())),
+            "until": utc(until),
+        }
 
     async def close(self) -> None:
         """Drop the connection; the next search makes a new one."""
@@ -69,10 +88,11 @@ class HoleSearch:
             self._metrics.database_errors.labels(sqlstate_class).inc()
 
 
-def _time(ms: int) -> datetime:
-    return _EPOCH + timedelta(milliseconds=ms)
-
-
-async def _fetch(connection: AsyncConnection, parameters: dict[str, object]) -> list[tuple[str, int, int]]:
-    cursor = await connection.execute(query("candles", "holes"), parameters)
-    return [(str(symbol), int(start), int(end)) for symbol, start, end in await cursor.fetchall()]
+def _last_day(until: int) -> dict[str, object]:
+    """The day of the last minute before ``until``, and how many of its minutes lie before it."""
+    day = day_of(until - 1)
+    return {
+        "last_day": day,
+        "last_day_end": utc(start_of(day) + DAY_MS),
+        "minutes": (until - start_of(day)) // MINUTE_MS,
+    }
