@@ -12,7 +12,7 @@ from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
 from datetime import date
 from enum import IntEnum
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from .model import (
     ArchiveFile,
@@ -345,27 +345,15 @@ class RepairSink(Protocol):
     async def quarantine(self, candle: Candle, *, reason: str, detail: str) -> None: ...
 
 
-ForeignRow = tuple[
-    int,
-    float | None,
-    float | None,
-    float | None,
-    float | None,
-    float | None,
-    float | None,
-    int | None,
-    float | None,
-    float | None,
-    bool | None,
-]
-"""A candle of another program as it stands there: open time (UTC ms), o h l c, volume, quote volume, trades, taker
-volumes, and whether it says that the minute was closed."""
+ForeignRow = tuple[Any, ...]
+"""A row of another program as it stands there: its time (UTC ms) first, then its values, and last whether it says that
+its period was closed (None: it does not say)."""
 
 
-class ForeignCandles(Protocol):
-    """Another program's table of candles, which may only be read.
+class ForeignTable(Protocol):
+    """Another program's table, which may only be read.
 
-    ``symbols`` are those it holds, ``span`` the first and the last open time of one (UTC ms), None without rows.
+    ``symbols`` are those it holds, ``span`` the first and the last time of one (UTC ms), None without rows.
     ``rows`` gives the rows of [since_ms, until_ms) in order, a bounded number at a time. All raise ``Retryable`` or
     ``Misconfigured``.
     """

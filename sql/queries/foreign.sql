@@ -43,6 +43,15 @@ FROM {table}
 WHERE exchange = %(exchange)s AND symbol = %(symbol)s AND bucket_ts >= %(since)s AND bucket_ts < %(until)s
 ORDER BY bucket_ts;
 
+-- name: metrics
+SELECT (extract(epoch FROM create_time::timestamptz) * 1000)::bigint, {sum_open_interest}::numeric,
+       {sum_open_interest_value}::numeric, {count_toptrader_long_short_ratio}::numeric,
+       {sum_toptrader_long_short_ratio}::numeric, {count_long_short_ratio}::numeric,
+       {sum_taker_long_short_vol_ratio}::numeric, {is_closed}::boolean
+FROM {table}
+WHERE exchange = %(exchange)s AND symbol = %(symbol)s AND create_time >= %(since)s AND create_time < %(until)s
+ORDER BY create_time;
+
 -- name: done
 SELECT symbol, month FROM takeovers
 WHERE exchange = %(exchange)s AND source = %(source)s AND dataset = %(dataset)s;

@@ -64,6 +64,18 @@ CROSS JOIN LATERAL (
     GROUP BY 1
 ) AS minute;
 
+-- name: recent_metrics
+-- The same for metrics, whose day is that of their period's start.
+SELECT asked.symbol, period.day, period.stored
+FROM unnest(%(symbols)s::text[]) AS asked (symbol)
+CROSS JOIN LATERAL (
+    SELECT ((create_time - interval '5 minutes') AT TIME ZONE 'UTC')::date AS day, count(*) AS stored
+    FROM binance_futures_metrics_5m
+    WHERE exchange = %(exchange)s AND symbol = asked.symbol
+      AND create_time >= %(since)s AND create_time <= %(until)s
+    GROUP BY 1
+) AS period;
+
 -- name: intervals
 -- Every listing interval, living and delisted; a symbol that was listed again has several.
 SELECT symbol, onboard_ts, nullif(end_ts, 'infinity') AS end_ts, status, contract_type, archive_symbol, origin, alpha

@@ -240,11 +240,11 @@ def import_(
     last: LastDay = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what there is.")] = False,
 ) -> None:
-    """Take over the candles of a tradecat database.
+    """Take over the candles and metrics of a tradecat database.
 
-    Finds market_data.candles_1m there by its columns and reads it symbol by symbol, month by month. Its rows have the
-    least authority: they fill holes and replace nothing. Stopped, the same command goes on where it was. IMPORT_DSN in
-    the environment keeps the password out of the list of processes.
+    Finds candles_1m and binance_futures_metrics_5m there by their columns and reads them symbol by symbol, month by
+    month. Their rows have the least authority: they fill holes and replace nothing that is better. Stopped, the same
+    command goes on where it was. IMPORT_DSN in the environment keeps the password out of the list of processes.
     """
     from .import_ import Wanted, run
 

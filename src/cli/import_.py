@@ -1,4 +1,4 @@
-"""``marketd import``: takes over the candles of a tradecat database."""
+"""``marketd import``: takes over the tables of a tradecat database."""
 
 from __future__ import annotations
 
@@ -9,20 +9,21 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import date
 
-from ..adapters.timescale.foreign import ForeignDatabase, foreign_options, source_name
+from ..adapters.timescale.foreign import ForeignDatabase, ForeignSeries, foreign_options, source_name
+from ..adapters.timescale.metric_store import MetricStore
 from ..adapters.timescale.options import DatabaseOptions
+from ..adapters.timescale.shared_session import SharedSession
 from ..adapters.timescale.store import CandleStore
 from ..adapters.timescale.takeovers import Takeovers
 from ..clock import VenueClock
-from ..collectors.takeover import Scope, Takeover, months
+from ..collectors.takeover import Scope, Takeover, judge_candle, judge_metric, months
 from ..config import Settings
 from ..errors import EXIT_OK, ConfigError
-from ..model import DAY_MS, MINUTE_MS, Dataset, Listing
+from ..model import DAY_MS, FIVE_MINUTES_MS, MINUTE_MS, Candle, Dataset, FuturesMetric, Listing
 from ..wiring.options import database_options, selection
-from . import output
 from .context import Context
 from .coverage import chosen
-from .import_view import Watch, report
+from .import_view import Tally, Watch, report
 
 _ROLE = "import"
 
@@ -52,61 +53,55 @@ def run(context: Context, wanted: Wanted) -> int:
 
 async def _plan(settings: Settings, ours: DatabaseOptions, wanted: Wanted) -> None:
     async with AsyncExitStack() as stack:
-        foreign = await _foreign(stack, ours, wanted)
-        notes = _notes(stack, ours, wanted, foreign)
-        listings, done = await _listings(notes, settings), await notes.done()
-        scope = _scope(settings, wanted)
-        all_months = left = unknown = symbols = minutes = 0
-        for symbol in await foreign.symbols():
-            span = await foreign.span(symbol) if scope.admits(symbol) else None
-            if span is None:
-                continue
-            symbols += 1
-            unknown += symbol not in listings
-            first, last = max(span[0], scope.since_ms), min(span[1] + MINUTE_MS, scope.until_ms)
-            there = [month for month, _, _ in months(first, last)]
-            all_months += len(there)
-            left += sum((symbol, month) not in done for month in there)
-            minutes += max(0, last - first) // MINUTE_MS
-    output.pairs(
-        [
-            ("table", str(foreign.table)),
-            ("symbols", f"{symbols:,}, {unknown:,} of them not known here: their rows would be refused"),
-            ("months", f"{all_months:,}, {left:,} of them still to take over"),
-            (
-                "rows",
-                f"{minutes:,} at most, one for each minute between the first and the last of each symbol",
-            ),
-        ]
-    )
+        for dataset, table in (await _foreign(stack, ours, wanted)).items():
+            notes = _notes(stack, ours, wanted, dataset, table)
+            listings, done = await _listings(notes, settings), await notes.done()
+            tally = Tally(str(table.table))
+            scope = _scope(settings, wanted)
+            for symbol in await table.symbols():
+                if scope.admits(symbol) and (span := await table.span(symbol)):
+                    first, last = max(span[0], scope.since_ms), min(span[1] + 1, scope.until_ms)
+                    left = [month for month, _, _ in months(first, last) if (symbol, month) not in done]
+                    tally.add(first, last, months=len(list(months(first, last))), left=len(left))
+                    tally.unknown += symbol not in listings
+            tally.tell(MINUTE_MS if dataset is Dataset.CANDLES else FIVE_MINUTES_MS)
 
 
 async def _take_over(settings: Settings, ours: DatabaseOptions, wanted: Wanted) -> None:
     async with AsyncExitStack() as stack:
-        foreign = await _foreign(stack, ours, wanted)
-        notes = _notes(stack, ours, wanted, foreign)
+        tables = await _foreign(stack, ours, wanted)
         store = CandleStore(ours)
         stack.push_async_callback(store.close)
         await store.open()
-        job = Takeover(foreign, store, notes, await _listings(notes, settings))
-        with Watch() as watch:
-            job.on_progress = watch.show
-            done = await job.run(_scope(settings, wanted))
+        for dataset, table in tables.items():
+            notes = _notes(stack, ours, wanted, dataset, table)
+            listings = await _listings(notes, settings)
+            job: Takeover[Candle] | Takeover[FuturesMetric]
+            if dataset is Dataset.CANDLES:
+                job = Takeover(table, judge_candle, lambda rows: store.write(rows, []), notes, listings)
+            else:
+                metrics = MetricStore(SharedSession(ours, purpose="import-metrics"))
+                stack.push_async_callback(metrics.close)
+                job = Takeover(table, judge_metric, metrics.write, notes, listings)
+            with Watch(str(table.table)) as watch:
+                job.on_progress = watch.show
+                done = await job.run(_scope(settings, wanted))
+            report(done, str(table.table))
         await store.finish_run()
-    report(done, str(foreign.table))
 
 
-async def _foreign(stack: AsyncExitStack, ours: DatabaseOptions, wanted: Wanted) -> ForeignDatabase:
+async def _foreign(
+    stack: AsyncExitStack, ours: DatabaseOptions, wanted: Wanted
+) -> Mapping[Dataset, ForeignSeries]:
     foreign = ForeignDatabase(foreign_options(wanted.dsn, ours))
     stack.push_async_callback(foreign.close)
-    await foreign.open()
-    return foreign
+    return await foreign.open()
 
 
 def _notes(
-    stack: AsyncExitStack, ours: DatabaseOptions, wanted: Wanted, foreign: ForeignDatabase
+    stack: AsyncExitStack, ours: DatabaseOptions, wanted: Wanted, dataset: Dataset, table: ForeignSeries
 ) -> Takeovers:
-    notes = Takeovers(ours, Dataset.CANDLES, source_name(wanted.dsn, foreign.table))
+    notes = Takeovers(ours, dataset, source_name(wanted.dsn, table.table))
     stack.push_async_callback(notes.close)
     return notes
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from dataclasses import dataclass
 from types import TracebackType
 
 from rich.console import Console
@@ -18,9 +19,10 @@ _LINE_S = 30.0
 
 
 class Watch:
-    """Shows progress on standard error while it is entered."""
+    """Shows progress on standard error while it is entered; ``table`` is what is read."""
 
-    def __init__(self) -> None:
+    def __init__(self, table: str) -> None:
+        self._table = table
         self._began = self._told = time.monotonic()
         self._bar: Bar | None = None
         self._task: TaskID | None = None
@@ -28,7 +30,7 @@ class Watch:
     def __enter__(self) -> Watch:
         if sys.stderr.isatty():
             self._bar = Bar(
-                TextColumn("symbols"),
+                TextColumn(f"{self._table}, symbols"),
                 BarColumn(),
                 MofNCompleteColumn(),
                 TextColumn("{task.fields[rows]}"),
@@ -54,7 +56,41 @@ class Watch:
             self._bar.update(self._task, total=progress.symbols, completed=progress.symbols_done, rows=rows)
         elif now - self._told >= _LINE_S:
             self._told = now
-            output.note(f"{progress.symbols_done:,} of {progress.symbols:,} symbols, {rows}")
+            output.note(f"{self._table}: {progress.symbols_done:,} of {progress.symbols:,} symbols, {rows}")
+
+
+@dataclass(slots=True)
+class Tally:
+    """What a dry run counts in one table."""
+
+    table: str
+    symbols: int = 0
+    unknown: int = 0
+    months: int = 0
+    left: int = 0
+    span_ms: int = 0
+
+    def add(self, first_ms: int, last_ms: int, *, months: int, left: int) -> None:
+        """A symbol with rows in [first_ms, last_ms)."""
+        self.symbols += 1
+        self.months += months
+        self.left += left
+        self.span_ms += max(0, last_ms - first_ms)
+
+    def tell(self, step_ms: int) -> None:
+        """Print it; there is at most a row each ``step_ms``."""
+        rows = self.span_ms // step_ms + self.symbols
+        output.pairs(
+            [
+                ("table", self.table),
+                (
+                    "symbols",
+                    f"{self.symbols:,}, {self.unknown:,} of them not known here: they would be refused",
+                ),
+                ("months", f"{self.months:,}, {self.left:,} of them still to take over"),
+                ("rows", f"{rows:,} at most, without holes between the first and the last of each symbol"),
+            ]
+        )
 
 
 def report(progress: Progress, table: str) -> None:

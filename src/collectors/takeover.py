@@ -1,17 +1,31 @@
-"""Takes over another program's candles: month by month, row by row judged, through the guarded merge."""
+"""Takes over another program's tables: month by month, row by row judged, through the guarded merge."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from math import isfinite
+from typing import Generic, Protocol, TypeVar
 
 from ..errors import BadData
-from ..model import DAY_MS, MINUTE_MS, Authority, Candle, Listing
-from ..ports import CandleSink, ForeignCandles, ForeignRow, TakeoverNotes
+from ..model import (
+    DAY_MS,
+    FIVE_MINUTES_MS,
+    METRIC_COLUMNS,
+    MINUTE_MS,
+    Authority,
+    Candle,
+    FuturesMetric,
+    Listing,
+    WriteResult,
+)
+from ..ports import ForeignRow, ForeignTable, TakeoverNotes
+
+T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
 
 SOURCE = "tradecat"
 """The word in the column ``source`` of rows taken over."""
@@ -43,22 +57,31 @@ class Scope:
     until_ms: int
 
 
-class Takeover:
+class Judge(Protocol[T_co]):
+    """Makes a value of a row, or says in a short bounded word why not."""
+
+    def __call__(self, symbol: str, row: ForeignRow, listings: Sequence[Listing]) -> T_co | str: ...
+
+
+class Takeover(Generic[T]):
     """One run over one table; ``on_progress`` is told after each batch.
 
-    Stopped at any point it goes on with the next month that is not noted as done. A month that is noted was over
-    when it was read; the month that a symbol's rows end in is always read again.
+    ``judge`` makes a value of a row or says why not, ``write`` stores values in one transaction. Stopped at any point
+    it goes on with the next month that is not noted as done. A month that is noted was over when it was read; the
+    month that a symbol's rows end in is always read again.
     """
 
     def __init__(
         self,
-        table: ForeignCandles,
-        sink: CandleSink,
+        table: ForeignTable,
+        judge: Judge[T],
+        write: Callable[[Sequence[T]], Awaitable[WriteResult]],
         notes: TakeoverNotes,
         listings: Mapping[str, Sequence[Listing]],
     ) -> None:
         self._table = table
-        self._sink = sink
+        self._judge = judge
+        self._write = write
         self._notes = notes
         self._listings = listings
         self.progress = Progress()
@@ -101,26 +124,26 @@ class Takeover:
                 await self._store(self._judged(symbol, rows, listings))
                 self.on_progress(self.progress)
 
-    def _judged(self, symbol: str, rows: Sequence[ForeignRow], listings: Sequence[Listing]) -> list[Candle]:
-        candles = []
+    def _judged(self, symbol: str, rows: Sequence[ForeignRow], listings: Sequence[Listing]) -> list[T]:
+        values: list[T] = []
         for row in rows:
-            judged = judge(symbol, row, listings)
-            if isinstance(judged, Candle):
-                candles.append(judged)
-            else:
+            judged = self._judge(symbol, row, listings)
+            if isinstance(judged, str):
                 self._refuse(judged, symbol, row)
-        return candles
+            else:
+                values.append(judged)
+        return values
 
-    async def _store(self, candles: Sequence[Candle]) -> None:
+    async def _store(self, values: Sequence[T]) -> None:
         """Write them; a batch with a row the database refuses is halved until that row stands alone."""
-        todo = [candles] if candles else []
+        todo = [values] if values else []
         while todo:
             part = todo.pop()
             try:
-                result = await self._sink.write(part, [])
+                result = await self._write(part)
             except BadData as error:
                 if len(part) == 1:
-                    self._refuse(error.reason, part[0].symbol, (part[0].open_ms, *part[0].values))
+                    self._refuse(error.reason, "", (part[0],))
                 else:
                     middle = len(part) // 2
                     todo += [part[middle:], part[:middle]]
@@ -143,9 +166,10 @@ def _nobody_looks(_: Progress) -> None:
     pass
 
 
-def judge(symbol: str, row: ForeignRow, listings: Sequence[Listing]) -> Candle | str:
+def judge_candle(symbol: str, row: ForeignRow, listings: Sequence[Listing]) -> Candle | str:
     """The row as a candle of the least authority, or the reason why it is refused; pure.
 
+    Rows are (open_ms, o, h, l, c, volume, quote volume, trades, taker volume, taker quote volume, closed). Reasons:
     ``not_a_minute``, ``still_open`` (it says of itself that the minute was not over), ``outside_listing``,
     ``incomplete`` (a price or the volume is NULL), ``price`` and ``volume`` (what no market can show).
     """
@@ -165,6 +189,28 @@ def judge(symbol: str, row: ForeignRow, listings: Sequence[Listing]) -> Candle |
     return Candle(
         symbol, open_ms, opened, high, low, closed, volume, quote, trades, taker, taker_quote, SOURCE, Authority.FOREIGN
     )  # fmt: skip
+
+
+def judge_metric(symbol: str, row: ForeignRow, listings: Sequence[Listing]) -> FuturesMetric | str:
+    """The row as a metric of the least authority, or the reason why it is refused; pure.
+
+    Rows are (end_ms, the six values of ``METRIC_COLUMNS``, closed). Their time is taken for the end of the period.
+    Reasons: ``not_a_period``, ``still_open``, ``outside_listing``, ``incomplete`` (no value at all), ``value``.
+    """
+    end_ms, *values, is_closed = row
+    if end_ms % FIVE_MINUTES_MS:
+        return "not_a_period"
+    if is_closed is False:
+        return "still_open"
+    if not any(listing.admits(end_ms - FIVE_MINUTES_MS) for listing in listings):
+        return "outside_listing"
+    known = [value for value in values if value is not None]
+    if not known:
+        return "incomplete"
+    if not all(value.is_finite() and value >= 0 for value in known):
+        return "value"
+    columns = dict(zip(METRIC_COLUMNS, values, strict=True))
+    return FuturesMetric.of(symbol, end_ms, columns, SOURCE, Authority.FOREIGN)
 
 
 def _are_prices(opened: float, high: float, low: float, closed: float) -> bool:

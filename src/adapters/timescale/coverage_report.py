@@ -158,8 +158,11 @@ async def _span(
 async def _stored_early(
     connection: AsyncConnection, who: dict[str, object], question: Question
 ) -> dict[tuple[str, date], int]:
-    if question.dataset is not Dataset.CANDLES:
+    if question.dataset is Dataset.FUNDING:
         return {}
+    recent = query("sight", "recent_candles")
+    if question.dataset is Dataset.METRICS:
+        recent = query("sight", "recent_metrics")
     bounds = {"since": instant(question.not_due_ms), "until": instant(question.day_end_ms)}
-    cursor = await connection.execute(query("sight", "recent_candles"), {**who, **bounds})
+    cursor = await connection.execute(recent, {**who, **bounds})
     return {(str(symbol), day): int(stored) for symbol, day, stored in await cursor.fetchall()}

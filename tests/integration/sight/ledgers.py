@@ -66,6 +66,15 @@ class Books:
         )
         return len(minutes)
 
+    def metrics(self, symbol: str, since: datetime, count: int) -> None:
+        """The first ``count`` metrics of the day that begins at ``since``."""
+        self._connection.execute(
+            "INSERT INTO binance_futures_metrics_5m (exchange, symbol, create_time, sum_open_interest,"
+            " sum_open_interest_rank, authority, source)"
+            " SELECT %s, %s, %s + make_interval(mins => 5 * n), 1, 0, 0, 'test' FROM generate_series(1, %s) AS n",
+            [EXCHANGE, symbol, since, count],
+        )
+
     def absent(self, symbol: str, ts: datetime) -> None:
         """A minute proved absent."""
         self._connection.execute(

@@ -68,6 +68,17 @@ def test_the_rest_of_a_delisting_day_is_not_waited_for(
     assert (whole["pending"], whole["missing"]) == (0, expected)
 
 
+def test_metrics_that_came_early_are_not_waited_for(books: Books, capsys: pytest.CaptureFixture[str]) -> None:
+    now = datetime.now(UTC)
+    books.list("BTCUSDT", midnight(9))
+    ended = int((now - midnight(0)) / timedelta(minutes=5))
+    books.metrics("BTCUSDT", midnight(0), ended)
+    books.day("BTCUSDT", midnight(0).date(), expected=288, have=ended, dataset="metrics_5m")
+    assert main(["coverage", "--json", "--dataset", "metrics_5m"]) == 0
+    whole = json.loads(capsys.readouterr().out)["total"]
+    assert (whole["have"], whole["missing"], whole["pending"]) == (ended, 0, 288 - ended)
+
+
 def test_globs_days_and_datasets(books: Books, capsys: pytest.CaptureFixture[str]) -> None:
     for symbol in ("BTCUSDT", "BTCDOMUSDT", "币安人生USDT"):
         books.list(symbol, midnight(50))

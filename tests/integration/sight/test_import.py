@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import csv
 import gzip
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -18,9 +19,10 @@ from src.adapters.timescale.options import DatabaseOptions
 from src.adapters.timescale.store import CandleStore
 from src.adapters.timescale.takeovers import Takeovers
 from src.cli import main
-from src.collectors.takeover import Scope, Takeover
+from src.collectors.takeover import Scope, Takeover, judge_candle
 from src.errors import EXIT_CONFIG, BadData, Unavailable
-from src.model import Candle, Dataset, Gap, WriteResult
+from src.model import Candle, Dataset, Listing, WriteResult
+from src.ports import ForeignTable
 from tests.support.templates import Templates
 
 from .ledgers import EXCHANGE, Books
@@ -32,6 +34,14 @@ CREATE TABLE market_data.candles_1m (
     close numeric(38,12), volume numeric(38,12), quote_volume numeric(38,12), trade_count bigint, is_closed boolean,
     source text, ingested_at timestamptz, updated_at timestamptz, taker_buy_volume numeric(38,12),
     taker_buy_quote_volume numeric(38,12), PRIMARY KEY (exchange, symbol, bucket_ts)
+)
+"""
+_METRICS = """
+CREATE TABLE market_data.binance_futures_metrics_5m (
+    create_time timestamp, symbol text, exchange text, sum_open_interest numeric, sum_open_interest_value numeric,
+    count_toptrader_long_short_ratio numeric, sum_toptrader_long_short_ratio numeric, count_long_short_ratio numeric,
+    sum_taker_long_short_vol_ratio numeric, source text, is_closed boolean, ingested_at timestamptz,
+    updated_at timestamptz, PRIMARY KEY (symbol, create_time)
 )
 """
 _ADD = (
@@ -148,7 +158,7 @@ def test_our_own_tables_and_strangers_are_refused(
     assert main(["import", "--from-dsn", database]) == EXIT_CONFIG
     assert "market_data.candles_1m (marketd's own)" in capsys.readouterr().err
     assert main(["import", "--from-dsn", empty_database]) == EXIT_CONFIG
-    assert "found: none by that name" in capsys.readouterr().err
+    assert "found: none by these names" in capsys.readouterr().err
     assert main(["import", "--from-dsn", "postgresql://me:secret@[half"]) == EXIT_CONFIG
     err = capsys.readouterr().err
     assert "--from-dsn: is not a PostgreSQL connection string" in err
@@ -162,97 +172,111 @@ def test_without_listings_nothing_can_be_judged(
     assert "no listing is known yet" in capsys.readouterr().err
 
 
-class Stopping(CandleStore):
-    """A store whose database goes away after so many writes."""
+@dataclass(frozen=True, slots=True)
+class Bench:
+    """Another program's candles and our notes of them, open."""
 
-    writes_left = 10**9
+    table: ForeignTable
+    notes: Takeovers
+    listings: dict[str, list[Listing]]
 
-    async def write(self, candles: Any, gaps: Any) -> WriteResult:
-        if not self.writes_left:
-            raise Unavailable("away")
-        self.writes_left -= 1
-        return await super().write(candles, gaps)
+    def job(self, write: Callable[[Sequence[Candle]], Awaitable[WriteResult]]) -> Takeover[Candle]:
+        return Takeover(self.table, judge_candle, write, self.notes, self.listings)
 
 
 @pytest.fixture
-async def store(database: str) -> AsyncIterator[Stopping]:
-    store = Stopping(DatabaseOptions(database, role="import"))
-    await store.open()
-    yield store
-    await store.close()
-
-
-async def test_stopped_it_goes_on_with_the_next_month(
-    books: Books, database: str, tradecat: str, store: Stopping
-) -> None:
-    days = [datetime(2026, month, 1, tzinfo=UTC) for month in range(1, 6)]
-    await asyncio.to_thread(fill, tradecat, [minute("BTCUSDT", day) for day in days])
-    books.list("BTCUSDT", datetime(2025, 12, 1, tzinfo=UTC))
-    options = DatabaseOptions(database, role="import")
-    foreign = ForeignDatabase(foreign_options(tradecat, options))
-    notes = Takeovers(options, Dataset.CANDLES, "elsewhere")
-    scope = Scope(lambda _: True, 0, 4_000_000_000_000)
-    await foreign.open()
-    try:
-        store.writes_left = 3
-        first = Takeover(foreign, store, notes, await notes.listings())
-        with pytest.raises(Unavailable):
-            await first.run(scope)
-        assert first.progress.months_done == 3
-        assert len(await notes.done()) == 3
-        store.writes_left = 10
-        second = Takeover(foreign, store, notes, await notes.listings())
-        done = await second.run(scope)
-        assert (done.months_known, done.months_done, done.inserted) == (3, 2, 2)
-        # The month in which the table ends is not noted: it may still grow.
-        assert {month.month for _, month in await notes.done()} == {1, 2, 3, 4}
-    finally:
-        await foreign.close()
-        await notes.close()
-
-
-class Grudging:
-    """A sink that refuses one minute, as a CHECK would."""
-
-    def __init__(self, bad_ms: int) -> None:
-        self.bad_ms = bad_ms
-        self.stored: list[Candle] = []
-
-    async def open(self) -> None: ...
-
-    async def write(self, candles: Sequence[Candle], gaps: Sequence[Gap]) -> WriteResult:
-        if any(candle.open_ms == self.bad_ms for candle in candles):
-            raise BadData("no", reason="constraint")
-        self.stored += candles
-        return WriteResult(len(candles), 0, 0)
-
-    async def quarantine(self, candle: Candle, *, reason: str, detail: str) -> None: ...
-
-    async def close(self) -> None: ...
-
-
-async def test_a_row_that_the_database_refuses_stands_alone(
-    books: Books, database: str, tradecat: str
-) -> None:
-    start = datetime(2026, 1, 5, tzinfo=UTC)
-    await asyncio.to_thread(
-        fill, tradecat, [minute("BTCUSDT", start.replace(minute=number)) for number in range(50)]
-    )
+async def bench(books: Books, database: str, tradecat: str) -> AsyncIterator[Bench]:
     books.list("BTCUSDT", datetime(2025, 12, 1, tzinfo=UTC))
     options = DatabaseOptions(database, role="import")
     foreign, notes = (
         ForeignDatabase(foreign_options(tradecat, options)),
         Takeovers(options, Dataset.CANDLES, "x"),
     )
-    await foreign.open()
     try:
-        sink = Grudging(int(start.replace(minute=17).timestamp() * 1000))
-        done = await Takeover(foreign, sink, notes, await notes.listings()).run(
-            Scope(lambda _: True, 0, 4_000_000_000_000)
-        )
+        tables = await foreign.open()
+        yield Bench(tables[Dataset.CANDLES], notes, await notes.listings())
     finally:
         await foreign.close()
         await notes.close()
+
+
+ALL = Scope(lambda _: True, 0, 4_000_000_000_000)
+
+
+async def test_stopped_it_goes_on_with_the_next_month(bench: Bench, tradecat: str, database: str) -> None:
+    days = [datetime(2026, month, 1, tzinfo=UTC) for month in range(1, 6)]
+    await asyncio.to_thread(fill, tradecat, [minute("BTCUSDT", day) for day in days])
+    store, writes_left = CandleStore(DatabaseOptions(database, role="import")), 3
+    await store.open()
+
+    async def write(candles: Sequence[Candle]) -> WriteResult:
+        nonlocal writes_left
+        if not writes_left:
+            raise Unavailable("away")
+        writes_left -= 1
+        return await store.write(candles, [])
+
+    try:
+        first = bench.job(write)
+        with pytest.raises(Unavailable):
+            await first.run(ALL)
+        assert first.progress.months_done == 3
+        assert len(await bench.notes.done()) == 3
+        writes_left = 10
+        done = await bench.job(write).run(ALL)
+    finally:
+        await store.close()
+    assert (done.months_known, done.months_done, done.inserted) == (3, 2, 2)
+    # The month in which the table ends is not noted: it may still grow.
+    assert {month.month for _, month in await bench.notes.done()} == {1, 2, 3, 4}
+
+
+async def test_a_row_that_the_database_refuses_stands_alone(bench: Bench, tradecat: str) -> None:
+    start = datetime(2026, 1, 5, tzinfo=UTC)
+    rows = [minute("BTCUSDT", start.replace(minute=number)) for number in range(50)]
+    await asyncio.to_thread(fill, tradecat, rows)
+    bad_ms = int(start.replace(minute=17).timestamp() * 1000)
+    taken: list[Candle] = []
+
+    async def write(candles: Sequence[Candle]) -> WriteResult:
+        if any(candle.open_ms == bad_ms for candle in candles):
+            raise BadData("no", reason="constraint")
+        taken.extend(candles)
+        return WriteResult(len(candles), 0, 0)
+
+    done = await bench.job(write).run(ALL)
     assert dict(done.refused) == {"constraint": 1}
-    assert len(sink.stored) == 49
-    assert done.rows_read == 50
+    assert (len(taken), done.rows_read) == (49, 50)
+
+
+def test_metrics_come_over_with_their_digits(
+    books: Books, database: str, tradecat: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    books.list("BTCUSDT", datetime(2026, 1, 1, tzinfo=UTC))
+    with psycopg.connect(tradecat, autocommit=True) as connection:
+        connection.execute(_METRICS)
+        connection.execute(
+            "INSERT INTO market_data.binance_futures_metrics_5m VALUES"
+            " ('2026-01-05 00:05', 'BTCUSDT', %(us)s, 84512.1230, 7.1e9, 1.5, NULL, 0.7, 1.00, 'x', true),"
+            " ('2026-01-05 00:10', 'BTCUSDT', %(us)s, 84512.1230, 7.1e9, 1.5, NULL, 0.7, 1.00, 'x', false),"
+            " ('2026-01-05 00:15', 'BTCUSDT', %(us)s, 'NaN', 7.1e9, 1.5, NULL, 0.7, 1.00, 'x', true)",
+            {"us": EXCHANGE},
+        )
+    for new, known in ((1, 0), (0, 1)):
+        assert main(["import", "--from-dsn", tradecat]) == 0
+        out = capsys.readouterr().out
+        report = out[out.index("market_data.binance_futures_metrics_5m") :]
+        lines = dict(line.strip().split(maxsplit=1) for line in report.splitlines()[1:])
+        assert lines["rows"].split() == ["read", "3"]
+        assert lines["stored"].startswith(f"{new} new,")
+        assert lines["known"].startswith(f"{known} that ")
+        assert lines["refused"] == "2"
+        assert {"still_open", "value"} <= lines.keys()
+    with psycopg.connect(database) as connection:
+        rows = connection.execute(
+            "SELECT create_time AT TIME ZONE 'UTC', sum_open_interest::text, sum_toptrader_long_short_ratio, authority"
+            " FROM market_data.binance_futures_metrics_5m"
+        ).fetchall()
+        ledger = connection.execute("SELECT dataset, day, have FROM market_data.coverage_days").fetchall()
+    assert rows == [(datetime(2026, 1, 5, 0, 5), "84512.1230", None, 0)]  # noqa: DTZ001 - the column is read as UTC
+    assert ledger == [("metrics_5m", datetime(2026, 1, 5, tzinfo=UTC).date(), 1)]

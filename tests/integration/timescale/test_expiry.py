@@ -150,13 +150,37 @@ async def test_the_writer_goes_on_while_chunks_are_dropped(database: str) -> Non
             group.create_task(write(), name="writer")
             done = await expiry.expire(now_ms - 20 * DAY_MS)
             dropped.set()
-    assert done[0].dataset is Dataset.CANDLES
+    assert [item.dataset for item in done] == [Dataset.CANDLES, Dataset.METRICS]
     assert done[0].chunks == 5
     assert (done[0].lines, done[0].rows) == (5, 5 * 1440)
     kept = "SELECT count(*) FROM candles_1m"
     assert await fetch(database, kept) == [(written,)]
     states = await fetch(database, "SELECT state, have, expired FROM coverage_days WHERE expected = 1440")
     assert states == [("expired", 0, 1440)] * 5
+
+
+def test_the_last_metric_of_a_day_lies_in_the_next_chunk(connection: psycopg.Connection) -> None:
+    """The row of midnight ends the day before, and stays while the chunk that begins then does."""
+    for minutes in (5, 10, 1440, 1445):
+        connection.execute(
+            "INSERT INTO binance_futures_metrics_5m (exchange, symbol, create_time, sum_open_interest,"
+            " sum_open_interest_rank, authority, source) VALUES ('x', 'A', %s, 1, 0, 0, 's')",
+            [BASE + timedelta(days=6, minutes=minutes)],
+        )
+    for offset, have in ((6, 3), (7, 1)):
+        connection.execute(
+            "INSERT INTO coverage_days (exchange, dataset, symbol, day, expected, have)"
+            " VALUES ('x', 'metrics_5m', 'A', %s, 288, %s)",
+            [(BASE + timedelta(days=offset)).date(), have],
+        )
+    read = "SELECT have, expired, state FROM coverage_days ORDER BY day"
+    for t, kept in (
+        (BASE + CHUNK, [(1, 287, "expired"), (1, 0, "open")]),
+        (BASE + CHUNK + timedelta(days=1), [(1, 287, "expired"), (1, 287, "expired")]),
+        (BASE + 2 * CHUNK, [(0, 288, "expired"), (0, 288, "expired")]),
+    ):
+        connection.execute("SELECT * FROM expire(%s)", [t])
+        assert connection.execute(read).fetchall() == kept
 
 
 async def test_the_newest_week_is_refused(database: str) -> None:

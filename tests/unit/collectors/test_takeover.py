@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, date, datetime
+from decimal import Decimal as D
 from itertools import pairwise
 from math import inf, nan
 
@@ -11,8 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from src.collectors.takeover import SOURCE, judge, months
-from src.model import DAY_MS, MINUTE_MS, Authority, Candle, Listing
+from src.collectors.takeover import SOURCE, judge_candle, judge_metric, months
+from src.model import DAY_MS, FIVE_MINUTES_MS, MINUTE_MS, Authority, Candle, FuturesMetric, Listing
 from src.ports import ForeignRow
 
 OPEN_MS = 29_856_383 * MINUTE_MS
@@ -35,11 +36,11 @@ def changed(**values: object) -> ForeignRow:
         "closed",
     )
     row = dict(zip(names, ROW, strict=True)) | values
-    return tuple(row.values())  # type: ignore[return-value]
+    return tuple(row.values())
 
 
 def test_a_good_row_is_a_candle_of_the_least_authority() -> None:
-    candle = judge("BTCUSDT", ROW, LISTED)
+    candle = judge_candle("BTCUSDT", ROW, LISTED)
     assert candle == Candle(
         "BTCUSDT", OPEN_MS, 10.0, 12.0, 9.0, 11.0, 5.0, 50.0, 7, 2.0, 20.0, SOURCE, Authority.FOREIGN
     )
@@ -74,11 +75,11 @@ def test_a_good_row_is_a_candle_of_the_least_authority() -> None:
     ],
 )
 def test_a_bad_row_is_refused_with_a_reason(values: dict[str, object], reason: str) -> None:
-    assert judge("BTCUSDT", changed(**values), LISTED) == reason
+    assert judge_candle("BTCUSDT", changed(**values), LISTED) == reason
 
 
 def test_null_is_not_zero() -> None:
-    candle = judge(
+    candle = judge_candle(
         "BTCUSDT", changed(quote=None, trades=None, taker=None, taker_quote=None, closed=None), LISTED
     )
     assert isinstance(candle, Candle)
@@ -86,7 +87,7 @@ def test_null_is_not_zero() -> None:
 
 
 def test_a_symbol_without_a_listing_is_outside_it() -> None:
-    assert judge("OTHERUSDT", ROW, []) == "outside_listing"
+    assert judge_candle("OTHERUSDT", ROW, []) == "outside_listing"
 
 
 @given(st.integers(0, 4_000_000_000_000), st.integers(0, 3_000 * DAY_MS))
@@ -110,3 +111,36 @@ def test_december_is_followed_by_january() -> None:
         date(2025, 12, 1),
         date(2026, 1, 1),
     ]
+
+
+END_MS = OPEN_MS // FIVE_MINUTES_MS * FIVE_MINUTES_MS
+
+
+@pytest.mark.parametrize(
+    ("row", "reason"),
+    [
+        ((END_MS + 60_000, D(1), None, None, None, None, None, True), "not_a_period"),
+        ((END_MS, D(1), None, None, None, None, None, False), "still_open"),
+        ((END_MS + 2 * DAY_MS, D(1), None, None, None, None, None, True), "outside_listing"),
+        ((END_MS, None, None, None, None, None, None, True), "incomplete"),
+        ((END_MS, D(1), D("NaN"), None, None, None, None, True), "value"),
+        ((END_MS, D(1), None, D("Infinity"), None, None, None, True), "value"),
+        ((END_MS, D(1), None, None, D(-1), None, None, True), "value"),
+    ],
+)
+def test_a_bad_metric_is_refused_with_a_reason(row: ForeignRow, reason: str) -> None:
+    assert judge_metric("BTCUSDT", row, LISTED) == reason
+
+
+def test_a_metric_keeps_its_digits_and_its_nulls() -> None:
+    metric = judge_metric("BTCUSDT", (END_MS, D("1.230"), None, D(0), None, None, D("0.9"), None), LISTED)
+    assert isinstance(metric, FuturesMetric)
+    assert metric.values == (D("1.230"), None, D(0), None, None, D("0.9"))
+    assert (metric.end_ms, metric.authority) == (END_MS, Authority.FOREIGN)
+
+
+def test_the_first_period_of_a_listing_ends_inside_it() -> None:
+    listed = [Listing("BTCUSDT", END_MS, END_MS + DAY_MS)]
+    row: ForeignRow = (END_MS, D(1), None, None, None, None, None, True)
+    assert judge_metric("BTCUSDT", row, listed) == "outside_listing"
+    assert isinstance(judge_metric("BTCUSDT", (END_MS + FIVE_MINUTES_MS, *row[1:]), listed), FuturesMetric)
