@@ -3,7 +3,9 @@
 -- takes the same ones. In order of the key, so that two of them cannot wait for each other.
 SELECT pg_advisory_xact_lock(key)
 FROM (
-    SELECT DISTINCT hashtextextended(%(exchange)s || '/' || %(dataset)s || '/' || symbol || '/' || month, 0) AS key
+    SELECT DISTINCT hashtextextended(
+        concat_ws('/', current_schema(), %(exchange)s, %(dataset)s, symbol, month), 0
+    ) AS key
     FROM unnest(%(symbols)s::text[], %(months)s::text[]) AS asked (symbol, month)
     ORDER BY key
 ) AS claims;

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 
-from .plan import FileTask, Plan
+from .plan import Plan
 
 _ZIP_BYTES_PER_ROW = 38
 """Of a kline file, header and directory included."""
@@ -33,24 +33,34 @@ class Estimate:
     left: int = 0
 
 
-def estimate(plans: Sequence[Plan], *, weight_per_minute: int, workers: int) -> Estimate:
-    """All plans together. REST and files run side by side, so the longer of both decides."""
+def estimate(plans: Iterable[Plan], *, weight_per_minute: int, workers: int) -> Estimate:
+    """All plans together."""
+    costs = (
+        Estimate(
+            rows=plan.minutes,
+            files=len(plan.files),
+            requests=len(plan.requests),
+            download_bytes=sum(_ROWS_PER_DAY * len(task.days) for task in plan.files) * _ZIP_BYTES_PER_ROW,
+            weight=plan.weight,
+            left=plan.left,
+        )
+        for plan in plans
+    )
+    return add_up(costs, weight_per_minute=weight_per_minute, workers=workers)
+
+
+def add_up(costs: Iterable[Estimate], *, weight_per_minute: int, workers: int) -> Estimate:
+    """Several estimates as one. REST and files run side by side, so the longer of both decides about the time."""
     rows = files = requests = download = weight = left = 0
-    for plan in plans:
-        rows += plan.minutes
-        files += len(plan.files)
-        requests += len(plan.requests)
-        download += sum(_file_bytes(task) for task in plan.files)
-        weight += plan.weight
-        left += plan.left
+    for cost in costs:
+        rows += cost.rows
+        files += cost.files
+        requests += cost.requests
+        download += cost.download_bytes
+        weight += cost.weight
+        left += cost.left
     by_rest = weight * 60 / weight_per_minute
     by_file = files * _SECONDS_PER_FILE / workers + download / _DOWNLOAD_BYTES_PER_S
-    by_import = (
-        sum(len(task.days) for plan in plans for task in plan.files) * _ROWS_PER_DAY / _IMPORT_ROWS_PER_S
-    )
+    by_import = download / _ZIP_BYTES_PER_ROW / _IMPORT_ROWS_PER_S
     seconds = max(by_rest, by_file, by_import)
     return Estimate(rows, files, requests, download, rows * STORED_BYTES_PER_ROW, weight, seconds, left)
-
-
-def _file_bytes(task: FileTask) -> int:
-    return _ROWS_PER_DAY * len(task.days) * _ZIP_BYTES_PER_ROW

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Any, Self
 
 from ...telemetry.metrics import Metrics
 
@@ -37,6 +39,16 @@ class Progress:
         """What was planned and not done is planned anew."""
         self.tasks_planned = self.tasks_done
         self.minutes_planned = self.minutes_done
+
+    def as_dict(self) -> dict[str, object]:
+        """For whoever follows it from another process."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, told: Mapping[str, Any]) -> Self:
+        """What another process, perhaps of another version, told."""
+        known = {field.name for field in fields(cls)}
+        return cls(**{name: value for name, value in told.items() if name in known})
 
     def show(self, metrics: Metrics) -> None:
         """Set the gauges."""

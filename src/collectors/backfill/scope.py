@@ -21,7 +21,7 @@ _SLICE_MONTHS = 3
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """Minutes of [since_ms, until_ms) of the symbols that ``selection`` admits.
+    """Minutes of [since_ms, until_ms) of the symbols that ``selection`` admits and the globs ``only`` match.
 
     ``source``, ``force`` and ``keep`` are the options of ``marketd backfill``. ``patient``: a day that was looked at
     in vain is left alone until its next look is due. ``priority`` is that of the requests.
@@ -30,11 +30,15 @@ class Scope:
     selection: Selection
     since_ms: int
     until_ms: int
+    only: tuple[str, ...] = ("*",)
     source: Source = Source.AUTO
     force: bool = False
     keep: bool = False
     patient: bool = False
     priority: Priority = Priority.HISTORY
+
+    def admits_name(self, symbol: str) -> bool:
+        return self.selection.admits_name(symbol) and Selection(include=self.only).admits_name(symbol)
 
     def admits(self, listing: Listing) -> bool:
         """Whether some minute of the listing is meant."""

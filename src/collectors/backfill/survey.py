@@ -63,7 +63,7 @@ class Survey:
 
     async def listings(self, scope: Scope) -> list[Listing]:
         """The listings that the scope means. Every day of their symbols has its line in the ledger then."""
-        found = [item for item in await self._listings.listings() if scope.selection.admits_name(item.symbol)]
+        found = [item for item in await self._listings.listings() if scope.admits_name(item.symbol)]
         # All listings of a symbol, also those outside the scope: the ledger takes them for the whole truth.
         await self._ledger.follow(Dataset.CANDLES, found, max(scope.until_ms, self._clock.now_ms()))
         return [item for item in found if scope.admits(item)]

@@ -61,7 +61,7 @@ async def test_a_month_that_is_being_loaded_is_waited_for(database: str, store: 
         await loading.set_autocommit(False)
         await loading.execute(
             "SELECT pg_advisory_xact_lock(hashtextextended("
-            "'binance_futures_um/candles_1m/BTCUSDT/' || to_char(to_timestamp(%s), 'YYYY-MM'), 0))",
+            "'market_data/binance_futures_um/candles_1m/BTCUSDT/' || to_char(to_timestamp(%s), 'YYYY-MM'), 0))",
             [CANDLE.open_ms // 1000],
         )
         writing = asyncio.create_task(store.write([CANDLE]), name="write")

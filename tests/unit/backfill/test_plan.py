@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from src.collectors.backfill.days import by_symbol, day_ms, day_parts, split_days
-from src.collectors.backfill.estimate import estimate
+from src.collectors.backfill.estimate import add_up, estimate
 from src.collectors.backfill.plan import Knowledge, Plan, Source, Tried, again, make_plan
 from src.model import DAY_MS, MINUTE_MS, CoverageDay, Dataset, FileState, Gap, KnownFile, Listing, Span
 from tests.support.archive_layout import PlainLayout
@@ -293,3 +293,5 @@ def test_the_estimate_adds_up() -> None:
     assert found.weight == 2 * plan.weight > 0
     assert found.seconds >= found.weight
     assert found.stored_bytes > found.download_bytes > 0
+    single = estimate([plan], weight_per_minute=60, workers=2)
+    assert add_up([single, single], weight_per_minute=60, workers=2) == found
