@@ -96,3 +96,15 @@ class FundingSink(Protocol):
     async def newest(self, since_ms: int) -> dict[str, int]: ...
 
     async def imported(self) -> set[str]: ...
+
+
+class FundingSource(Protocol):
+    """The venue's settlements over REST, at most 1000 a call, ordered by symbol and time; see ``MetricSource``.
+
+    ``settlements`` are those at or after ``since_ms`` of one symbol, oldest first; without a symbol the newest of all.
+    ``intervals`` are the present hours between two settlements of every symbol that does not have 8.
+    """
+
+    async def settlements(self, symbol: str | None, since_ms: int | None) -> list[FundingRate]: ...
+
+    async def intervals(self) -> dict[str, int]: ...

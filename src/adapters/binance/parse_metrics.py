@@ -34,7 +34,8 @@ _FIELDS: Mapping[MetricSeries, Mapping[str, str]] = {
     MetricSeries.ACCOUNTS: {"count_long_short_ratio": "longShortRatio"},
     MetricSeries.TAKER: {"sum_taker_long_short_vol_ratio": "buySellRatio"},
 }
-_START_LABELLED = frozenset({MetricSeries.TAKER})
+START_LABELLED = frozenset({MetricSeries.TAKER})
+"""Series whose REST timestamp is the start of the period."""
 
 
 def rest_metrics(
@@ -111,7 +112,7 @@ def _rest_row(series: MetricSeries, symbol: str, item: object, source: str) -> F
     if item.get("symbol", symbol) != symbol:
         _refuse("other_symbol", f"{symbol} was asked, {item.get('symbol')!r:.80} came")
     stamp = _timestamp(item.get("timestamp"))
-    end_ms = stamp + FIVE_MINUTES_MS if series in _START_LABELLED else stamp
+    end_ms = stamp + FIVE_MINUTES_MS if series in START_LABELLED else stamp
     columns = {column: decimal(item.get(field)) for column, field in _FIELDS[series].items()}
     return FuturesMetric.of(symbol, end_ms, columns, source, Authority.REST)
 

@@ -33,6 +33,7 @@ class Exchange(_Binance):
         # Bodies and headers of the last answer, kept for callers that we are not: an exchangeInfo is 2 MB.
         self.enableLastHttpResponse = self.enableLastResponseHeaders = False
         self.urls["api"]["fapiPublic"] = f"{base_url}/fapi/v1"
+        self.urls["api"]["fapiData"] = f"{base_url}/futures/data"
 
     def use(self, session: GuardedSession) -> None:
         """Send everything over ``session``; ccxt opens none of its own."""
