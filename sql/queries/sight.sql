@@ -46,6 +46,28 @@ WHERE exchange = %(exchange)s AND dataset = %(dataset)s AND symbol = ANY(%(symbo
 GROUP BY 1, 2
 ORDER BY symbol COLLATE "C", cell;
 
+-- name: requests
+-- What `marketd backfill` asked for and is not done yet.
+SELECT id, symbols, (extract(epoch FROM from_ts) * 1000)::bigint, (extract(epoch FROM to_ts) * 1000)::bigint
+FROM backfill_requests
+WHERE exchange = %(exchange)s AND state IN ('waiting', 'running')
+ORDER BY id;
+
+-- name: planned
+-- What is neither there nor excused in days that a request holds whole; a day in two requests counts once.
+SELECT symbol, (day - %(first)s::date) / %(days)s AS cell, sum(unaccounted)::bigint
+FROM (
+    SELECT DISTINCT line.symbol, line.day,
+           greatest(line.expected - line.have - line.absent - line.expired, 0) AS unaccounted
+    FROM unnest(%(planned)s::text[], %(planned_from)s::date[], %(planned_to)s::date[]) AS plan (symbol, first, last)
+    JOIN coverage_days AS line
+      ON line.exchange = %(exchange)s AND line.dataset = %(dataset)s AND line.symbol = plan.symbol
+     AND line.day BETWEEN plan.first AND plan.last
+    WHERE line.day BETWEEN %(first)s AND %(last)s AND line.state IN ('dirty', 'open')
+) AS open_day
+GROUP BY 1, 2
+ORDER BY symbol COLLATE "C", cell;
+
 -- name: listings
 SELECT symbol, (extract(epoch FROM onboard_ts) * 1000)::bigint AS onboard_ms,
        CASE WHEN isfinite(end_ts) THEN (extract(epoch FROM end_ts) * 1000)::bigint END AS end_ms

@@ -104,7 +104,7 @@ def chosen(known: Sequence[str], globs: Sequence[str]) -> list[str]:
 
 
 def account(ledger: Ledger, dataset: Dataset, now_ms: int) -> Coverage:
-    """Lines to accounts: what is not due yet is pending, the rest of what is not accounted for is missing; pure."""
+    """Lines to accounts: what is not due yet or in a request is pending, the rest that lacks is missing; pure."""
     cells: dict[str, dict[int, Account]] = {symbol: {} for symbol in ledger.symbols}
     for cell in ledger.cells:
         cells[cell.symbol][cell.number] = Account(
@@ -120,6 +120,8 @@ def account(ledger: Ledger, dataset: Dataset, now_ms: int) -> Coverage:
             if number in numbers and ledger.first <= day <= ledger.last:
                 waits = rows - ledger.stored_early.get((symbol, day), 0)
                 numbers[number] = numbers[number].with_pending(waits)
+    for (symbol, number), rows in ledger.planned.items():
+        cells[symbol][number] = cells[symbol][number].with_pending(rows)
     return Coverage(dataset, ledger.known, ledger.first, ledger.last, ledger.days, cells, now_ms)
 
 

@@ -70,7 +70,7 @@ def explain(facts: GapsFacts, bounds: Bounds, layout: ArchiveLayout) -> Findings
     lines = {(day.symbol, day.day): day for day in facts.days}
     files = {known.file.path: known for known, _ in facts.files}
     known = Knowledge(layout, bounds.now_ms, files, facts.folders)
-    plan = make_plan([part for part in parts if day_ms(part.day) >= bounds.since_ms], known)
+    plan = make_plan([part for part in parts if _is_planned(part, facts, bounds)], known)
     book = _Book(facts, bounds, lines, known, _ways(plan))
     found = [
         Missing(gap.symbol, gap.from_ms, gap.to_ms, gap.minutes, book.why(part, gap), *book.planned(part))
@@ -79,6 +79,19 @@ def explain(facts: GapsFacts, bounds: Bounds, layout: ArchiveLayout) -> Findings
     ]
     found += list(book.blanks())
     return Findings(_joined(found), plan)
+
+
+def _request(part: DayPart, facts: GapsFacts) -> int | None:
+    """The number of the request that this is in, if any."""
+    start = day_ms(part.day)
+    for request in facts.requests:
+        if request.from_ms < start + DAY_MS and start < request.to_ms and request.means(part.symbol):
+            return request.number
+    return None
+
+
+def _is_planned(part: DayPart, facts: GapsFacts, bounds: Bounds) -> bool:
+    return day_ms(part.day) >= bounds.since_ms or _request(part, facts) is not None
 
 
 def _ways(plan: Plan) -> dict[tuple[str, date], str]:
@@ -132,11 +145,14 @@ class _Book:
         start = day_ms(part.day)
         if start < self._bounds.kept_ms:
             return None, EXPIRES
-        if start < self._bounds.since_ms:
+        asked = _request(part, self._facts)
+        if start < self._bounds.since_ms and asked is None:
             return None, ASK
         way = self._ways.get((part.symbol, part.day))
         if way is None:
             return None, NOBODY
+        if asked is not None:
+            return f"{way}, in request {asked}", ""
         line = self._lines[(part.symbol, part.day)]
         if line.next_look_ms > self._bounds.now_ms:
             return f"{way}, not before {_clock(line.next_look_ms)}", ""

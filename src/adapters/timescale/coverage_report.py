@@ -6,11 +6,14 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from fnmatch import fnmatchcase
+from typing import cast
 
 from psycopg import AsyncConnection
 
 from ...errors import ConfigError
-from ...model import Dataset, Listing
+from ...model import DAY_MS, Dataset, Listing
+from .days import day_of
 from .migrations import pending
 from .options import DatabaseOptions
 from .queries import query
@@ -41,8 +44,8 @@ class Cell:
 class Ledger:
     """The chosen part of the ledger: ``days`` to a cell, from ``first`` to ``last`` (both included).
 
-    ``stored_early`` counts the rows of each symbol and day that are stored although they are not due yet. ``known`` is
-    how many symbols the ledger has in all.
+    ``stored_early`` counts the rows of each symbol and day that are stored although they are not due yet, ``planned``
+    what lacks in a symbol's cell and is in an open request. ``known`` is how many symbols the ledger has in all.
     """
 
     symbols: list[str]
@@ -53,6 +56,7 @@ class Ledger:
     cells: list[Cell]
     listings: dict[str, list[Listing]]
     stored_early: dict[tuple[str, date], int]
+    planned: dict[tuple[str, int], int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +123,58 @@ async def _read(connection: AsyncConnection, options: DatabaseOptions, question:
         cells=cells,
         listings=await listings_of(connection, who),
         stored_early=await _stored_early(connection, who, question),
+        planned=await _planned(connection, {**who, "first": first, "last": last, "days": width}, question),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class OpenRequest:
+    """A filling that a person asked for and that is not done: [from_ms, to_ms) of the symbols that its globs mean."""
+
+    number: int
+    globs: tuple[str, ...]
+    from_ms: int
+    to_ms: int
+
+    def means(self, symbol: str) -> bool:
+        return any(fnmatchcase(symbol, glob) for glob in self.globs)
+
+
+async def open_requests(connection: AsyncConnection, who: dict[str, object]) -> list[OpenRequest]:
+    """Requests of `marketd backfill` that wait or run, the oldest first."""
+    cursor = await connection.execute(query("sight", "requests"), who)
+    return [
+        OpenRequest(int(number), tuple(globs), int(from_ms), int(to_ms))
+        for number, globs, from_ms, to_ms in await cursor.fetchall()
+    ]
+
+
+async def _planned(
+    connection: AsyncConnection, who: dict[str, object], question: Question
+) -> dict[tuple[str, int], int]:
+    if question.dataset is not Dataset.CANDLES:
+        return {}
+    # The running day is told apart to the minute by what is not due yet.
+    before_ms = question.not_due_ms // DAY_MS * DAY_MS
+    plans = [
+        (
+            symbol,
+            day_of(-(-request.from_ms // DAY_MS) * DAY_MS),
+            day_of(min(request.to_ms, before_ms) - DAY_MS),
+        )
+        for request in await open_requests(connection, who)
+        for symbol in cast(list[str], who["symbols"])
+        if request.means(symbol)
+    ]
+    if not plans:
+        return {}
+    columns = {
+        "planned": [symbol for symbol, _, _ in plans],
+        "planned_from": [first for _, first, _ in plans],
+        "planned_to": [last for _, _, last in plans],
+    }
+    cursor = await connection.execute(query("sight", "planned"), {**who, **columns})
+    return {(str(symbol), int(cell)): int(rows) for symbol, cell, rows in await cursor.fetchall()}
 
 
 async def symbols_known(connection: AsyncConnection, who: dict[str, object]) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from typing import Any, LiteralString
 
@@ -21,8 +21,8 @@ from ...model import (
     Listing,
     Span,
 )
-from .coverage_report import Choose, instant, listings_of, reading, symbols_known
-from .days import clipped, spans, start_of
+from .coverage_report import Choose, OpenRequest, instant, listings_of, open_requests, reading, symbols_known
+from .days import clipped, day_of, spans, start_of
 from .options import DatabaseOptions
 from .queries import query
 
@@ -52,7 +52,8 @@ class GapsFacts:
 
     ``blank`` are stretches (symbol, first day, last day) of which nothing is stored and nothing was asked. ``files``
     are archive files with what is noted of them, ``losses`` minutes lost from a full buffer, ``folders`` the archive's
-    names of listings that have another one than their symbol, by (symbol, onboard_ms).
+    names of listings that have another one than their symbol, by (symbol, onboard_ms). ``requests`` are fillings that
+    a person asked for.
     """
 
     days: list[CoverageDay]
@@ -62,6 +63,7 @@ class GapsFacts:
     files: list[tuple[KnownFile, str]]
     losses: list[Gap]
     folders: dict[tuple[str, int], str]
+    requests: list[OpenRequest] = field(default_factory=list)
 
 
 async def read_gaps(options: DatabaseOptions, question: GapsQuestion) -> GapsFacts:
@@ -70,10 +72,12 @@ async def read_gaps(options: DatabaseOptions, question: GapsQuestion) -> GapsFac
         connection = session.connection
         who: dict[str, object] = {"exchange": options.exchange, "dataset": Dataset.CANDLES.value}
         who["symbols"] = question.choose(await session.call(symbols_known(connection, who)))
+        requests = await session.call(open_requests(connection, who))
         who |= {
             "first": question.first or date(1970, 1, 1),
             "last": question.last or date(9999, 1, 1),
-            "plain_until": question.plain_until,
+            # What is in a request is planned, and therefore looked at day by day.
+            "plain_until": min([question.plain_until, *(day_of(request.from_ms) for request in requests)]),
         }
         rows = await session.call(_rows(connection, query("sight", "open_lines"), who))
         days = [CoverageDay(Dataset.CANDLES, *row) for row in rows]
@@ -92,6 +96,7 @@ async def read_gaps(options: DatabaseOptions, question: GapsQuestion) -> GapsFac
             losses=[
                 Gap(*row) for row in await session.call(_rows(connection, query("sight", "losses"), who))
             ],
+            requests=requests,
             folders={
                 (symbol, onboard_ms): folder
                 for symbol, onboard_ms, folder in await session.call(

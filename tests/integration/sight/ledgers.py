@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from datetime import UTC, date, datetime, timedelta
 
 import psycopg
@@ -73,6 +73,16 @@ class Books:
             " sum_open_interest_rank, authority, source)"
             " SELECT %s, %s, %s + make_interval(mins => 5 * n), 1, 0, 0, 'test' FROM generate_series(1, %s) AS n",
             [EXCHANGE, symbol, since, count],
+        )
+
+    def request(
+        self, symbols: Sequence[str], since: datetime, until: datetime, state: str = "waiting"
+    ) -> None:
+        """What `marketd backfill` asks of the daemon."""
+        self._connection.execute(
+            "INSERT INTO backfill_requests (exchange, symbols, from_ts, to_ts, source, force, keep, requested_by,"
+            " state) VALUES (%s, %s, %s, %s, 'auto', false, false, 'a test', %s)",
+            [EXCHANGE, [*symbols], since, until, state],
         )
 
     def absent(self, symbol: str, ts: datetime) -> None:

@@ -79,6 +79,20 @@ def test_metrics_that_came_early_are_not_waited_for(books: Books, capsys: pytest
     assert (whole["have"], whole["missing"], whole["pending"]) == (ended, 0, 288 - ended)
 
 
+def test_what_is_in_a_request_is_pending(books: Books, capsys: pytest.CaptureFixture[str]) -> None:
+    for symbol in ("BTCUSDT", "ETHUSDT"):
+        books.list(symbol, midnight(50))
+        for ago in (12, 11, 10, 9):
+            books.day(symbol, midnight(ago).date(), have=440)
+    books.request(["BTC*"], midnight(12), midnight(10))
+    books.request(["B*"], midnight(11), midnight(9) + timedelta(hours=1))
+    books.request(["*"], midnight(12), midnight(8), state="done")
+    assert main(["coverage", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)["by_symbol"]
+    assert (found["BTCUSDT"]["pending"], found["BTCUSDT"]["missing"]) == (3000, 1000)
+    assert (found["ETHUSDT"]["pending"], found["ETHUSDT"]["missing"]) == (0, 4000)
+
+
 def test_globs_days_and_datasets(books: Books, capsys: pytest.CaptureFixture[str]) -> None:
     for symbol in ("BTCUSDT", "BTCDOMUSDT", "币安人生USDT"):
         books.list(symbol, midnight(50))

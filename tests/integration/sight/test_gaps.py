@@ -90,6 +90,19 @@ def test_the_story_of_each_gap(
     assert asked(capsys)["planned_minutes"] == 71 * 1440
 
 
+def test_what_a_person_asked_for_is_planned(books: Books, capsys: pytest.CaptureFixture[str]) -> None:
+    books.list("BTCUSDT", midnight(100))
+    for ago in range(100, 30, -1):
+        books.day("BTCUSDT", midnight(ago).date())
+    books.request(["BTC*"], midnight(50), midnight(40))
+    report = asked(capsys)
+    assert report["planned_minutes"] == 10 * 1440, report
+    [planned] = [gap for gap in report["gaps"] if gap["planned"]]
+    assert planned["planned"].endswith(" file, in request 1")
+    assert datetime.fromisoformat(planned["from"]) == midnight(50)
+    assert report["missing_minutes"] == 70 * 1440
+
+
 def test_what_is_not_due_yet_is_not_missing(books: Books, capsys: pytest.CaptureFixture[str]) -> None:
     now = datetime.now(UTC)
     books.list("BTCUSDT", midnight(3))
