@@ -102,6 +102,42 @@ CROSS JOIN LATERAL (
     WHERE ts > before + interval '1 minute'
 ) AS hole;
 
+-- name: metric_holes
+-- The same for rows that carry the end of their five minutes; a hole is named by their beginning.
+SELECT
+    asked.symbol,
+    (extract(epoch FROM hole.from_ts) * 1000)::bigint AS from_ms,
+    (extract(epoch FROM hole.to_ts) * 1000)::bigint AS to_ms
+FROM unnest(%(symbols)s::text[], %(from)s::timestamptz[], %(to)s::timestamptz[]) AS asked (symbol, from_ts, to_ts)
+CROSS JOIN LATERAL (
+    SELECT before + interval '5 minutes' AS from_ts, ts AS to_ts
+    FROM (
+        SELECT ts, lag(ts, 1, asked.from_ts - interval '5 minutes') OVER (ORDER BY ts) AS before
+        FROM (
+            SELECT create_time - interval '5 minutes' AS ts
+            FROM binance_futures_metrics_5m
+            WHERE exchange = %(exchange)s
+              AND symbol = asked.symbol
+              AND create_time >= asked.from_ts + interval '5 minutes'
+              AND create_time < asked.to_ts + interval '5 minutes'
+              AND create_time >= %(earliest)s::timestamptz + interval '5 minutes'
+              AND create_time < %(latest)s::timestamptz + interval '5 minutes'
+            UNION ALL
+            SELECT ts
+            FROM absent_minutes
+            WHERE exchange = %(exchange)s
+              AND dataset = 'metrics_5m'
+              AND symbol = asked.symbol
+              AND ts >= asked.from_ts
+              AND ts < asked.to_ts
+              AND found_at IS NULL
+            UNION ALL
+            SELECT asked.to_ts
+        ) AS present
+    ) AS neighbours
+    WHERE ts > before + interval '5 minutes'
+) AS hole;
+
 -- name: lock_lines
 -- In the order in which everybody locks them. What they say is returned, to be compared with what is counted.
 SELECT line.symbol, line.day, line.have, line.absent, line.dirty
@@ -114,40 +150,65 @@ JOIN coverage_days AS line
 ORDER BY line.symbol COLLATE "C", line.day
 FOR UPDATE OF line;
 
--- name: recount_candles
--- After lock_lines and as a statement of its own: it sees every row whose count was added to the lines before they were
--- locked, and none whose count is still to come.
-WITH counted AS (
-    SELECT
-        asked.symbol,
-        asked.day,
-        (
-            SELECT count(*)
-            FROM candles_1m
-            WHERE exchange = %(exchange)s
-              AND symbol = asked.symbol
-              AND bucket_ts >= asked.day::timestamp AT TIME ZONE 'UTC'
-              AND bucket_ts < (asked.day + 1)::timestamp AT TIME ZONE 'UTC'
-              AND bucket_ts >= %(earliest)s
-              AND bucket_ts < %(latest)s
-        ) AS have,
-        (
-            SELECT count(*)
-            FROM absent_minutes
-            WHERE exchange = %(exchange)s
-              AND dataset = 'candles_1m'
-              AND symbol = asked.symbol
-              AND ts >= asked.day::timestamp AT TIME ZONE 'UTC'
-              AND ts < (asked.day + 1)::timestamp AT TIME ZONE 'UTC'
-              AND found_at IS NULL
-        ) AS absent
-    FROM unnest(%(symbols)s::text[], %(days)s::date[]) AS asked (symbol, day)
-)
+-- name: count_candles
+-- This and the other counts come after lock_lines, as statements of their own: they see every row whose count was added
+-- to the lines before these were locked, and none whose count is still to come.
+SELECT asked.symbol, asked.day, (
+    SELECT count(*)
+    FROM candles_1m
+    WHERE exchange = %(exchange)s
+      AND symbol = asked.symbol
+      AND bucket_ts >= asked.day::timestamp AT TIME ZONE 'UTC'
+      AND bucket_ts < (asked.day + 1)::timestamp AT TIME ZONE 'UTC'
+      AND bucket_ts >= %(earliest)s
+      AND bucket_ts < %(latest)s
+) AS have
+FROM unnest(%(symbols)s::text[], %(days)s::date[]) AS asked (symbol, day);
+
+-- name: count_metrics
+SELECT asked.symbol, asked.day, (
+    SELECT count(*)
+    FROM binance_futures_metrics_5m
+    WHERE exchange = %(exchange)s
+      AND symbol = asked.symbol
+      AND create_time >= asked.day::timestamp AT TIME ZONE 'UTC' + interval '5 minutes'
+      AND create_time < (asked.day + 1)::timestamp AT TIME ZONE 'UTC' + interval '5 minutes'
+      AND create_time >= %(earliest)s::timestamptz + interval '5 minutes'
+      AND create_time < %(latest)s::timestamptz + interval '5 minutes'
+) AS have
+FROM unnest(%(symbols)s::text[], %(days)s::date[]) AS asked (symbol, day);
+
+-- name: count_funding
+SELECT asked.symbol, asked.day, (
+    SELECT count(*)
+    FROM funding_rates
+    WHERE exchange = %(exchange)s
+      AND symbol = asked.symbol
+      AND funding_time >= asked.day::timestamp AT TIME ZONE 'UTC'
+      AND funding_time < (asked.day + 1)::timestamp AT TIME ZONE 'UTC'
+      AND funding_time >= %(earliest)s
+      AND funding_time < %(latest)s
+) AS have
+FROM unnest(%(symbols)s::text[], %(days)s::date[]) AS asked (symbol, day);
+
+-- name: set_counts
 UPDATE coverage_days AS line
-SET have = counted.have, absent = counted.absent, dirty = false, counted_at = now()
-FROM counted
+SET have = counted.have,
+    absent = (
+        SELECT count(*)
+        FROM absent_minutes
+        WHERE exchange = %(exchange)s
+          AND dataset = %(dataset)s
+          AND symbol = line.symbol
+          AND ts >= line.day::timestamp AT TIME ZONE 'UTC'
+          AND ts < (line.day + 1)::timestamp AT TIME ZONE 'UTC'
+          AND found_at IS NULL
+    ),
+    dirty = false,
+    counted_at = now()
+FROM unnest(%(symbols)s::text[], %(days)s::date[], %(have)s::integer[]) AS counted (symbol, day, have)
 WHERE line.exchange = %(exchange)s
-  AND line.dataset = 'candles_1m'
+  AND line.dataset = %(dataset)s
   AND line.symbol = counted.symbol
   AND line.day = counted.day
 RETURNING line.symbol, line.day, line.have, line.absent;
@@ -173,38 +234,51 @@ WHERE line.exchange = %(exchange)s
   AND line.symbol = locked.symbol
   AND line.day = locked.day;
 
--- name: mark_absent_candles
--- After lock_lines and as a statement of its own: a row that was stored meanwhile is not proved absent. An absence
--- proved again keeps its place in the line; the next asking comes 1, 7, then every 30 days after the last.
-WITH proved AS (
-    INSERT INTO absent_minutes AS known (
-        exchange, dataset, symbol, ts, archive_path, archive_sha256, rest_asked_at, next_ask_at
-    )
-    SELECT %(exchange)s, %(dataset)s, %(symbol)s, ts, %(path)s, %(sha256)s, %(asked)s, %(asked)s + interval '1 day'
-    FROM unnest(%(ts)s::timestamptz[]) AS said (ts)
-    WHERE NOT EXISTS (
-        SELECT FROM candles_1m
-        WHERE exchange = %(exchange)s
-          AND symbol = %(symbol)s
-          AND bucket_ts = said.ts
-          AND bucket_ts >= %(earliest)s
-          AND bucket_ts < %(latest)s
-    )
-    ORDER BY ts
-    ON CONFLICT (exchange, dataset, symbol, ts) DO UPDATE SET
-        archive_path = excluded.archive_path,
-        archive_sha256 = excluded.archive_sha256,
-        rest_asked_at = excluded.rest_asked_at,
-        asks = CASE WHEN known.found_at IS NULL THEN least(known.asks + 1, 32767) ELSE 1 END,
-        next_ask_at = excluded.rest_asked_at + CASE
-            WHEN known.found_at IS NOT NULL THEN interval '1 day'
-            WHEN known.asks = 1 THEN interval '7 days'
-            ELSE interval '30 days'
-        END,
-        found_at = NULL
-    RETURNING ts
+-- name: stored_candles
+-- After lock_lines and as a statement of its own, as is stored_metrics: whoever stores a row from here on waits for the
+-- line, and then finds the absence.
+SELECT ts
+FROM unnest(%(ts)s::timestamptz[]) AS said (ts)
+WHERE EXISTS (
+    SELECT FROM candles_1m
+    WHERE exchange = %(exchange)s
+      AND symbol = %(symbol)s
+      AND bucket_ts = said.ts
+      AND bucket_ts >= %(earliest)s
+      AND bucket_ts < %(latest)s
+);
+
+-- name: stored_metrics
+SELECT ts
+FROM unnest(%(ts)s::timestamptz[]) AS said (ts)
+WHERE EXISTS (
+    SELECT FROM binance_futures_metrics_5m
+    WHERE exchange = %(exchange)s
+      AND symbol = %(symbol)s
+      AND create_time = said.ts + interval '5 minutes'
+      AND create_time >= %(earliest)s::timestamptz + interval '5 minutes'
+      AND create_time < %(latest)s::timestamptz + interval '5 minutes'
+);
+
+-- name: mark_absent
+-- An absence proved again keeps its row; the next asking comes 1, 7, then every 30 days after the last.
+INSERT INTO absent_minutes AS known (
+    exchange, dataset, symbol, ts, archive_path, archive_sha256, rest_asked_at, next_ask_at
 )
-SELECT count(*) FROM proved;
+SELECT %(exchange)s, %(dataset)s, %(symbol)s, ts, %(path)s, %(sha256)s, %(asked)s, %(asked)s + interval '1 day'
+FROM unnest(%(ts)s::timestamptz[]) AS said (ts)
+ORDER BY ts
+ON CONFLICT (exchange, dataset, symbol, ts) DO UPDATE SET
+    archive_path = excluded.archive_path,
+    archive_sha256 = excluded.archive_sha256,
+    rest_asked_at = excluded.rest_asked_at,
+    asks = CASE WHEN known.found_at IS NULL THEN least(known.asks + 1, 32767) ELSE 1 END,
+    next_ask_at = excluded.rest_asked_at + CASE
+        WHEN known.found_at IS NOT NULL THEN interval '1 day'
+        WHEN known.asks = 1 THEN interval '7 days'
+        ELSE interval '30 days'
+    END,
+    found_at = NULL;
 
 -- name: count_absent
 -- In the same transaction, so that the line says what the rows beside it say.

@@ -41,21 +41,33 @@ BEGIN
 END
 $function$;
 
--- Made once: making them again would lock the table against the running daemon.
+-- Made once: making them again would lock the tables against the running daemon.
 DO $do$
+DECLARE
+    counted record;
 BEGIN
-    IF NOT EXISTS (
-        SELECT FROM pg_trigger WHERE tgrelid = 'candles_1m'::regclass AND tgname = 'candles_1m_mark_days_dirty'
-    ) THEN
-        CREATE TRIGGER candles_1m_mark_days_dirty AFTER DELETE ON candles_1m
-        REFERENCING OLD TABLE AS gone
-        FOR EACH STATEMENT EXECUTE FUNCTION mark_days_dirty('candles_1m', 'bucket_ts', '0 minutes');
-    END IF;
-    IF NOT EXISTS (
-        SELECT FROM pg_trigger WHERE tgrelid = 'candles_1m'::regclass AND tgname = 'candles_1m_mark_dataset_dirty'
-    ) THEN
-        CREATE TRIGGER candles_1m_mark_dataset_dirty AFTER TRUNCATE ON candles_1m
-        FOR EACH STATEMENT EXECUTE FUNCTION mark_dataset_dirty('candles_1m');
-    END IF;
+    FOR counted IN
+        SELECT * FROM (VALUES
+            ('candles_1m', 'candles_1m', 'bucket_ts', '0 minutes'),
+            ('binance_futures_metrics_5m', 'metrics_5m', 'create_time', '5 minutes'),
+            ('funding_rates', 'funding', 'funding_time', '0 minutes')
+        ) AS counted (relation, dataset, time_column, late)
+    LOOP
+        IF NOT EXISTS (
+            SELECT FROM pg_trigger
+            WHERE tgrelid = counted.relation::regclass AND tgname = counted.relation || '_mark_days_dirty'
+        ) THEN
+            EXECUTE format(
+                'CREATE TRIGGER %I AFTER DELETE ON %I REFERENCING OLD TABLE AS gone'
+                ' FOR EACH STATEMENT EXECUTE FUNCTION mark_days_dirty(%L, %L, %L)',
+                counted.relation || '_mark_days_dirty', counted.relation, counted.dataset, counted.time_column,
+                counted.late
+            );
+            EXECUTE format(
+                'CREATE TRIGGER %I AFTER TRUNCATE ON %I FOR EACH STATEMENT EXECUTE FUNCTION mark_dataset_dirty(%L)',
+                counted.relation || '_mark_dataset_dirty', counted.relation, counted.dataset
+            );
+        END IF;
+    END LOOP;
 END
 $do$;

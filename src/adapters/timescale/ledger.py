@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import LiteralString
@@ -97,7 +97,7 @@ class CoverageStore:
         found: list[Gap] = []
         for windows in searches(await self._windows(dataset, days, until_ms)):
             given = self._subject(dataset) | window_columns(windows)
-            rows = await self._session.rows(_hole_query(dataset), given)
+            rows = await self._session.rows(_HOLES[dataset](), given)
             found += [Gap(symbol, from_ms, to_ms, REASON) for symbol, from_ms, to_ms in rows]
         return joined(found)
 
@@ -117,7 +117,9 @@ class CoverageStore:
         async def work(connection: AsyncConnection) -> tuple[list[Row], list[Row]]:
             async with connection.transaction():
                 said = await fetch(connection, query("coverage", "lock_lines"), given)
-                return said, await fetch(connection, _count_query(dataset), given)
+                rows = await fetch(connection, _COUNTS[dataset](), given)
+                counted = given | _count_columns(rows)
+                return said, await fetch(connection, query("coverage", "set_counts"), counted)
 
         said, found = await self._session.call(work)
         before = {(symbol, day): rest for symbol, day, *rest in said}
@@ -156,13 +158,21 @@ class CoverageStore:
         return {"exchange": self._session.exchange, "dataset": dataset.value}
 
 
-def _hole_query(dataset: Dataset) -> LiteralString:
-    if dataset is not Dataset.CANDLES:
-        raise ValueError(f"holes of {dataset} are not searched for")
-    return query("coverage", "candle_holes")
+def _count_columns(rows: Sequence[Row]) -> dict[str, object]:
+    return {
+        "symbols": [symbol for symbol, _, _ in rows],
+        "days": [day for _, day, _ in rows],
+        "have": [have for _, _, have in rows],
+    }
 
 
-def _count_query(dataset: Dataset) -> LiteralString:
-    if dataset is not Dataset.CANDLES:
-        raise ValueError(f"rows of {dataset} are not counted anew")
-    return query("coverage", "recount_candles")
+# By dataset, because each lies in a table of its own; looked up when used, because reading them is I/O.
+_HOLES: dict[Dataset, Callable[[], LiteralString]] = {
+    Dataset.CANDLES: lambda: query("coverage", "candle_holes"),
+    Dataset.METRICS: lambda: query("coverage", "metric_holes"),
+}
+_COUNTS: dict[Dataset, Callable[[], LiteralString]] = {
+    Dataset.CANDLES: lambda: query("coverage", "count_candles"),
+    Dataset.METRICS: lambda: query("coverage", "count_metrics"),
+    Dataset.FUNDING: lambda: query("coverage", "count_funding"),
+}

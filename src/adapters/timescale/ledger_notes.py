@@ -38,24 +38,22 @@ class CoverageNoteStore:
         """Record that the rows beginning at ``ts_ms`` are neither in ``file`` nor in REST, asked at ``asked_ms``.
 
         A row that is stored is left out. Recorded again, an absence is asked for 7 days, then 30 days, after
-        ``asked_ms`` instead of 1 day. Rows and line move in one transaction.
+        ``asked_ms`` instead of 1 day. Rows and line move in one transaction. Raises ``ValueError`` for a dataset
+        without a fixed number of rows a day.
         """
         if not ts_ms:
             return
         keys = sorted({(file.symbol, day_of(ms)) for ms in ts_ms})
         given = self._subject(file.dataset) | key_columns(keys)
-        given |= {
-            "symbol": file.symbol,
-            "ts": [utc(ms) for ms in sorted(set(ts_ms))],
-            "path": file.path,
-            "sha256": sha256,
-            "asked": utc(asked_ms),
-        }
+        given |= {"symbol": file.symbol, "path": file.path, "sha256": sha256, "asked": utc(asked_ms)}
+        said = {utc(ms) for ms in ts_ms}
 
         async def work(connection: AsyncConnection) -> None:
             async with connection.transaction():
                 await fetch(connection, query("coverage", "lock_lines"), given)
-                await fetch(connection, _absent_query(file.dataset), given)
+                stored = await fetch(connection, _stored_query(file.dataset), given | {"ts": sorted(said)})
+                lacking = sorted(said - {row[0] for row in stored})
+                await fetch(connection, query("coverage", "mark_absent"), given | {"ts": lacking})
                 await fetch(connection, query("coverage", "count_absent"), given)
 
         await self._session.call(work)
@@ -70,7 +68,8 @@ class CoverageNoteStore:
         return {"exchange": self._session.exchange, "dataset": dataset.value}
 
 
-def _absent_query(dataset: Dataset) -> LiteralString:
-    if dataset is not Dataset.CANDLES:
-        raise ValueError(f"rows of {dataset} are not proved absent")
-    return query("coverage", "mark_absent_candles")
+def _stored_query(dataset: Dataset) -> LiteralString:
+    if dataset is Dataset.METRICS:
+        return query("coverage", "stored_metrics")
+    step_of(dataset)  # refuses what has no fixed rows, none of which could be said to be absent
+    return query("coverage", "stored_candles")
