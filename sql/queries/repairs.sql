@@ -4,7 +4,7 @@
 SELECT pg_advisory_xact_lock(key)
 FROM (
     SELECT DISTINCT hashtextextended(
-        concat_ws('/', current_schema(), %(exchange)s, %(dataset)s, symbol, month), 0
+        concat_ws('/', current_schema(), %(exchange)s::text, %(dataset)s::text, symbol, month), 0
     ) AS key
     FROM unnest(%(symbols)s::text[], %(months)s::text[]) AS asked (symbol, month)
     ORDER BY key

@@ -232,6 +232,14 @@ class Metrics:
         self.archive_entries_rejected = self._counter(
             "archive_entries_rejected", "Entries of the archive's listing left out, by reason.", "reason"
         )
+        self.archive_imports = self._counter(
+            "archive_imports",
+            "Archive files imported, by what they were: first, republished, same (not read again).",
+            "kind",
+        )
+        self.import_workers_lost = self._counter(
+            "import_workers_lost", "Times that a file lost its import process: ended, hung, killed."
+        )
 
     def _ledger(self) -> None:
         self.ledger_corrections = self._counter(

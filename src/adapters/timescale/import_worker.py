@@ -1,0 +1,95 @@
+"""One import worker, a process of its own: ``python -m <package>.adapters.timescale.import_worker``.
+
+Reads jobs from standard input and writes answers to standard output (``import_job``). A file is unpacked and parsed
+while the one before is being stored. It ends when its input ends, which happens whatever became of its parent.
+"""
+
+from __future__ import annotations
+
+import os
+import queue
+import signal
+import sys
+import threading
+from typing import BinaryIO
+
+from ...errors import BadData, MarketdError, Unavailable
+from ...model import Dataset
+from ..binance.archive_klines import KlineTable, parse_klines
+from ..binance.archive_paths import member_name
+from ..binance.archive_zip import read_member
+from .import_job import READY, ImportJob, WorkerOptions, error_line, read_job, read_options, report_line
+from .import_load import Loader
+
+_NICENESS = 10
+_Work = tuple[ImportJob, KlineTable | MarketdError]
+
+
+class Worker:
+    """Parses in the calling thread and loads in another one; one parsed file may wait between them."""
+
+    def __init__(self, options: WorkerOptions, answers: BinaryIO) -> None:
+        self._options = options
+        self._answers = answers
+        self._loader = Loader(options)
+        self._parsed: queue.Queue[_Work | None] = queue.Queue(maxsize=1)
+
+    def run(self, jobs: BinaryIO) -> None:
+        """Work until ``jobs`` ends."""
+        loading = threading.Thread(target=self._load_all, name="loader")
+        loading.start()
+        try:
+            for line in jobs:
+                job = read_job(line)
+                self._parsed.put((job, self._parse(job)))
+        finally:
+            self._parsed.put(None)
+            loading.join()
+
+    def _parse(self, job: ImportJob) -> KlineTable | MarketdError:
+        from_ms, to_ms = job.window
+        try:
+            if job.file.dataset is not Dataset.CANDLES:
+                raise BadData(f"{job.file.path} holds no candles", reason="dataset")
+            data = read_member(job.local, member_name(job.file))
+            return parse_klines(
+                data, job.file.symbol, source=self._options.source, from_ms=from_ms, to_ms=to_ms
+            )
+        except MarketdError as error:
+            return error
+        except (OSError, MemoryError) as error:
+            return Unavailable(f"{job.local.name} cannot be read: {error}", reason="file")
+
+    def _load_all(self) -> None:
+        while (work := self._parsed.get()) is not None:
+            job, table = work
+            self._answers.write(self._load(job, table))
+            self._answers.flush()
+        self._loader.close()
+
+    def _load(self, job: ImportJob, table: KlineTable | MarketdError) -> bytes:
+        if isinstance(table, MarketdError):
+            return error_line(job.number, table)
+        try:
+            return report_line(job.number, self._loader.load(job, table))
+        except MarketdError as error:
+            return error_line(job.number, error)
+
+
+def main() -> None:
+    """The daemon decides when a worker ends: by its input, or by killing it."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
+    os.nice(_NICENESS)
+    # What a library prints must not be taken for an answer.
+    answers = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)
+    answers.write(READY)
+    answers.flush()
+    jobs = sys.stdin.buffer
+    if first := jobs.readline():
+        Worker(read_options(first), answers).run(jobs)
+
+
+if __name__ == "__main__":
+    main()
