@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from hashlib import md5
 
 from .archive_names import PLACES, FileName, folder_prefix, labels
 from .bulk import csv_rows
 from .market import MINUTE_MS, mix, symbol_key
+from .metrics import SLOT_MS, metric, settlements, slots, trimmed
 from .universe import Instrument, Period
 from .venue import Venue
 
@@ -16,6 +18,11 @@ KLINES_HEADER = (
     b"open_time,open,high,low,close,volume,close_time,quote_volume,count,taker_buy_volume,"
     b"taker_buy_quote_volume,ignore\n"
 )
+METRICS_HEADER = (
+    b"create_time,symbol,sum_open_interest,sum_open_interest_value,count_toptrader_long_short_ratio,"
+    b"sum_toptrader_long_short_ratio,count_long_short_ratio,sum_taker_long_short_vol_ratio\n"
+)
+FUNDING_HEADER = b"calc_time,funding_interval_hours,last_funding_rate\n"
 _HOUR_MS = 3_600_000
 _EARLIEST_MS, _LATEST_MS = 105 * 60_000, 560 * 60_000
 """Daily files come between 01:45 and 09:20 of the next day."""
@@ -99,12 +106,19 @@ class ArchiveFiles:
 
     def text(self, name: FileName) -> Callable[[], bytes]:
         """What makes the rows of a file that exists, without header."""
-        instrument, _ = self.folders()[name.folder]
-        spans = self._spans(name)
-        return self._candles(instrument, spans)
+        instrument, periods = self.folders()[name.folder]
+        first, end = name.first_ms, name.end_ms
+        if name.kind == "klines":
+            return self._candles(instrument, self._spans(name))
+        if name.kind == "metrics":
+            label = 0 if name.label >= self._venue.options.start_labels_from else SLOT_MS
+            return lambda: _metrics(instrument, tuple(periods), first, end, label)
+        return lambda: _funding(instrument, tuple(periods), first, end)
 
     def header(self, name: FileName) -> bytes:
-        """The header line, which older files do not have."""
+        """The header line, which older klines do not have."""
+        if name.kind != "klines":
+            return METRICS_HEADER if name.kind == "metrics" else FUNDING_HEADER
         return KLINES_HEADER if name.label >= self._venue.options.header_from else b""
 
     def _candles(self, instrument: Instrument, spans: list[tuple[int, int]]) -> Callable[[], bytes]:
@@ -132,4 +146,27 @@ class ArchiveFiles:
         return sum(end - first for first, end in self._spans(name))
 
     def _trades(self, name: FileName) -> bool:
-        return name.folder in self.folders() and bool(self._spans(name))
+        if name.folder not in self.folders():
+            return False
+        if name.kind == "fundingRate":
+            instrument, periods = self.folders()[name.folder]
+            return bool(settlements(instrument.traits, periods, name.first_ms, name.end_ms))
+        return bool(self._spans(name))
+
+
+def _metrics(
+    instrument: Instrument, periods: Sequence[Period], first_ms: int, end_ms: int, label_ms: int
+) -> bytes:
+    """The rows of a day, labelled with the starts of their periods or, ``label_ms`` later, their ends."""
+    rows = []
+    for slot in slots(periods, first_ms, end_ms):
+        one = metric(instrument.traits, slot)
+        stamp = datetime.fromtimestamp((slot * SLOT_MS + label_ms) // 1000, UTC)
+        cells = (f"{stamp:%Y-%m-%d %H:%M:%S}", instrument.symbol, *map(trimmed, one[1:7]))
+        rows.append(",".join(cells) + "\n")
+    return "".join(rows).encode()
+
+
+def _funding(instrument: Instrument, periods: Sequence[Period], first_ms: int, end_ms: int) -> bytes:
+    found = settlements(instrument.traits, periods, first_ms, end_ms)
+    return "".join(f"{one.time_ms},{one.interval_hours},{one.rate}\n" for one in found).encode()

@@ -10,8 +10,10 @@ from .past import DAY_MS
 
 ROOT = "data/futures/um/"
 CHECKSUM = ".CHECKSUM"
-PLACES = (("daily", "klines"), ("monthly", "klines"))
-"""What there is, in the order of the keys."""
+PLACES = (
+    ("daily", "klines"), ("daily", "metrics"), ("monthly", "fundingRate"), ("monthly", "klines"),
+)  # fmt: skip
+"""What there is, in the order of the keys; the real archive has no monthly metrics and no daily funding."""
 _KEY = re.compile(
     r"data/futures/um/(?P<span>daily|monthly)/(?P<kind>klines|metrics|fundingRate)/(?P<folder>[^/]+)/(?:1m/)?"
     r"(?P<name>[^/]+)-(?P<word>1m|metrics|fundingRate)-(?P<label>\d{4}-\d{2}(?:-\d{2})?)\.zip"

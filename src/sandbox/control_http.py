@@ -1,11 +1,13 @@
 """``/control``: the methods of ``Control`` over HTTP, for tests and people outside the process.
 
 ``POST /control/<method>`` with the arguments as a JSON object; ``GET /control/stats``, ``connections``,
-``universe``, ``clock``, ``truth?symbol=&from=&to=``; ``DELETE /control/faults[/<number>]``. Costs no weight.
+``universe``, ``clock``, ``truth?symbol=&from=&to=[&dataset=metrics|funding]``;
+``DELETE /control/faults[/<number>]``. Costs no weight.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import orjson
@@ -67,7 +69,13 @@ class ControlHttp:
     async def _truth(self, request: web.Request) -> web.Response:
         query = request.query
         try:
-            rows = self._venue.truth(query["symbol"], int(query["from"]), int(query["to"]))
+            known: dict[str, Callable[[str, int, int], Sequence[tuple[Any, ...]]]] = {
+                "candles": self._venue.truth,
+                "metrics": self._venue.metrics_truth,
+                "funding": self._venue.funding_truth,
+            }
+            ask = known[query.get("dataset", "candles")]
+            rows = ask(query["symbol"], int(query["from"]), int(query["to"]))
         except (KeyError, ValueError) as error:
             return answer({"error": f"truth: {error}"}, status=400)
         return answer([tuple(row) for row in rows])

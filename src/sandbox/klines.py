@@ -53,11 +53,11 @@ def parse(venue: Venue, parameters: Mapping[str, str]) -> Query:
         if not value:
             text = f"Mandatory parameter '{name}' was not sent, was empty/null, or malformed."
             raise Refused(-1102, text)
-    limit = _integer(parameters, "limit")
+    limit = integer(parameters, "limit")
     limit = DEFAULT_LIMIT if limit is None else limit
     if not 1 <= limit <= MOST:
         raise Refused(-1130, "Data sent for parameter 'limit' is not valid.")
-    start, end = _integer(parameters, "startTime"), _integer(parameters, "endTime")
+    start, end = integer(parameters, "startTime"), integer(parameters, "endTime")
     if start is not None and end is not None and start > end:
         raise Refused(-1023, "Start time is greater than end time.")
     if interval not in _INTERVALS:
@@ -70,7 +70,8 @@ def parse(venue: Venue, parameters: Mapping[str, str]) -> Query:
     return Query(instrument, limit, start, end)
 
 
-def _integer(parameters: Mapping[str, str], name: str) -> int | None:
+def integer(parameters: Mapping[str, str], name: str) -> int | None:
+    """A parameter's whole number, None where it was not sent; raises ``Refused``."""
     text = parameters.get(name)
     if text is None:
         return None

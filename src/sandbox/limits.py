@@ -1,8 +1,8 @@
-"""The address's budget: weight per UTC minute of the exchange, 429 when it is spent, 418 for going on."""
+"""The address's budgets: weight per UTC minute, requests per sliding five minutes; 429 when spent, 418 for going on."""
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, deque
 from dataclasses import dataclass
 
 from .clock import SandboxClock
@@ -16,6 +16,13 @@ FIRST_BAN_MS = 120_000
 LONGEST_BAN_MS = 3 * 86_400_000
 """The real host bans for two minutes to three days, longer each time."""
 
+WINDOW_MS = 300_000
+FUTURES_DATA_REQUESTS = 1000
+"""Per sliding five minutes, shared by the five endpoints of ``/futures/data``."""
+FUNDING_REQUESTS = 500
+"""Per sliding five minutes, shared by ``fundingRate`` and ``fundingInfo``."""
+
+OVER_REQUESTS = "Too many requests; current limit is {limit} requests per 5 minutes."
 OVER = (
     "Too many requests; current limit is {limit} requests per minute."
     " Please use the websocket for live updates to avoid polling the API."
@@ -61,7 +68,7 @@ class Budget:
     def charge(self, weight: int) -> Refusal | None:
         """Charge a request; the refusal to send instead of its answer, or None."""
         now = self._clock.now_ms()
-        if (refusal := self._standing_refusal(now)) is not None:
+        if (refusal := self.standing(now)) is not None:
             return refusal
         self.spend(weight)
         if self.used <= self.limit:
@@ -70,9 +77,7 @@ class Budget:
         self._over[minute] += 1
         if self._over[minute] > PATIENCE:
             self._over.clear()
-            self._banned_until_ms = now + min(FIRST_BAN_MS << self._bans, LONGEST_BAN_MS)
-            self._bans += 1
-            return self._ban(now, self._banned_until_ms)
+            return self.ban(now)
         left_s = MINUTE_MS - now % MINUTE_MS
         return Refusal(429, OVER.format(limit=self.limit), str(-(-left_s // 1000)))
 
@@ -85,7 +90,14 @@ class Budget:
         self._ordered = None
         self._banned_until_ms = 0
 
-    def _standing_refusal(self, now: int) -> Refusal | None:
+    def ban(self, now: int) -> Refusal:
+        """Ban the address, longer each time, whichever of its budgets it went over."""
+        self._banned_until_ms = now + min(FIRST_BAN_MS << self._bans, LONGEST_BAN_MS)
+        self._bans += 1
+        return self._ban(now, self._banned_until_ms)
+
+    def standing(self, now: int) -> Refusal | None:
+        """The refusal that everything meets: a ban, or a fault."""
         if self._ordered is not None and now < self._ordered[1]:
             status, until_ms, retry_after = self._ordered
             self._faults.count("ban" if status == 418 else "too_many")
@@ -97,3 +109,50 @@ class Budget:
 
     def _ban(self, now: int, until_ms: int) -> Refusal:
         return Refusal(418, BANNED.format(until=until_ms), str(-(-(until_ms - now) // 1000)))
+
+
+class SlidingBudget:
+    """Requests in the last five minutes, whatever they weigh; no header tells how many there were."""
+
+    def __init__(self, clock: SandboxClock, address: Budget, limit: int) -> None:
+        self._clock, self._address, self._limit = clock, address, limit
+        self._taken: deque[int] = deque()
+        self._over: deque[int] = deque()
+
+    def charge(self) -> Refusal | None:
+        """Charge a request; the refusal to send instead of its answer, or None. Refused ones do not count."""
+        now = self._clock.now_ms()
+        if (refusal := self._address.standing(now)) is not None:
+            return refusal
+        for times in (self._taken, self._over):
+            while times and times[0] <= now - WINDOW_MS:
+                times.popleft()
+        if len(self._taken) < self._limit:
+            self._taken.append(now)
+            return None
+        self._over.append(now)
+        if len(self._over) > PATIENCE:
+            self._over.clear()
+            return self._address.ban(now)
+        left_s = -(-(self._taken[0] + WINDOW_MS - now) // 1000)
+        return Refusal(429, OVER_REQUESTS.format(limit=self._limit), str(left_s))
+
+
+class Budgets:
+    """Which budget a path is charged to."""
+
+    def __init__(self, clock: SandboxClock, weight: Budget) -> None:
+        self.weight = weight
+        self._futures_data = SlidingBudget(clock, weight, FUTURES_DATA_REQUESTS)
+        self._funding = SlidingBudget(clock, weight, FUNDING_REQUESTS)
+
+    def charge(self, path: str, weight: int) -> tuple[Refusal | None, int | None]:
+        """Charge a request: the refusal or None, and the weight used where the answer's header tells it."""
+        if path.startswith("/futures/data/"):
+            return self._futures_data.charge(), None
+        if path.startswith("/fapi/v1/funding"):
+            return self._funding.charge(), None
+        if not path.startswith("/fapi/"):  # another host
+            return None, None
+        refusal = self.weight.charge(weight)
+        return refusal, self.weight.used

@@ -11,7 +11,7 @@ from aiohttp import web
 
 from . import klines
 from .faults import Fault, Kind
-from .limits import Budget
+from .limits import Budgets
 from .stream import reset
 from .venue import Venue
 
@@ -32,11 +32,11 @@ def answer(value: object, *, status: int = 200) -> web.Response:
 
 
 class Rest:
-    """The handlers of ``/fapi/v1``."""
+    """The handlers of ``/fapi/v1`` about candles, and what every REST request goes through."""
 
-    def __init__(self, venue: Venue, budget: Budget) -> None:
+    def __init__(self, venue: Venue, budgets: Budgets) -> None:
         self._venue = venue
-        self._budget = budget
+        self._budgets = budgets
         self._info: tuple[int, int, bytes, bytes] | None = None
 
     def routes(self) -> list[web.RouteDef]:
@@ -76,7 +76,7 @@ class Rest:
     @web.middleware
     async def middleware(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         """Faults, then refusals, then the answer; everything counted by path and status."""
-        if not request.path.startswith("/fapi/"):
+        if not request.path.startswith(("/fapi/", "/futures/data/", "/bapi/")):
             return await handler(request)
         stats = self._venue.stats
         try:
@@ -106,14 +106,15 @@ class Rest:
 
     async def _charged(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         weight = klines.weight(request.query) if request.path.endswith("/klines") else 1
-        refusal = self._budget.charge(weight)
+        refusal, used = self._budgets.charge(request.path, weight)
         if refusal is None:
             response = await handler(request)
         else:
             response = problem(refusal.status, -1003, refusal.text)
             if refusal.retry_after is not None:
                 response.headers["Retry-After"] = refusal.retry_after
-        response.headers["X-MBX-USED-WEIGHT-1M"] = str(self._budget.used)
+        if used is not None:
+            response.headers["X-MBX-USED-WEIGHT-1M"] = str(used)
         return response
 
     async def _instead(self, request: web.Request, fault: Fault) -> web.StreamResponse:

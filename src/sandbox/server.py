@@ -21,10 +21,12 @@ from .broadcast import Broadcaster
 from .certificate import server_context
 from .control import Control
 from .control_http import ControlHttp
-from .limits import Budget
+from .limits import Budget, Budgets
 from .market import Kline
+from .metrics import Funding, Metric
 from .options import SandboxOptions
 from .rest import Rest
+from .rest_futures import FuturesRest
 from .sockets import Sockets
 from .stream import Hub
 from .venue import Venue
@@ -119,6 +121,14 @@ class Sandbox:
         """See ``Venue.truth``."""
         return self.venue.truth(symbol, from_ms, to_ms)
 
+    def metrics_truth(self, symbol: str, from_ms: int, to_ms: int) -> list[Metric]:
+        """See ``Venue.metrics_truth``."""
+        return self.venue.metrics_truth(symbol, from_ms, to_ms)
+
+    def funding_truth(self, symbol: str, from_ms: int, to_ms: int) -> list[Funding]:
+        """See ``Venue.funding_truth``."""
+        return self.venue.funding_truth(symbol, from_ms, to_ms)
+
     async def _run(self, ready: asyncio.Future[None]) -> None:
         with contextlib.ExitStack() as stack:
             context = None
@@ -149,9 +159,10 @@ class Sandbox:
         self._hub = Hub(venue, spawn)
         self._broadcaster = Broadcaster(self._hub)
         self.control = Control(self._hub, self._broadcaster, budget)
-        rest = Rest(venue, budget)
+        rest = Rest(venue, Budgets(venue.clock, budget))
         application = web.Application(middlewares=[rest.middleware])
         application.add_routes(rest.routes())
+        application.add_routes(FuturesRest(venue).routes())
         application.add_routes(Archive(venue).routes())
         application.add_routes(Sockets(self._hub).routes())
         application.add_routes(ControlHttp(venue, self.control).routes())

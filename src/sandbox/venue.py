@@ -8,6 +8,7 @@ from .clock import SandboxClock
 from .faults import Faults
 from .frames import STEPS, Minute
 from .market import MINUTE_MS, Kline, candle, delay
+from .metrics import Funding, Metric, available_ms, metric, settlements, slots
 from .options import SandboxOptions
 from .replay import Replay, load
 from .stats import Stats
@@ -71,6 +72,31 @@ class Venue:
             if row is not None and self.final_ms(instrument, minute) <= now:
                 rows.append(row)
         return rows
+
+    def metric_slots(self, instrument: Instrument, from_ms: int, to_ms: int) -> list[int]:
+        """The periods that begin in [from_ms, to_ms) and that REST has by now: starts in slots since 1970."""
+        now = self.clock.now_ms()
+        found = list(slots(instrument.periods, from_ms, min(to_ms, now)))
+        while found and available_ms(instrument.traits, found[-1]) > now:
+            found.pop()
+        return found
+
+    def funding(self, instrument: Instrument, from_ms: int, to_ms: int) -> list[Funding]:
+        """The settlements in [from_ms, to_ms) that have been."""
+        until = min(to_ms, self.clock.now_ms() + 1)
+        return settlements(instrument.traits, instrument.periods, from_ms, until)
+
+    def metrics_truth(self, symbol: str, from_ms: int, to_ms: int) -> list[Metric]:
+        """The metrics that must be in a database by now, their periods beginning in [from_ms, to_ms).
+
+        By REST those of the last thirty days, by the archive all. Raises ``ValueError`` for an unknown symbol.
+        """
+        instrument = self.universe.find(symbol)
+        return [metric(instrument.traits, slot) for slot in self.metric_slots(instrument, from_ms, to_ms)]
+
+    def funding_truth(self, symbol: str, from_ms: int, to_ms: int) -> list[Funding]:
+        """The settlements in [from_ms, to_ms) that must be in a database by now; ``ValueError`` as above."""
+        return self.funding(self.universe.find(symbol), from_ms, to_ms)
 
     def listing(self) -> list[dict[str, Any]]:
         """Every symbol with its trading periods, times in UTC milliseconds, ends exclusive."""

@@ -6,7 +6,7 @@ import pytest
 
 from src.sandbox.clock import SandboxClock
 from src.sandbox.faults import Faults, Kind
-from src.sandbox.limits import FIRST_BAN_MS, PATIENCE, Budget
+from src.sandbox.limits import FIRST_BAN_MS, PATIENCE, WINDOW_MS, Budget, SlidingBudget
 from src.sandbox.market import MINUTE_MS
 from src.sandbox.stats import Stats
 
@@ -87,3 +87,31 @@ def test_a_ban_grows() -> None:
         lengths.append(int(refusal.retry_after or 0))
         one.forgive()
     assert lengths == [120, 240, 480]
+
+
+def test_permits_come_back_as_the_window_slides() -> None:
+    clock = SandboxClock(speed=1e-9, start_ms=10**12, anchor=None)
+    address = Budget(clock, Stats(), Faults(), 2400)
+    sliding = SlidingBudget(clock, address, 3)
+    for _ in range(3):
+        assert sliding.charge() is None
+        clock.start_ms += 60_000
+    refused = sliding.charge()
+    assert refused is not None
+    assert (refused.status, refused.retry_after) == (429, str((WINDOW_MS - 180_000) // 1000))
+    clock.start_ms += WINDOW_MS - 180_000
+    assert sliding.charge() is None, "the first one is over five minutes old"
+    again = sliding.charge()
+    assert again is not None
+    assert (again.status, again.retry_after) == (429, "60")
+
+
+def test_going_on_over_a_sliding_limit_bans_the_address() -> None:
+    clock = SandboxClock(speed=1e-9, start_ms=10**12, anchor=None)
+    address = Budget(clock, Stats(), Faults(), 2400)
+    sliding = SlidingBudget(clock, address, 1)
+    answers = [sliding.charge() for _ in range(PATIENCE + 2)]
+    assert [one and one.status for one in answers] == [None, *[429] * PATIENCE, 418]
+    standing = address.charge(1)
+    assert standing is not None
+    assert standing.status == 418
