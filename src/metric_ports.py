@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
+from pathlib import Path
 from typing import Generic, Protocol, TypeVar
 
 from .model import ArchiveFile, FundingRate, FuturesMetric, WriteResult
@@ -108,3 +109,47 @@ class FundingSource(Protocol):
     async def settlements(self, symbol: str | None, since_ms: int | None) -> list[FundingRate]: ...
 
     async def intervals(self) -> dict[str, int]: ...
+
+
+class SmallFiles(Protocol):
+    """Reads verified archive files off the loop. Raises ``BadData`` with a bounded reason for one that is unusable."""
+
+    async def metrics(self, file: ArchiveFile, local: Path) -> FileRows[FuturesMetric]: ...
+
+    async def funding(self, file: ArchiveFile, local: Path) -> FileRows[FundingRate]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class AlphaToken:
+    """One token of the Binance Alpha list; amounts in US dollars, ``None`` where the venue did not say.
+
+    ``cex_coin_name`` is the coin's name on the exchange, empty when it is not traded there.
+    """
+
+    alpha_id: str
+    symbol: str
+    name: str
+    chain_id: str
+    contract_address: str
+    cex_coin_name: str
+    offline: bool
+    listing_cex: bool
+    listing_ms: int | None
+    price: Decimal | None
+    volume_24h: Decimal | None
+    market_cap: Decimal | None
+    liquidity: Decimal | None
+
+
+class AlphaSource(Protocol):
+    """The venue's list of Alpha tokens, never empty. Raises ``Retryable`` or ``BadData``."""
+
+    async def tokens(self) -> list[AlphaToken]: ...
+
+
+class AlphaSink(Protocol):
+    """Where the list is kept. ``refresh`` takes a whole list in one transaction and sets the flag ``alpha`` of the
+    contracts whose base asset is on it; returns how many tokens were added and how many left. Raises ``Retryable``,
+    ``BadData`` or ``Misconfigured``."""
+
+    async def refresh(self, tokens: Sequence[AlphaToken]) -> tuple[int, int]: ...

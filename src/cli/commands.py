@@ -25,7 +25,7 @@ class Example(StrEnum):
 
 def register(app: typer.Typer) -> None:
     """Add every subcommand, in the order of the manual."""
-    for command in (migrate, status, config, symbols, doctor, healthcheck, sandbox, coverage, gaps):
+    for command in (migrate, status, config, symbols, doctor, healthcheck, sandbox, coverage, gaps, alpha):
         app.command(command.__name__)(command)
     app.command("import")(import_)
 
@@ -255,3 +255,14 @@ def import_(
 def split(globs: list[str] | None) -> tuple[str, ...]:
     """Repeated and comma-separated options as one list."""
     return tuple(part.strip() for item in globs or [] for part in item.split(",") if part.strip())
+
+
+def alpha(ctx: typer.Context, as_json: Json = False) -> None:
+    """List the Binance Alpha tokens.
+
+    Reads the list that the daemon keeps in the database (--metrics, every 6 h), with each token's contracts.
+    Ends with 1 while there is none.
+    """
+    from .alpha import run
+
+    raise typer.Exit(run(_context(ctx), as_json=as_json))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from src.adapters.binance.rest import RestOptions
@@ -17,6 +18,11 @@ from src.clock import VenueClock
 from src.collectors.metrics import MetricsSweep
 from src.telemetry.metrics import Metrics
 from tests.support.metric_venue import MetricVenue, metric_venue
+
+
+def left_in(folder: Path) -> list[str]:
+    """The names of what lies in a folder."""
+    return sorted(path.name for path in folder.iterdir())
 
 
 @dataclass

@@ -1,0 +1,202 @@
+"""Days of metrics from archive files: client, store and ledger are real, venue and archive are small servers."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from src.adapters.binance.archive import ArchiveOptions, BinanceArchive
+from src.adapters.binance.archive_paths import BinanceLayout, member_name
+from src.adapters.binance.small_files import SmallFileReader
+from src.adapters.rate_limiter import RateLimiter
+from src.adapters.timescale.archive_notes import ArchiveNoteStore
+from src.adapters.timescale.instruments import InstrumentStore
+from src.adapters.timescale.ledger import CoverageStore
+from src.adapters.timescale.ledger_notes import CoverageNoteStore
+from src.adapters.timescale.options import DatabaseOptions
+from src.adapters.timescale.shared_session import SharedSession
+from src.collectors.metric_check import Verdict
+from src.collectors.metric_history import HistoryParts, MetricHistory
+from src.metric_ports import MetricSeries
+from src.model import DAY_MS, FIVE_MINUTES_MS, Dataset, Listing, Span
+from src.telemetry.metrics import Metrics
+from tests.integration.timescale.helpers import fetch
+from tests.support.archive_server import ArchiveServer, archive_server
+from tests.support.metric_venue import row_of
+from tests.support.zips import zipped
+
+from .world import World, left_in, world
+
+SYMBOL = "币安人生USDT"
+HEADER = (
+    "create_time,symbol,sum_open_interest,sum_open_interest_value,count_toptrader_long_short_ratio,"
+    "sum_toptrader_long_short_ratio,count_long_short_ratio,sum_taker_long_short_vol_ratio"
+)
+
+
+def midnight_ms(day: date) -> int:
+    return int(datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp()) * 1000
+
+
+def day_text(symbol: str, day: date, *, first: int = 1, wrong_by: int = 0) -> str:
+    """A day file whose labels begin with the ``first`` 5 min; with values of ``wrong_by`` periods later."""
+    lines = [HEADER]
+    for number in range(288):
+        end_ms = midnight_ms(day) + (number + 1) * FIVE_MINUTES_MS
+        label = datetime.fromtimestamp(midnight_ms(day) / 1000, UTC) + timedelta(minutes=5 * (first + number))
+        values = row_of(symbol, end_ms + wrong_by * FIVE_MINUTES_MS)
+        lines.append(f"{label:%Y-%m-%d %H:%M:%S},{symbol},{','.join(map(str, values))}")
+    return "\n".join([lines[0], *reversed(lines[1:])])
+
+
+@dataclass
+class Past:
+    it: World
+    server: ArchiveServer
+    history: MetricHistory
+    ledger: CoverageStore
+    folder: Path
+    yesterday: date
+
+    def publish(self, day: date, **how: Any) -> str:
+        file = BinanceLayout().file(Dataset.METRICS, Span.DAILY, SYMBOL, SYMBOL, day)
+        content = zipped({member_name(file): day_text(SYMBOL, day, **how).encode()})
+        self.server.put(file.path, content)
+        return file.path
+
+    async def states(self, url: str) -> dict[date, str]:
+        rows = await fetch(
+            url, "SELECT day, state FROM coverage_days WHERE dataset = 'metrics_5m' ORDER BY day"
+        )
+        return dict(rows)
+
+
+@asynccontextmanager
+async def past(database: str, folder: Path) -> AsyncIterator[Past]:
+    """Five days are due; REST knows all of them, and the last 41 h are stored."""
+    async with world(database, [SYMBOL]) as it, archive_server() as server:
+        permits = RateLimiter(it.clock, Metrics(), limit=10_000)
+        options = ArchiveOptions(url=f"{server.url}/archive", list_url=f"{server.url}/list")
+        archive = BinanceArchive(options, permits, it.clock, Metrics())
+        session = SharedSession(DatabaseOptions(database), purpose="history")
+        ledger = CoverageStore(session)
+        notes = ArchiveNoteStore(session)
+        parts = HistoryParts(
+            archive,
+            BinanceLayout(),
+            SmallFileReader(),
+            it.rest,
+            it.store,
+            ledger,
+            CoverageNoteStore(session),
+            notes,
+            InstrumentStore(session),
+        )
+        since_ms = (it.clock.now_ms() // DAY_MS - 4) * DAY_MS
+        history = MetricHistory(parts, it.clock, it.metrics, folder=folder, since=lambda _: since_ms)
+        await archive.open()
+        try:
+            await ledger.follow(
+                Dataset.METRICS, [Listing(SYMBOL, since_ms, 4_000_000_000_000)], it.clock.now_ms()
+            )
+            await it.sweep.load()
+            await it.sweep.sweep()
+            newest = datetime.fromtimestamp((it.clock.now_ms() - DAY_MS - 7_200_000) / 1000, UTC).date()
+            yield Past(it, server, history, ledger, folder, newest)
+        finally:
+            await archive.close()
+            await session.close()
+
+
+async def values_of(url: str, day: date) -> dict[int, tuple[Any, ...]]:
+    start = datetime(day.year, day.month, day.day, tzinfo=UTC)
+    rows = await fetch(
+        url,
+        "SELECT (extract(epoch FROM create_time) * 1000)::bigint, sum_open_interest, sum_open_interest_value,"
+        " count_toptrader_long_short_ratio, sum_toptrader_long_short_ratio, count_long_short_ratio,"
+        " sum_taker_long_short_vol_ratio FROM binance_futures_metrics_5m"
+        " WHERE create_time > %s AND create_time <= %s",
+        [start, start + timedelta(days=1)],
+    )
+    return {end_ms: tuple(values) for end_ms, *values in rows}
+
+
+async def test_incomplete_days_are_filled_whatever_their_labels(database: str, tmp_path: Path) -> None:
+    async with past(database, tmp_path) as it:
+        days = [it.yesterday - timedelta(days=number) for number in range(3)]
+        it.publish(days[0], first=0)
+        it.publish(days[1], first=1)
+        it.publish(days[2], first=0)
+        assert not await it.history.look()
+        states = await it.states(database)
+        for day in days[1:]:
+            assert states[day] == "complete"
+            found = await values_of(database, day)
+            assert len(found) == 288
+            assert all(values == row_of(SYMBOL, end_ms) for end_ms, values in found.items())
+        assert left_in(tmp_path) == []
+        files = await fetch(database, "SELECT count(*)::int FROM archive_files WHERE state = 'imported'")
+        assert files[0][0] >= 2
+        asked = len(it.server.asked)
+        await it.history.look()
+        assert len(it.server.asked) <= asked + 4, "what is complete is not asked for again"
+
+
+async def test_a_day_that_disagrees_with_rest_stops_the_merge_with_an_alert(
+    database: str, tmp_path: Path
+) -> None:
+    async with past(database, tmp_path) as it:
+        older = it.yesterday - timedelta(days=2)
+        it.publish(it.yesterday, wrong_by=1)
+        it.publish(older)
+        await it.history.look()
+        assert it.it.count("metric_archive_disagrees") == 1
+        assert it.it.count("metric_archive_checks_total", result="disagrees") == 1
+        assert await fetch(database, "SELECT count(*)::int FROM archive_files") == [(0,)]
+        assert len(await values_of(database, older)) < 288
+
+        it.publish(it.yesterday)
+        await it.history.look()
+        assert it.it.count("metric_archive_disagrees") == 0
+        assert len(await values_of(database, older)) == 288
+
+
+async def test_without_a_published_day_nothing_is_merged_and_nothing_is_alarming(
+    database: str, tmp_path: Path
+) -> None:
+    async with past(database, tmp_path) as it:
+        assert await it.history.check(it.yesterday) is Verdict.UNKNOWN
+        assert it.it.count("metric_archive_disagrees") == 0
+
+
+async def test_files_that_are_unusable_are_refused_and_the_others_live(database: str, tmp_path: Path) -> None:
+    async with past(database, tmp_path) as it:
+        it.publish(it.yesterday)
+        bad, good = it.yesterday - timedelta(days=1), it.yesterday - timedelta(days=2)
+        it.publish(bad, first=2)
+        it.publish(good)
+        await it.history.look()
+        assert (await it.states(database))[good] == "complete"
+        assert await fetch(
+            database, "SELECT first_day, detail FROM archive_files WHERE state = 'quarantined'"
+        ) == [(bad, "labels")]
+        assert it.it.count("metric_files_total", dataset="metrics_5m", result="refused") == 1
+
+
+async def test_archive_fills_what_a_failing_series_left_null(database: str, tmp_path: Path) -> None:
+    async with past(database, tmp_path) as it:
+        day = it.yesterday - timedelta(days=1)
+        await fetch(
+            database,
+            "UPDATE binance_futures_metrics_5m SET count_long_short_ratio = NULL, count_long_short_ratio_rank = -1",
+        )
+        it.publish(it.yesterday)
+        it.publish(day)
+        await it.history.look()
+        found = await values_of(database, day)
+        assert all(values == row_of(SYMBOL, end_ms) for end_ms, values in found.items())
+        assert it.it.venue.requests[SYMBOL, MetricSeries.TAKER] >= 2, "the check asked REST as well"
