@@ -10,9 +10,8 @@ import numpy as np
 from ...errors import BadData
 
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
-_COMMA, _NEWLINE = 44, 10
+_COMMA, _NEWLINE, _POINT, _ZERO = 44, 10, 46, 48
 _PLAIN = b"0123456789.,-\n"
-_HALF_NUMBERS = (b".,", b".\n", b",.", b"\n.", b"-.")
 _NEEDED_COLUMNS = 11
 
 
@@ -69,7 +68,13 @@ def _header(line: bytes, names: Sequence[str], aliases: Mapping[str, str]) -> di
 
 
 def _is_plain(body: bytes) -> bool:
-    return not body.translate(None, _PLAIN) and not any(half in body for half in _HALF_NUMBERS)
+    if body.translate(None, _PLAIN):
+        return False
+    # Of these characters the digits are the largest; the body ends in a newline, so there is one after each point.
+    codes = np.frombuffer(body, np.uint8)
+    points = np.flatnonzero(codes == _POINT)
+    begins = len(points) > 0 and points[0] == 0
+    return not begins and bool((codes[points - 1] >= _ZERO).all() and (codes[points + 1] >= _ZERO).all())
 
 
 def _is_regular(body: bytes, width: int) -> bool:

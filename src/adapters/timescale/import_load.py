@@ -21,7 +21,7 @@ from ..binance.archive_klines import KlineTable
 from .copy_records import decode
 from .errors import CLIENT_ERRORS, translate
 from .import_job import ImportJob, ImportReport, WorkerOptions
-from .import_rows import STORED, Mask, as_date, compare, days, direct_stream, incoming_stream
+from .import_rows import STORED, Mask, as_date, as_number, compare, days, direct_stream, incoming_stream
 from .options import conninfo
 from .queries import query
 from .rows import printable
@@ -155,9 +155,10 @@ class Loader:
             return _Loaded()
         day = days(table)
         parameters = {**self._subject(job), "first_day": as_date(day[0]), "last_day": as_date(day[-1])}
-        held = {row[0] for row in connection.execute(query("imports", "days_with_rows"), parameters)}
-        is_held = {number: as_date(number) in held for number in np.unique(day)}
-        empty: Mask = ~np.array([is_held[number] for number in day], np.bool_)
+        held = [
+            as_number(row[0]) for row in connection.execute(query("imports", "days_with_rows"), parameters)
+        ]
+        empty: Mask = ~np.isin(day, held)
         loaded = _Loaded()
         if empty.any() and self._direct(connection, job, table.take(empty), revision):
             loaded.inserted = int(empty.sum())

@@ -36,7 +36,13 @@ def days(table: KlineTable) -> npt.NDArray[np.int64]:
 
 
 def as_date(day: int) -> date:
+    """A number of ``days`` as a date."""
     return _EPOCH + timedelta(days=int(day))
+
+
+def as_number(day: date) -> int:
+    """The other way round."""
+    return (day - _EPOCH).days
 
 
 def direct_stream(

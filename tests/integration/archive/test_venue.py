@@ -1,0 +1,85 @@
+"""From the venue's archive into the database, with the sandbox as the venue."""
+
+from __future__ import annotations
+
+import gzip
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, nullcontext
+from datetime import date
+from pathlib import Path
+
+from src.adapters.binance.archive import ArchiveOptions, BinanceArchive
+from src.adapters.binance.archive_paths import BinanceLayout, symbol_of
+from src.clock import VenueClock
+from src.model import Dataset, Span, WriteResult
+from src.ports import Priority
+from src.telemetry.metrics import Metrics
+from tests.integration.sandbox.client import Client
+from tests.integration.timescale.helpers import fetch
+
+from .files import importer, list_symbol
+
+
+class Free:
+    """No limit."""
+
+    def permit(self, weight: int, priority: Priority) -> nullcontext[None]:
+        return nullcontext()
+
+
+@asynccontextmanager
+async def archive(client: Client) -> AsyncIterator[BinanceArchive]:
+    options = ArchiveOptions(client.sandbox.archive_url, client.sandbox.archive_list_url)
+    found = BinanceArchive(options, Free(), VenueClock(), Metrics())
+    await found.open()
+    try:
+        yield found
+    finally:
+        await found.close()
+
+
+async def test_a_real_month_from_the_archive_to_the_table(
+    database: str, tmp_path: Path, market_data: Path
+) -> None:
+    name = "ALGOUSDT-1m-2024-09.csv.gz"
+    file = BinanceLayout().file(Dataset.CANDLES, Span.MONTHLY, "ALGOUSDT", "ALGOUSDT", date(2024, 9, 1))
+    await list_symbol(database, "ALGOUSDT")
+    folder = market_data / "klines_1m"
+    async with Client.open(speed=1, data_dir=folder, data_pattern=name) as client, archive(client) as venue:
+        path, sha256 = await venue.fetch(file, tmp_path)
+        async with importer(database) as imports:
+            assert await imports.import_file(file, path, sha256) == WriteResult(43_200, 0, 0)
+    found = await fetch(
+        database,
+        "SELECT (extract(epoch FROM bucket_ts) * 1000)::bigint, open, high, low, close, volume, quote_volume,"
+        " trade_count, taker_buy_volume, taker_buy_quote_volume FROM candles_1m WHERE bucket_ts >= '2024-09-01'"
+        " AND bucket_ts < '2024-10-01' ORDER BY bucket_ts",
+    )
+    lines = gzip.decompress((folder / name).read_bytes()).decode().splitlines()[1:]
+    assert found == [
+        (int(cells[0]), *map(float, cells[1:6]), float(cells[7]), int(cells[8]), *map(float, cells[9:11]))
+        for cells in (line.split(",") for line in lines)
+    ]
+
+
+async def test_the_listing_names_everything_that_can_be_fetched(database: str, tmp_path: Path) -> None:
+    async with Client.open(speed=1, delisted=2, relisted=1) as client, archive(client) as venue:
+        folders = await venue.symbols(Dataset.CANDLES, Span.DAILY)
+        assert "币安人生USDT" in folders
+        settled = [folder for folder in folders if symbol_of(folder) != folder]
+        assert len(settled) == 1
+        imported = 0
+        async with importer(database) as imports:
+            for folder in (settled[0], "币安人生USDT"):
+                (file, published_ms), *_ = await venue.files(Dataset.CANDLES, Span.DAILY, folder)
+                assert published_ms > 1_700_000_000_000
+                await list_symbol(database, file.symbol)
+                path, sha256 = await venue.fetch(file, tmp_path)
+                result = await imports.import_file(file, path, sha256)
+                assert result.inserted == result.rows > 0
+                imported += result.inserted
+        assert await fetch(database, "SELECT sum(have) FROM coverage_days") == [(imported,)]
+        for dataset, span in ((Dataset.METRICS, Span.DAILY), (Dataset.FUNDING, Span.MONTHLY)):
+            assert "BTCUSDT" in await venue.symbols(dataset, span)
+            (file, _), *_ = await venue.files(dataset, span, "BTCUSDT")
+            assert (await venue.fetch(file, tmp_path))[0].stat().st_size > 0
