@@ -12,7 +12,7 @@ from ..telemetry.metrics import Metrics
 
 _log = get_logger("retention")
 
-_INTERVAL = 3600.0
+_INTERVAL = 6 * 3600.0
 """Venue seconds between two looks. Chunks end at midnight UTC, so one look a day drops something at most; the
 others mark what the ledger learned meanwhile of days that are no longer kept."""
 
@@ -45,7 +45,7 @@ def refuse_older(
 
 
 class Retention:
-    """Enforces ``retention_days`` at start and every hour; does nothing for ever when it is None."""
+    """Enforces ``retention_days`` at start and every six hours; does nothing for ever when it is None."""
 
     def __init__(
         self,

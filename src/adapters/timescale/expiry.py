@@ -19,7 +19,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class Expiry:
-    """``ports.Expirer``. A connection for each call, which comes once an hour."""
+    """``ports.Expirer``. A connection for each call, which comes a few times a day."""
 
     def __init__(self, options: DatabaseOptions, metrics: Metrics | None = None) -> None:
         self._options = replace(options, deadline_s=_DEADLINE_S)
