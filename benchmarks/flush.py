@@ -6,18 +6,12 @@ fsync and synchronous_commit stay on: what is timed is what a person waits for, 
 from __future__ import annotations
 
 import asyncio
-import shutil
 import statistics
-import subprocess
-import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
 
-import psycopg
 import uvloop
 
+from benchmarks.database import private_database, settings_of
 from src.adapters.timescale.migrations import MigrationOptions, migrate
 from src.adapters.timescale.options import DatabaseOptions
 from src.adapters.timescale.store import CandleStore
@@ -27,12 +21,11 @@ ROWS = 740
 RUNS = 300
 _WARM_UP = 30
 _START_MS = 29_856_240 * MINUTE_MS
-_SCRIPT = Path(__file__).resolve().parents[1] / "scripts" / "timescaledb.sh"
 
 
 def run() -> dict[str, object]:
     """{rows, runs, p50_ms, p95_ms, max_ms, fsync, synchronous_commit}; takes about a minute."""
-    with _database() as url, asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+    with private_database("flush") as url, asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         times = sorted(runner.run(_flushes(url)))
         return {
             "rows": ROWS,
@@ -40,7 +33,7 @@ def run() -> dict[str, object]:
             "p50_ms": round(statistics.median(times), 2),
             "p95_ms": round(times[int(len(times) * 0.95)], 2),
             "max_ms": round(times[-1], 2),
-            **_settings(url),
+            **settings_of(url),
         }
 
 
@@ -84,22 +77,3 @@ def _minute(number: int) -> list[Candle]:
             )
         )
     return rows
-
-
-@contextmanager
-def _database() -> Iterator[str]:
-    folder = Path(tempfile.mkdtemp(prefix="marketd-flush-"))
-    script = [str(_SCRIPT), "--data", str(folder / "pg")]
-    try:
-        subprocess.run([*script, "up"], check=True, stdout=subprocess.DEVNULL)
-        yield subprocess.run([*script, "url"], check=True, capture_output=True, text=True).stdout.strip()
-    finally:
-        subprocess.run([*script, "destroy"], check=False, stdout=subprocess.DEVNULL)
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-def _settings(url: str) -> dict[str, object]:
-    names = ["fsync", "synchronous_commit", "server_version"]
-    with psycopg.connect(url) as connection:
-        found = connection.execute("SELECT name, setting FROM pg_settings WHERE name = ANY(%s)", [names])
-        return {name: value == "on" if value in {"on", "off"} else value for name, value in found}

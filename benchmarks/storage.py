@@ -19,7 +19,7 @@ from typing import LiteralString
 import psycopg
 import uvloop
 
-from benchmarks.flush import _database, _settings
+from benchmarks.database import private_database, settings_of
 from src.adapters.timescale.expiry import Expiry
 from src.adapters.timescale.ledger import CoverageStore
 from src.adapters.timescale.metric_store import MetricStore
@@ -52,7 +52,7 @@ _MAPS: LiteralString = (
 
 def run() -> dict[str, object]:
     """Bytes a row with everything that belongs to it, and gigabytes a year of 740 symbols."""
-    with _database() as url, asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+    with private_database("storage") as url, asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(migrate(MigrationOptions(url)))
         found: dict[str, object] = {"symbols": SYMBOLS}
         runner.run(_write_candles(url, _archive_order()))
@@ -64,7 +64,7 @@ def run() -> dict[str, object]:
         found |= _sizes(url, "binance_futures_metrics_5m", "metrics", SYMBOLS * 288 * _YEAR)
         _empty(url)
         found |= runner.run(_fill_ledger(url))
-        return {**found, **_settings(url)}
+        return {**found, **settings_of(url)}
 
 
 def _real_months() -> Iterator[tuple[str, list[Candle]]]:

@@ -48,6 +48,11 @@ ON CONFLICT (exchange, dataset, symbol, day) DO UPDATE SET
     expired = CASE WHEN line.expired > 0 THEN greatest(excluded.expected - line.absent - line.have, 0) ELSE 0 END
 WHERE line.expected <> excluded.expected;
 
+-- name: by_index_alone
+-- For this transaction. After a backfill the partial index of the days to do is mostly empty pages; the planner takes
+-- them for work and would rather read the whole ledger, while reading the index skips them.
+SELECT set_config('enable_seqscan', 'off', true);
+
 -- name: open_days
 -- Served by the partial index, which holds nothing but days with something to do.
 SELECT symbol, day, expected, have, absent, expired, dirty, attempts,

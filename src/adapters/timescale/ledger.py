@@ -84,8 +84,13 @@ class CoverageStore:
     async def open_days(self, dataset: Dataset, since: date, until: date) -> list[CoverageDay]:
         """The days in [since, until] that are incomplete or dirty, by symbol and day."""
         given = self._subject(dataset) | {"since": since, "until": until}
-        rows = await self._session.rows(query("coverage", "open_days"), given)
-        return [CoverageDay(dataset, *row) for row in rows]
+
+        async def work(connection: AsyncConnection) -> list[Row]:
+            async with connection.transaction():
+                await fetch(connection, query("coverage", "by_index_alone"), {})
+                return await fetch(connection, query("coverage", "open_days"), given)
+
+        return [CoverageDay(dataset, *row) for row in await self._session.call(work)]
 
     async def holes(self, dataset: Dataset, days: Sequence[CoverageDay], until_ms: int) -> list[Gap]:
         """The rows of ``days`` that are neither stored nor proved absent and end before or at ``until_ms``.

@@ -15,13 +15,14 @@ from hypothesis import strategies as st
 from src.adapters.timescale.days import day_of, start_of
 from src.adapters.timescale.ledger import CoverageStore
 from src.adapters.timescale.options import DatabaseOptions
+from src.adapters.timescale.queries import query
 from src.adapters.timescale.shared_session import SharedSession
 from src.errors import Misconfigured, Unavailable
 from src.model import DAY_MS, MINUTE_MS, CoverageDay, Dataset, Gap, Listing
 from tests.support.chaosproxy import ChaosProxy
 
 from .coverage import EXCHANGE, fill, list_symbol
-from .helpers import CANDLE, START_MS, fetch, opened, server_address, through
+from .helpers import CANDLE, START_MS, connect, fetch, opened, server_address, through
 
 DAY = day_of(START_MS)
 MIDNIGHT_MS = start_of(DAY)
@@ -251,3 +252,21 @@ async def test_a_lost_connection_is_made_anew(database: str) -> None:
         await ledger.follow(Dataset.CANDLES, listings, at(0))
         assert len(await ledger.open_days(Dataset.CANDLES, DAY, DAY)) == 1
         await session.close()
+
+
+async def test_looking_for_open_days_reads_the_index_of_what_is_to_do(
+    database: str, ledger: CoverageStore
+) -> None:
+    """A year that was filled leaves an index of empty pages, which must not drive the planner to the whole ledger."""
+    names = [f"S{number:02}USDT" for number in range(60)]
+    await ledger.follow(Dataset.CANDLES, [Listing(name, at(-364), FOREVER_MS) for name in names], at(0))
+    await fetch(database, "UPDATE coverage_days SET have = expected WHERE day < %s", [DAY])
+    await fetch(database, "VACUUM (ANALYZE) coverage_days")
+    given = {"exchange": EXCHANGE, "dataset": "candles_1m", "since": day(-364), "until": day(0)}
+    async with await connect(database) as connection, connection.transaction():
+        await connection.execute(query("coverage", "by_index_alone"))
+        cursor = await connection.execute("EXPLAIN " + query("coverage", "open_days"), given)
+        plan = "\n".join(row[0] for row in await cursor.fetchall())
+    assert "coverage_days_to_do" in plan, plan
+    assert "Seq Scan" not in plan, plan
+    assert len(await ledger.open_days(Dataset.CANDLES, day(-364), day(0))) == len(names)
