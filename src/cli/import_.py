@@ -12,10 +12,12 @@ from datetime import date
 from ..adapters.timescale.foreign import ForeignDatabase, ForeignSeries, foreign_options, source_name
 from ..adapters.timescale.metric_store import MetricStore
 from ..adapters.timescale.options import DatabaseOptions
+from ..adapters.timescale.repair_store import RepairStore
+from ..adapters.timescale.role_lock import SessionLock
 from ..adapters.timescale.shared_session import SharedSession
-from ..adapters.timescale.store import CandleStore
 from ..adapters.timescale.takeovers import Takeovers
 from ..clock import VenueClock
+from ..collectors.retention import fill_from, refuse_older
 from ..collectors.takeover import Scope, Takeover, judge_candle, judge_metric, months
 from ..config import Settings
 from ..errors import EXIT_OK, ConfigError
@@ -70,24 +72,24 @@ async def _plan(settings: Settings, ours: DatabaseOptions, wanted: Wanted) -> No
 async def _take_over(settings: Settings, ours: DatabaseOptions, wanted: Wanted) -> None:
     async with AsyncExitStack() as stack:
         tables = await _foreign(stack, ours, wanted)
-        store = CandleStore(ours)
-        stack.push_async_callback(store.close)
-        await store.open()
+        lock = SessionLock(ours)
+        stack.push_async_callback(lock.close)
+        await lock.open()
+        session = SharedSession(ours, purpose="import-rows")
+        stack.push_async_callback(session.close)
         for dataset, table in tables.items():
             notes = _notes(stack, ours, wanted, dataset, table)
             listings = await _listings(notes, settings)
             job: Takeover[Candle] | Takeover[FuturesMetric]
             if dataset is Dataset.CANDLES:
-                job = Takeover(table, judge_candle, lambda rows: store.write(rows, []), notes, listings)
+                job = Takeover(table, judge_candle, RepairStore(session).write, notes, listings)
             else:
-                metrics = MetricStore(SharedSession(ours, purpose="import-metrics"))
-                stack.push_async_callback(metrics.close)
-                job = Takeover(table, judge_metric, metrics.write, notes, listings)
+                job = Takeover(table, judge_metric, MetricStore(session).write, notes, listings)
             with Watch(str(table.table)) as watch:
                 job.on_progress = watch.show
                 done = await job.run(_scope(settings, wanted))
             report(done, str(table.table))
-        await store.finish_run()
+        await lock.finish_run()
 
 
 async def _foreign(
@@ -117,12 +119,16 @@ async def _listings(notes: Takeovers, settings: Settings) -> Mapping[str, Sequen
 
 
 def _scope(settings: Settings, wanted: Wanted) -> Scope:
+    """What is taken over: nothing that retention would drop again. Raises ``ConfigError`` when that was asked for."""
+    now_ms = VenueClock(speed=settings.speed).now_ms()
+    kept = (now_ms, settings.retention_days, settings.chunk_days)
+    if wanted.first:
+        refuse_older(_ms(wanted.first), *kept)
     admits = selection(settings).admits_name
-    until = DAY_MS + _ms(wanted.last) if wanted.last else VenueClock(speed=settings.speed).now_ms()
     return Scope(
         lambda symbol: admits(symbol) and bool(chosen([symbol], wanted.globs)),
-        _ms(wanted.first) if wanted.first else 0,
-        until,
+        _ms(wanted.first) if wanted.first else fill_from(*kept),
+        _ms(wanted.last) + DAY_MS if wanted.last else now_ms,
     )
 
 

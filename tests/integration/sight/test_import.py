@@ -25,7 +25,7 @@ from src.model import Candle, Dataset, Listing, WriteResult
 from src.ports import ForeignTable
 from tests.support.templates import Templates
 
-from .ledgers import EXCHANGE, Books
+from .ledgers import EXCHANGE, Books, midnight
 
 _TABLE = """
 CREATE SCHEMA market_data;
@@ -149,6 +149,22 @@ def test_what_is_refused_is_counted_and_better_rows_stay(
     }
     assert "such as BTCUSDT" in report["price"]
     assert [(row[1].minute, row[5]) for row in stored(database)] == [(0, 1.0), (1, 1.0)]
+
+
+def test_what_retention_would_drop_is_not_taken_over(
+    books: Books,
+    database: str,
+    tradecat: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    books.list("BTCUSDT", midnight(400))
+    fill(tradecat, [minute("BTCUSDT", midnight(300)), minute("BTCUSDT", midnight(10))])
+    monkeypatch.setenv("RETENTION_DAYS", "100")
+    assert main(["import", "--from-dsn", tradecat, "--from", str(midnight(300).date())]) == EXIT_CONFIG
+    assert "RETENTION_DAYS=100 drops what is before" in capsys.readouterr().err
+    assert main(["import", "--from-dsn", tradecat]) == 0
+    assert [row[1] for row in stored(database)] == [midnight(10).replace(tzinfo=None)]
 
 
 def test_our_own_tables_and_strangers_are_refused(
