@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections import OrderedDict
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import format_datetime
@@ -12,11 +13,15 @@ from email.utils import format_datetime
 from aiohttp import web
 
 from . import archive_listing
+from .archive_dirt import CONTENT, KLINES_ONLY, PROOF, flipped, packed, spoiled, wrong_proof
 from .archive_files import ArchiveFiles
 from .archive_names import CHECKSUM, FileName, parse
-from .archive_zip import checksum, pack
+from .archive_zip import checksum
+from .faults import Fault, Kind
+from .rest import HTML
 from .venue import Venue
 
+LISTING = "archive-list"
 CACHE_BYTES = 64 * 1024 * 1024
 _RANGE = re.compile(r"bytes=(\d*)-(\d*)")
 
@@ -29,6 +34,8 @@ class Object:
     checksum: bytes
     etag: str
     modified_ms: int
+    version: str
+    """What the content depends on besides the name."""
 
 
 class Archive:
@@ -50,7 +57,7 @@ class Archive:
 
     async def _list(self, request: web.Request) -> web.StreamResponse:
         try:
-            response = _xml(archive_listing.page(self._files, request.query))
+            response = self._instead(LISTING) or _xml(archive_listing.page(self._files, request.query))
         except archive_listing.Refused as refused:
             response = _xml(archive_listing.error(refused.code, refused.text), status=400)
         self._venue.stats.request("/archive-list", response.status)
@@ -65,22 +72,86 @@ class Archive:
     async def _answer(self, request: web.Request, key: str) -> web.StreamResponse:
         name = parse(key.removesuffix(CHECKSUM))
         if name is None or not self._files.exists(name):
-            text = archive_listing.error("NoSuchKey", "The specified key does not exist.", Key=key)
-            return _xml(text, status=404)
+            return _missing(key)
         made = await self._object(name)
-        return _part(request, made, made.checksum if key.endswith(CHECKSUM) else made.content)
+        if key.endswith(CHECKSUM):
+            return self._proof(request, name, made)
+        for fault in self._inside(name):
+            self._fire(fault)
+        if (instead := self._instead(name.key)) is not None:
+            return instead
+        return await self._sent(request, name, made)
+
+    async def _sent(self, request: web.Request, name: FileName, made: Object) -> web.StreamResponse:
+        """The file, or what becomes of it on the way."""
+        fault = self._now(name.key, {"truncated", "bit_flip", "cut"})
+        content = made.content
+        if fault is not None and fault.mode != "cut":
+            content = flipped(content) if fault.mode == "bit_flip" else content[: len(content) // 2]
+        response = _part(request, made, content)
+        if fault is None or fault.mode != "cut":
+            return response
+        body = response.body if isinstance(response.body, bytes) else b""
+        stream = web.StreamResponse(status=response.status, headers=response.headers)
+        stream.content_length = len(body)
+        await stream.prepare(request)
+        await stream.write(body[: len(body) // 2])
+        if request.transport is not None:
+            request.transport.close()
+        return stream
+
+    def _proof(self, request: web.Request, name: FileName, made: Object) -> web.StreamResponse:
+        fault = self._now(name.key, PROOF)
+        if fault is not None and fault.mode == "no_checksum":
+            return _missing(name.key + CHECKSUM)
+        return _part(request, made, wrong_proof(made.checksum) if fault else made.checksum)
+
+    def _instead(self, path: str) -> web.Response | None:
+        """An answer without anything of the archive."""
+        fault = self._now(path, {"missing", "html", "s3_error"})
+        if fault is None:
+            return None
+        if fault.mode == "missing":
+            return _missing(path)
+        if fault.mode == "html":
+            return web.Response(text=HTML.format(status=200), content_type="text/html")
+        return _xml(archive_listing.error("SlowDown", "Please reduce your request rate."), status=503)
+
+    def _now(self, path: str, modes: Collection[str]) -> Fault | None:
+        """The oldest fault of these modes that fires for a path now; the listing has to be named."""
+        for fault in self._venue.faults.of_path(Kind.ARCHIVE, modes, path):
+            if fault.path is None and path == LISTING:
+                continue
+            if self._venue.faults.drawn(fault):
+                self._fire(fault)
+                return fault
+        return None
+
+    def _inside(self, name: FileName) -> list[Fault]:
+        """The faults inside a file."""
+        found = self._venue.faults.of_path(Kind.ARCHIVE, CONTENT, name.key)
+        return [fault for fault in found if name.kind == "klines" or fault.mode not in KLINES_ONLY]
+
+    def _fire(self, fault: Fault) -> None:
+        self._venue.faults.fire(fault)
+        self._venue.faults.count(f"archive_{fault.mode}")
 
     async def _object(self, name: FileName) -> Object:
         """The file, from memory or made now."""
-        entry = self._files.entry(name)
+        entry, inside = self._files.entry(name), self._inside(name)
+        lost = len(self._venue.lost.get(name.folder.removesuffix("SETTLED"), ()))
+        version = f"{entry.etag} {lost} {[fault.number for fault in inside]}"
         async with self._making:
             made = self._made.get(name.key)
-            if made is not None and made.etag == entry.etag:
+            if made is not None and made.version == version:
                 self._made.move_to_end(name.key)
                 return made
             header, text = self._files.header(name), self._files.text(name)
-            content = await asyncio.to_thread(lambda: pack((f"{name.stem}.csv", header + text())))
-            made = Object(content, checksum(f"{name.stem}.zip", content), entry.etag, entry.modified_ms)
+            content = await asyncio.to_thread(
+                lambda: packed(name.stem, spoiled(header, text(), inside), inside)
+            )
+            proof = checksum(f"{name.stem}.zip", content)
+            made = Object(content, proof, entry.etag, entry.modified_ms, version)
             self._keep(name.key, made)
             return made
 
@@ -96,6 +167,10 @@ class Archive:
 
 def _xml(text: str, *, status: int = 200) -> web.Response:
     return web.Response(text=text, status=status, content_type="application/xml")
+
+
+def _missing(key: str) -> web.Response:
+    return _xml(archive_listing.error("NoSuchKey", "The specified key does not exist.", Key=key), status=404)
 
 
 def _part(request: web.Request, made: Object, content: bytes) -> web.Response:

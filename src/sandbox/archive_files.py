@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import md5
 
+from .archive_dirt import revised
 from .archive_names import PLACES, FileName, folder_prefix, labels
 from .bulk import csv_rows
 from .market import MINUTE_MS, mix, symbol_key
@@ -92,7 +93,7 @@ class ArchiveFiles:
         The size is a guess: to know it, every listed file would have to be made. The tag names key and
         version; like that of the real bucket's multipart uploads it is no digest of the content.
         """
-        modified = self.published_ms(name)
+        modified = max([self.published_ms(name), *(at for _, times in self._revisions(name) for at in times)])
         minutes = self._minutes(name)
         per_minute = {"klines": 47.0, "metrics": 10.0, "fundingRate": 0.05}[name.kind]
         tag = md5(f"{name.key}/{modified}".encode(), usedforsecurity=False).hexdigest()
@@ -109,7 +110,9 @@ class ArchiveFiles:
         instrument, periods = self.folders()[name.folder]
         first, end = name.first_ms, name.end_ms
         if name.kind == "klines":
-            return self._candles(instrument, self._spans(name))
+            make = self._candles(instrument, self._kept(instrument.symbol, self._spans(name)))
+            changes = [(minute * MINUTE_MS, len(times)) for minute, times in self._revisions(name)]
+            return (lambda: revised(make(), changes)) if changes else make
         if name.kind == "metrics":
             label = 0 if name.label >= self._venue.options.start_labels_from else SLOT_MS
             return lambda: _metrics(instrument, tuple(periods), first, end, label)
@@ -141,6 +144,29 @@ class ArchiveFiles:
             for period in periods
         ]
         return [(start, stop) for start, stop in found if start < stop]
+
+    def _kept(self, symbol: str, spans: list[tuple[int, int]]) -> list[tuple[int, int]]:
+        """The spans without the minutes that the venue lost."""
+        for minute in sorted(self._venue.lost.get(symbol, ())):
+            spans = [
+                piece
+                for first, end in spans
+                for piece in ((first, min(end, minute)), (max(first, minute + 1), end))
+                if piece[0] < piece[1]
+            ]
+        return spans
+
+    def _revisions(self, name: FileName) -> list[tuple[int, list[int]]]:
+        """The corrected minutes of a klines file and when they were corrected."""
+        if name.kind != "klines" or not self._venue.revisions or name.folder not in self.folders():
+            return []
+        symbol = self.folders()[name.folder][0].symbol
+        spans = self._spans(name)
+        return [
+            (minute, times)
+            for (owner, minute), times in self._venue.revisions.items()
+            if owner == symbol and any(first <= minute < end for first, end in spans)
+        ]
 
     def _minutes(self, name: FileName) -> int:
         return sum(end - first for first, end in self._spans(name))

@@ -10,7 +10,9 @@ _LEVEL = 1
 """The fastest: a month takes 50 ms, against 350 ms for files an eighth smaller."""
 
 
-def pack(*members: tuple[str, bytes], compression: int = zipfile.ZIP_DEFLATED) -> bytes:
+def pack(
+    *members: tuple[str, bytes], compression: int = zipfile.ZIP_DEFLATED, level: int | None = _LEVEL
+) -> bytes:
     """An archive of (name, content), every member dated 1980-01-01."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as file:
@@ -18,7 +20,6 @@ def pack(*members: tuple[str, bytes], compression: int = zipfile.ZIP_DEFLATED) -
             about = zipfile.ZipInfo(name)
             about.create_system = 3
             about.external_attr = 0o644 << 16
-            level = _LEVEL if compression == zipfile.ZIP_DEFLATED else None
             file.writestr(about, content, compression, level)
     return buffer.getvalue()
 

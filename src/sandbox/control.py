@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+from .control_archive import ArchiveFaults
 from .control_connections import ConnectionFaults
 from .control_listings import Listings
 from .control_rest import RestFaults
 from .control_stream import StreamFaults
 
 
-class Control(StreamFaults, ConnectionFaults, RestFaults, Listings):
+class Control(StreamFaults, ConnectionFaults, RestFaults, ArchiveFaults, Listings):
     """What a test can do to the exchange, and what it can see of it."""
 
     def connections(self) -> list[dict[str, Any]]:

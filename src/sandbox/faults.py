@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from fnmatch import fnmatchcase
 from typing import Any
 
 from .market import unit
@@ -28,6 +29,7 @@ class Kind(StrEnum):
     REST = "rest"
     BAN = "ban"
     MAX_AGE = "max_age"
+    ARCHIVE = "archive"
 
 
 @dataclass(slots=True, eq=False)
@@ -112,17 +114,25 @@ class Faults:
         """The faults of a kind in force, oldest first; looking does not count as firing."""
         return list(self._active.get(kind, ()))
 
+    def of_path(self, kind: Kind, modes: Collection[str], path: str) -> list[Fault]:
+        """The faults of a kind and of some modes that are about a path, oldest first; share and count aside."""
+        return [fault for fault in self._active.get(kind, ()) if fault.mode in modes and _about(fault, path)]
+
+    def drawn(self, fault: Fault) -> bool:
+        """Whether a fault fires this time, by its share."""
+        if fault.share >= 1.0:
+            return True
+        self._drawn += 1
+        return unit(self._drawn ^ fault.number << 40) < fault.share
+
     def _matches(self, fault: Fault, connection: int | None, symbol: str | None, path: str | None) -> bool:
         if fault.connection is not None and fault.connection != connection:
             return False
         if fault.symbol is not None and fault.symbol != symbol:
             return False
-        if fault.path is not None and (path is None or fault.path not in path):
+        if fault.path is not None and (path is None or not _about(fault, path)):
             return False
-        if fault.share < 1.0:
-            self._drawn += 1
-            return unit(self._drawn ^ fault.number << 40) < fault.share
-        return True
+        return self.drawn(fault)
 
     def remove(self, fault: Fault) -> None:
         """End one fault; requests that hang on it go on. Harmless when it has ended already."""
@@ -147,3 +157,10 @@ class Faults:
     def as_list(self) -> list[dict[str, Any]]:
         """Those in force."""
         return [fault.as_dict() for faults in self._active.values() for fault in faults]
+
+
+def _about(fault: Fault, path: str) -> bool:
+    """A fault's path is a part of the path, or a pattern for all of it if it has wildcards."""
+    if fault.path is None:
+        return True
+    return fnmatchcase(path, fault.path) if any(one in fault.path for one in "*?[") else fault.path in path

@@ -30,12 +30,16 @@ class Venue:
                 offset_s=options.replay_offset_s,
             )
         self.universe = Universe(options, self.clock.start_ms, self.replay)
+        self.lost: dict[str, set[int]] = {}
+        """Minutes by symbol whose candles the venue itself lost."""
+        self.revisions: dict[tuple[str, int], list[int]] = {}
+        """When the archive corrected the candle of (symbol, minute), UTC milliseconds."""
         self.faults = Faults()
         self.stats = Stats()
 
     def kline(self, instrument: Instrument, minute: int) -> Kline | None:
         """The final candle of a minute, or None where the symbol does not trade or a file has no row."""
-        if not instrument.trades(minute):
+        if not instrument.trades(minute) or minute in self.lost.get(instrument.symbol, ()):
             return None
         if instrument.symbol in self.replay:
             return self.replay.kline(instrument.symbol, minute)
