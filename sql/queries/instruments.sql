@@ -59,7 +59,8 @@ WHERE exchange = %(exchange)s
   AND symbol <> ALL(%(present)s::text[]);
 
 -- name: record_archived
--- A folder is recorded once: its interval may have been trimmed since.
+-- A folder is recorded once: its interval may have been trimmed since. An interval that is known gets the folder that
+-- its files were moved to.
 INSERT INTO instruments (
     exchange, symbol, onboard_ts, end_ts, contract_type, status, base, quote, archive_symbol, origin
 )
@@ -73,7 +74,7 @@ WHERE NOT EXISTS (
     WHERE known.exchange = %(exchange)s AND known.archive_symbol = said.archive_symbol
 )
 ORDER BY symbol COLLATE "C", onboard_ts
-ON CONFLICT (exchange, symbol, onboard_ts) DO NOTHING;
+ON CONFLICT (exchange, symbol, onboard_ts) DO UPDATE SET archive_symbol = excluded.archive_symbol;
 
 -- name: listings
 SELECT symbol, (extract(epoch FROM onboard_ts) * 1000)::bigint AS onboard_ms,

@@ -57,15 +57,17 @@ class ArchiveListings:
         self, folders: Sequence[str], days: Mapping[str, Collection[date]], listed: Sequence[Listing]
     ) -> None:
         # Backwards in time: an earlier interval ends where a later one begins.
-        known, found = list(listed), []
+        known = list(listed)
+        found: dict[tuple[str, int], tuple[Listing, str]] = {}
         for folder in sorted(
             folders, key=lambda name: min(days.get(name, ()), default=date.min), reverse=True
         ):
             if item := interval(folder, days.get(folder, ()), known):
                 known.append(item)
-                found.append((item, folder))
+                # Two folders of one interval: the first will do, and one statement takes a key once.
+                found.setdefault((item.symbol, item.onboard_ms), (item, folder))
         if found:
-            await self._listings.record_archived(found)
+            await self._listings.record_archived(list(found.values()))
             _log.info("delisted_found", msg=f"{len(found)} intervals of delisted contracts", found=len(found))
 
     async def _days(self, folders: Sequence[str]) -> dict[str, list[date]]:

@@ -34,11 +34,18 @@ def unknown(folders: Iterable[str], known: Collection[str], selection: Selection
 
 def interval(folder: str, days: Collection[date], listed: Sequence[Listing]) -> Listing | None:
     """From the first file to the last, ended by the next listing of the symbol that begins within; ``None`` without
-    files or when nothing is left."""
+    files or when nothing is left.
+
+    A listing that begins on the day of the first file is the one the folder is about: it was followed while it lived,
+    and its files were moved when the symbol was listed again. It is returned as it is.
+    """
     if not days:
         return None
     symbol = symbol_of(folder)
     start_ms, end_ms = midnight(min(days)), midnight(max(days)) + DAY_MS
+    for item in listed:
+        if item.symbol == symbol and start_ms <= item.onboard_ms < start_ms + DAY_MS:
+            return item
     later = [item.onboard_ms for item in listed if item.symbol == symbol and item.onboard_ms > start_ms]
     end_ms = min(end_ms, *later) if later else end_ms
     return Listing(symbol, start_ms, end_ms) if start_ms < end_ms else None

@@ -185,6 +185,13 @@ async def test_the_archive_tells_of_the_delisted_and_of_earlier_intervals(
     assert archive.asked == []
 
 
+async def test_two_folders_of_one_interval_are_one(bench: Bench) -> None:
+    bench.archive.days = {name: [TODAY - timedelta(days=9)] for name in ("OLDUSDT", "OLDUSDTSETTLED")}
+    found = await bench.look(make_instrument("AUSDT", onboard_ms=ONBOARD_MS))
+    first_ms = start_of(TODAY - timedelta(days=9))
+    assert found[1:] == [Listing("OLDUSDT", first_ms, first_ms + DAY_MS)]
+
+
 async def test_an_archive_that_is_away_costs_only_the_delisted(bench: Bench) -> None:
     bench.archive.broken = {""}
     assert len(await bench.look(make_instrument("AUSDT", onboard_ms=ONBOARD_MS))) == 1

@@ -146,6 +146,20 @@ async def test_a_folder_is_recorded_once(database: str, store: InstrumentStore) 
     ) == [("A", "USDT", "archive", "AUSDTSETTLED"), ("C", "USDT", "archive", "CUSDT")]
 
 
+async def test_an_interval_gets_the_folder_that_its_files_were_moved_to(
+    database: str, store: InstrumentStore
+) -> None:
+    await record(store, A)
+    found = await record(store, replace(A, onboard_ms=NOW_MS))
+    await store.record_archived([(found[0], "AUSDTSETTLED")])
+    assert await store.listings() == found
+    rows = await fetch(database, "SELECT archive_symbol, origin FROM instruments ORDER BY onboard_ts")
+    assert rows == [("AUSDTSETTLED", "exchange_info"), ("AUSDT", "exchange_info")]
+    # A reading of the venue's list says nothing of folders.
+    await record(store, replace(A, onboard_ms=NOW_MS, tick_size="1"))
+    assert await store.folders() == {"AUSDT", "AUSDTSETTLED"}
+
+
 async def test_an_archived_interval_is_trimmed_to_its_rows_once_its_files_are_imported(
     database: str, store: InstrumentStore
 ) -> None:

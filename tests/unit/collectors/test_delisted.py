@@ -54,6 +54,10 @@ def test_a_later_listing_ends_it() -> None:
         Listing("BUSDT", FIRST_MS + DAY_MS, FIRST_MS + 2 * DAY_MS),
     ]
     assert interval("AUSDTSETTLED", days, later) == Listing("AUSDT", FIRST_MS, again)
-    assert interval("AUSDTSETTLED", days, [Listing("AUSDT", FIRST_MS, again)]) == Listing(
-        "AUSDT", FIRST_MS, FIRST_MS + 10 * DAY_MS
-    )
+
+
+def test_the_folder_of_a_listing_that_was_followed_is_that_listing() -> None:
+    days = [FIRST + timedelta(days=number) for number in range(10)]
+    followed = Listing("AUSDT", FIRST_MS + 3_600_000, FIRST_MS + 9 * DAY_MS)
+    again = Listing("AUSDT", followed.end_ms + 60_000, followed.end_ms + DAY_MS)
+    assert interval("AUSDTSETTLED", days, [followed, again]) == followed
