@@ -47,12 +47,10 @@ class Reach:
 class MetricSource(Protocol):
     """The venue's five series over REST; rows hold the columns of one series and ``None`` elsewhere.
 
-    ``latest`` returns the last ``rows`` (1 to 500) periods that are over, in order of ``end_ms``, fewer where the venue
-    has fewer. ``between`` returns those with after_ms < end_ms <= until_ms, at most 500. Raises ``UnknownSymbol``,
-    ``Retryable`` after one attempt (the sweep comes round again) or ``Permanent``.
+    ``between`` returns the periods that are over with after_ms < end_ms <= until_ms, at most 500, in order, fewer
+    where the venue has fewer. Raises ``UnknownSymbol``, ``Retryable`` after one attempt (the sweep comes round
+    again) or ``Permanent``.
     """
-
-    async def latest(self, series: MetricSeries, symbol: str, rows: int) -> list[FuturesMetric]: ...
 
     async def between(
         self, series: MetricSeries, symbol: str, after_ms: int, until_ms: int

@@ -11,8 +11,8 @@ from ..model import FIVE_MINUTES_MS
 
 MOST_ROWS = 500
 """What one request can bring: 41 h. What lies further back comes from the archive."""
-SETTLE_MS = 20_000
-"""A period's row is asked for this long after its end: the venue needs some seconds to make it."""
+SETTLE_MS = 65_000
+"""A period's row is asked for this long after its end: the venue needs up to a minute to make it."""
 
 _FAILURES = 3
 _REST_S, _LONGEST_REST_S = 60.0, 600.0
@@ -41,15 +41,15 @@ def next_due(now_ms: int) -> int:
     return newest_due(now_ms) + FIVE_MINUTES_MS + SETTLE_MS
 
 
-def lacking(known: Known, now_ms: int) -> dict[MetricSeries, int]:
-    """Rows that each series lacks up to the newest that is due, as the ``limit`` that brings just those."""
+def lacking(known: Known, now_ms: int) -> dict[MetricSeries, tuple[int, int]]:
+    """What each series lacks up to the newest row that is due: after < end_ms <= until, in milliseconds.
+
+    Both bounds are sent. With a ``limit`` alone the row of a period that ends meanwhile would push out the oldest.
+    """
     due_ms = newest_due(now_ms)
     first_ms = due_ms - MOST_ROWS * FIVE_MINUTES_MS
-    rows = {
-        series: (due_ms - max(known.ends.get(series, first_ms), first_ms)) // FIVE_MINUTES_MS
-        for series in MetricSeries
-    }
-    return {series: count for series, count in rows.items() if count > 0}
+    after = {series: max(known.ends.get(series, first_ms), first_ms) for series in MetricSeries}
+    return {series: (after_ms, due_ms) for series, after_ms in after.items() if after_ms < due_ms}
 
 
 def in_order(symbols: Collection[str], known: Mapping[str, Known], now: float) -> list[str]:

@@ -120,8 +120,8 @@ class MetricsSweep:
         wanted = self._wanted(known)
         async with asyncio.TaskGroup() as tasks:
             asked = [
-                tasks.create_task(self._series(series, symbol, rows), name=f"metrics {series.value}")
-                for series, rows in wanted.items()
+                tasks.create_task(self._series(series, symbol, span), name=f"metrics {series.value}")
+                for series, span in wanted.items()
             ]
         rows: list[FuturesMetric] = []
         ends: dict[MetricSeries, int] = {}
@@ -142,11 +142,11 @@ class MetricsSweep:
         values = [row.sum_open_interest_value for row in rows if row.sum_open_interest_value is not None]
         known.value = values[-1] if values else known.value
 
-    async def _series(self, series: MetricSeries, symbol: str, rows: int) -> list[FuturesMetric]:
-        """The last ``rows`` rows, none when the venue does not say. Never raises what a venue does."""
+    async def _series(self, series: MetricSeries, symbol: str, span: tuple[int, int]) -> list[FuturesMetric]:
+        """The rows of ``span``, none when the venue does not say. Never raises what a venue does."""
         breaker = self._breakers[series]
         try:
-            found = await self._source.latest(series, symbol, rows)
+            found = await self._source.between(series, symbol, *span)
         except RateLimited as error:
             self._paused_until = max(self._paused_until, self._clock.now() + error.retry_after)
             self._failed(series, symbol, error)
@@ -180,12 +180,12 @@ class MetricsSweep:
             count.labels(rows[0].source, "replaced").inc(result.replaced)
             self.rows += result.inserted + result.replaced
 
-    def _wanted(self, known: Known) -> dict[MetricSeries, int]:
+    def _wanted(self, known: Known) -> dict[MetricSeries, tuple[int, int]]:
         """What the symbol lacks of the series that answer."""
         now = self._clock.now()
         return {
-            series: rows
-            for series, rows in lacking(known, self._clock.now_ms()).items()
+            series: span
+            for series, span in lacking(known, self._clock.now_ms()).items()
             if not self._breakers[series].is_open(now)
         }
 

@@ -103,10 +103,6 @@ class MetricsRest:
         if session is not None:
             await session.close()
 
-    async def latest(self, series: MetricSeries, symbol: str, rows: int) -> list[FuturesMetric]:
-        """See ``metric_ports.MetricSource``."""
-        return await self._series(series, symbol, {"limit": min(max(rows, 1), MAX_ROWS)})
-
     async def between(
         self, series: MetricSeries, symbol: str, after_ms: int, until_ms: int
     ) -> list[FuturesMetric]:

@@ -24,12 +24,16 @@ NOW_MS = 1_800_000_000_000
 
 
 @given(st.integers(NOW_MS, NOW_MS + FIVE_MINUTES_MS), st.integers(0, 3 * MOST_ROWS))
-def test_the_limit_is_what_is_lacking_and_no_more(now_ms: int, missing: int) -> None:
+def test_what_is_asked_is_what_is_lacking_and_no_more(now_ms: int, missing: int) -> None:
     due_ms = newest_due(now_ms)
     known = Known(ends={series: due_ms for series in MetricSeries})
     known.ends[MetricSeries.TAKER] = due_ms - missing * FIVE_MINUTES_MS
-    expected = min(missing, MOST_ROWS)
-    assert lacking(known, now_ms) == ({MetricSeries.TAKER: expected} if expected else {})
+    asked = lacking(known, now_ms)
+    if missing:
+        rows = min(missing, MOST_ROWS)
+        assert asked == {MetricSeries.TAKER: (due_ms - rows * FIVE_MINUTES_MS, due_ms)}
+    else:
+        assert asked == {}
 
 
 @given(st.integers(NOW_MS, NOW_MS + 2 * FIVE_MINUTES_MS))
@@ -40,7 +44,9 @@ def test_a_row_is_due_some_seconds_after_its_period_and_the_next_one_later(now_m
 
 
 def test_a_new_symbol_is_asked_for_all_that_a_request_can_bring() -> None:
-    assert lacking(Known(), NOW_MS) == dict.fromkeys(MetricSeries, MOST_ROWS)
+    due_ms = newest_due(NOW_MS)
+    whole = (due_ms - MOST_ROWS * FIVE_MINUTES_MS, due_ms)
+    assert lacking(Known(), NOW_MS) == dict.fromkeys(MetricSeries, whole)
 
 
 def test_a_row_of_the_future_is_not_lacking() -> None:

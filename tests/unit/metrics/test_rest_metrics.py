@@ -15,7 +15,7 @@ from src.adapters.rate_limiter import RateLimiter
 from src.clock import VenueClock
 from src.errors import ConfigError, RateLimited, Unavailable, UnknownSymbol
 from src.metric_ports import MetricSeries
-from src.model import FIVE_MINUTES_MS
+from src.model import FIVE_MINUTES_MS, FuturesMetric
 from src.telemetry.metrics import Metrics
 from tests.support.metric_venue import MetricVenue, metric_venue, row_of
 from tests.support.raw_http import answer, raw_http
@@ -56,15 +56,31 @@ async def client() -> AsyncIterator[Client]:
             await rest.close()
 
 
+NEWEST_MS = NOW_MS // FIVE_MINUTES_MS * FIVE_MINUTES_MS
+
+
+async def last(rest: MetricsRest, series: MetricSeries, rows: int = 1) -> list[FuturesMetric]:
+    """The newest rows."""
+    return await rest.between(series, SYMBOL, NEWEST_MS - rows * FIVE_MINUTES_MS, NEWEST_MS)
+
+
 @pytest.mark.parametrize("series", list(MetricSeries))
-async def test_latest_asks_with_the_limit_and_labels_the_end(series: MetricSeries) -> None:
+async def test_exactly_the_rows_wanted_are_asked_for_and_labelled_by_their_end(series: MetricSeries) -> None:
     async with client() as it:
-        rows = await it.rest.latest(series, SYMBOL, 3)
-        assert it.venue.queries == [{"symbol": SYMBOL, "period": "5m", "limit": "3"}]
+        rows = await last(it.rest, series, 3)
+        early_ms = FIVE_MINUTES_MS if series is MetricSeries.TAKER else 0
+        assert it.venue.queries == [
+            {
+                "symbol": SYMBOL,
+                "period": "5m",
+                "limit": "3",
+                "startTime": str(NEWEST_MS - 2 * FIVE_MINUTES_MS - early_ms),
+                "endTime": str(NEWEST_MS - early_ms),
+            }
+        ]
         assert it.futures_data.view().used == 1
         assert it.funding.view().used == 0
-    newest_ms = NOW_MS // FIVE_MINUTES_MS * FIVE_MINUTES_MS
-    assert [row.end_ms for row in rows] == [newest_ms - n * FIVE_MINUTES_MS for n in (2, 1, 0)]
+    assert [row.end_ms for row in rows] == [NEWEST_MS - n * FIVE_MINUTES_MS for n in (2, 1, 0)]
     for row in rows:
         said = [value for value in row.values if value is not None]
         assert said
@@ -81,7 +97,7 @@ async def test_between_is_open_at_the_start_and_closed_at_the_end(series: Metric
 
 async def test_no_more_than_an_answer_holds_is_asked_for() -> None:
     async with client() as it:
-        await it.rest.latest(MetricSeries.TAKER, SYMBOL, 9999)
+        await last(it.rest, MetricSeries.TAKER, 9999)
         assert it.venue.queries[0]["limit"] == "500"
 
 
@@ -107,18 +123,18 @@ async def test_errors_come_out_sorted_and_after_one_attempt() -> None:
     async with client() as it:
         it.venue.broken.add(MetricSeries.TAKER)
         with pytest.raises(Unavailable):
-            await it.rest.latest(MetricSeries.TAKER, SYMBOL, 1)
+            await last(it.rest, MetricSeries.TAKER)
         assert it.venue.requests.total() == 1
         it.venue.unknown.add(SYMBOL)
         with pytest.raises(UnknownSymbol):
-            await it.rest.latest(MetricSeries.ACCOUNTS, SYMBOL, 1)
+            await last(it.rest, MetricSeries.ACCOUNTS)
 
 
 async def test_a_429_pauses_its_budget() -> None:
     async with client() as it:
         it.venue.limit = 0
         with pytest.raises(RateLimited):
-            await it.rest.latest(MetricSeries.TAKER, SYMBOL, 1)
+            await last(it.rest, MetricSeries.TAKER)
         assert it.futures_data.view().ban_until > NOW_MS / 1000
 
 
@@ -128,12 +144,12 @@ async def test_an_answer_that_is_no_list_is_unavailable_and_bad_rows_are_counted
         budget = RateLimiter(clock, Metrics(), limit=900)
         rest = MetricsRest(RestOptions(base_url=http.url, timeout=3.0), budget, budget, clock, metrics)
         with pytest.raises(Unavailable, match="not open"):
-            await rest.latest(MetricSeries.TAKER, SYMBOL, 1)
+            await last(rest, MetricSeries.TAKER)
         await rest.open()
         try:
             with pytest.raises(Unavailable, match="not a list"):
-                await rest.latest(MetricSeries.TAKER, SYMBOL, 1)
-            assert await rest.latest(MetricSeries.TAKER, SYMBOL, 1) == []
+                await last(rest, MetricSeries.TAKER)
+            assert await last(rest, MetricSeries.TAKER) == []
         finally:
             await rest.close()
     for reason in ("bad_time", "not_row"):

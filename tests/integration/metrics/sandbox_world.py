@@ -1,0 +1,102 @@
+"""Everything of metrics but the daemon, against the sandbox exchange; its truth is what the table must have."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+from src.adapters.binance.rest import RestOptions
+from src.adapters.binance.rest_metrics import MetricsRest
+from src.adapters.rate_limiter import RateLimiter
+from src.adapters.timescale.metric_store import MetricStore
+from src.adapters.timescale.options import DatabaseOptions
+from src.adapters.timescale.shared_session import SharedSession
+from src.clock import VenueClock
+from src.collectors.metrics import MetricsSweep
+from src.sandbox.options import SandboxOptions
+from src.sandbox.server import Sandbox
+from src.telemetry.metrics import Metrics
+from tests.integration.timescale.helpers import fetch
+
+from .world import Listed
+
+TAKER = 5
+"""The place of the taker ratio in a row."""
+
+
+@dataclass
+class World:
+    sandbox: Sandbox
+    clock: VenueClock
+    rest: MetricsRest
+    session: SharedSession
+    listed: Listed
+    metrics: Metrics
+
+    def sweep(self) -> MetricsSweep:
+        return MetricsSweep(self.rest, MetricStore(self.session), self.listed, self.clock, self.metrics)
+
+    def count(self, name: str, **labels: str) -> float:
+        return self.metrics.registry.get_sample_value(f"marketd_{name}", labels) or 0.0
+
+    def failures(self) -> dict[tuple[str, str], float]:
+        """Requests without an answer by (series, reason)."""
+        return {
+            (sample.labels["series"], sample.labels["reason"]): sample.value
+            for family in self.metrics.metric_requests_failed.collect()
+            for sample in family.samples
+            if sample.name.endswith("_total")
+        }
+
+    def truth(self, since_ms: int, until_ms: int) -> dict[tuple[str, int], tuple[Decimal, ...]]:
+        """Every row whose period begins in [since, until), as the table must have it."""
+        return {
+            (symbol, one.end_ms): tuple(
+                map(
+                    Decimal,
+                    (
+                        one.open_interest,
+                        one.open_interest_value,
+                        one.top_accounts,
+                        one.top_positions,
+                        one.accounts,
+                        one.taker,
+                    ),
+                )
+            )
+            for symbol in self.listed.symbols
+            for one in self.sandbox.metrics_truth(symbol, since_ms, until_ms)
+        }
+
+
+@asynccontextmanager
+async def world(database: str, *, symbols: int, speed: float = 1.0) -> AsyncIterator[World]:
+    async with Sandbox(SandboxOptions(symbols=symbols, speed=speed)) as sandbox:
+        clock, metrics = VenueClock(speed=speed), Metrics()
+        clock.set(sandbox.now())
+        budget = RateLimiter(clock, Metrics(), limit=100_000, max_in_flight=16)
+        rest = MetricsRest(
+            RestOptions(base_url=sandbox.rest_url, timeout=5.0), budget, budget, clock, metrics
+        )
+        session = SharedSession(DatabaseOptions(database), purpose="metrics", metrics=metrics)
+        await rest.open()
+        try:
+            names = [item.symbol for item in sandbox.venue.universe.instruments.values()]
+            living = [name for name in names if sandbox.metrics_truth(name, 0, sandbox.now_ms())]
+            yield World(sandbox, clock, rest, session, Listed(living[:symbols]), metrics)
+        finally:
+            await rest.close()
+            await session.close()
+
+
+async def stored(url: str) -> dict[tuple[str, int], tuple[Any, ...]]:
+    rows = await fetch(
+        url,
+        "SELECT symbol, (extract(epoch FROM create_time) * 1000)::bigint, sum_open_interest, sum_open_interest_value,"
+        " count_toptrader_long_short_ratio, sum_toptrader_long_short_ratio, count_long_short_ratio,"
+        " sum_taker_long_short_vol_ratio FROM binance_futures_metrics_5m",
+    )
+    return {(symbol, end_ms): tuple(values) for symbol, end_ms, *values in rows}
