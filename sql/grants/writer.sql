@@ -9,6 +9,7 @@ GRANT INSERT ON {schema}.gap_events TO {role};
 GRANT INSERT, UPDATE (times_seen, last_seen, detail) ON {schema}.rejected_rows TO {role};
 GRANT INSERT, UPDATE (stopped_at, clean) ON {schema}.daemon_runs TO {role};
 REVOKE ALL ON ALL FUNCTIONS IN SCHEMA {schema} FROM {role};
+GRANT INSERT, UPDATE ON {schema}.rate_limit_state TO {role};
 GRANT EXECUTE ON FUNCTION {schema}.expire(timestamptz) TO {role};
 GRANT INSERT, UPDATE ON {schema}.instruments, {schema}.coverage_days, {schema}.absent_minutes TO {role};
 GRANT INSERT, UPDATE ON {schema}.takeovers TO {role};

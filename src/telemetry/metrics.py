@@ -25,6 +25,7 @@ class Metrics:
         self._ledger()
         self._write()
         self._rest()
+        self._rate_limits()
         self._backfill()
         self._process()
         self._retention()
@@ -146,14 +147,6 @@ class Metrics:
         self.rest_requests = self._counter(
             "rest_requests", "Requests sent, by endpoint and status code.", "endpoint", "code"
         )
-        self.rest_used_weight = self._gauge("rest_used_weight", "Weight spent in the venue's current minute.")
-        self.rest_weight_limit = self._gauge("rest_weight_limit", "Weight we allow ourselves a minute.")
-        self.rest_waiting = self._gauge(
-            "rest_waiting_requests", "Requests waiting for budget, by priority.", "priority"
-        )
-        self.rest_ban_until = self._gauge(
-            "rest_ban_until_timestamp_seconds", "Venue time until which nobody may ask, 0 when free."
-        )
         self.rest_duration = self._histogram(
             "rest_request_duration_seconds", "Wall time of one request.", _FLUSH_BUCKETS
         )
@@ -161,6 +154,39 @@ class Metrics:
             "symbols_rejected", "Entries of exchangeInfo left out as unusable, by reason.", "reason"
         )
         self.clock_offset = self._gauge("exchange_clock_offset_seconds", "Venue time minus this computer's.")
+
+    def _rate_limits(self) -> None:
+        self.rate_limit_allowed = self._gauge(
+            "rate_limit_allowed", "What we allow ourselves in a window of the budget, by budget.", "budget"
+        )
+        self.rate_limit_used = self._gauge(
+            "rate_limit_used",
+            "What is used of the present window, by this process or as far as it knows by others, by budget.",
+            "budget",
+        )
+        self.rate_limit_waiting = self._gauge(
+            "rate_limit_waiting_requests",
+            "Requests waiting for their budget, by budget and priority.",
+            "budget",
+            "priority",
+        )
+        self.rate_limit_ban_until = self._gauge(
+            "rate_limit_ban_until_timestamp_seconds",
+            "Venue time until which nobody may ask, 0 when free, by budget.",
+            "budget",
+        )
+        self.rate_limit_shared = self._gauge(
+            "rate_limit_shared",
+            "1 while the budget is leased from the book that all processes share, else 0, by budget.",
+            "budget",
+        )
+        self.rate_limit_leases = self._counter(
+            "rate_limit_leases",
+            "Leases asked for, by budget and result: granted, refused, reported (nothing wanted), failed,"
+            " corrupt.",
+            "budget",
+            "result",
+        )
 
     def _backfill(self) -> None:
         self.backfill_tasks = self._counter(

@@ -15,6 +15,8 @@ from tests.support.fakes import EPOCH
 
 from .bench import Bench
 
+FAPI = {"budget": "fapi"}
+
 
 async def test_a_minute_takes_its_limit_and_the_next_begins_at_the_venues_full_minute() -> None:
     bench = Bench(limit=10, now=EPOCH + 50)
@@ -253,12 +255,12 @@ async def test_gauges_show_the_budget_and_who_waits() -> None:
     await bench.ask("a", 7)
     await bench.ask("b", 7, Priority.HISTORY)
     bench.limiter.pause(30)
-    assert read("marketd_rest_used_weight") == 7
-    assert read("marketd_rest_weight_limit") == 10
-    assert read("marketd_rest_ban_until_timestamp_seconds") == EPOCH + 30
-    assert read("marketd_rest_waiting_requests", {"priority": "history"}) == 1
+    assert read("marketd_rate_limit_used", FAPI) == 7
+    assert read("marketd_rate_limit_allowed", FAPI) == 10
+    assert read("marketd_rate_limit_ban_until_timestamp_seconds", FAPI) == EPOCH + 30
+    assert read("marketd_rate_limit_waiting_requests", FAPI | {"priority": "history"}) == 1
     await bench.close()
-    assert read("marketd_rest_waiting_requests", {"priority": "history"}) == 0
+    assert read("marketd_rate_limit_waiting_requests", FAPI | {"priority": "history"}) == 0
 
 
 async def test_an_error_inside_the_block_gives_the_permit_back() -> None:
