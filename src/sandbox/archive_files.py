@@ -187,8 +187,8 @@ def _metrics(
     rows = []
     for slot in slots(periods, first_ms, end_ms):
         one = metric(instrument.traits, slot)
-        stamp = datetime.fromtimestamp((slot * SLOT_MS + label_ms) // 1000, UTC)
-        cells = (f"{stamp:%Y-%m-%d %H:%M:%S}", instrument.symbol, *map(trimmed, one[1:7]))
+        stamp = datetime.fromtimestamp((slot * SLOT_MS + label_ms) // 1000, UTC).replace(tzinfo=None)
+        cells = (str(stamp), instrument.symbol, *map(trimmed, one[1:7]))
         rows.append(",".join(cells) + "\n")
     return "".join(rows).encode()
 

@@ -129,13 +129,18 @@ def delay(symbol: Traits, minute: int) -> float:
 
 def candle(symbol: Traits, minute: int) -> Kline:
     """The final candle of a minute. A minute's open is the close of the minute before it."""
-    if symbol.sleeper:
-        if asleep(symbol, minute):
-            return _flat(symbol, minute)
-        opening = _boundary(symbol, minute)
-    else:
-        opening = _price(symbol, minute)
-    return _candle(symbol, minute, opening, _price(symbol, minute + 1))
+    if symbol.sleeper and asleep(symbol, minute):
+        return _flat(symbol, minute)
+    return _candle(symbol, minute, _opening(symbol, minute), _price(symbol, minute + 1))
+
+
+def price(symbol: Traits, minute: int) -> int:
+    """The price at a minute's start, in units of the last price decimal: what its candle opens with."""
+    return _opening(symbol, minute) * symbol.tick
+
+
+def _opening(symbol: Traits, minute: int) -> int:
+    return _boundary(symbol, minute) if symbol.sleeper else _price(symbol, minute)
 
 
 def _candle(symbol: Traits, minute: int, opening: int, closing: int) -> Kline:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from .market import MINUTE_MS, Traits, candle, decimal, mix, unit
+from .market import MINUTE_MS, Traits, decimal, mix, price, unit
 from .universe import Period
 
 SLOT_MS = 300_000
@@ -45,13 +45,13 @@ def metric(symbol: Traits, slot: int) -> Metric:
     """The metrics of the period that begins at ``slot``."""
     bits = mix(symbol.key ^ 0x3E7 ^ slot << 12)
     contracts = (50_000 + mix(symbol.key ^ 0x9A) % 100_000) * (900_000 + (bits & 0x3FFFF) % 200_000) // 1000
-    price, places = _price(symbol, (slot + 1) * _MINUTES)
+    mark = price(symbol, (slot + 1) * _MINUTES)
     buy = 1_000 + mix(bits ^ 1) % 20_000_000
     sell = 1_000 + mix(bits ^ 2) % 20_000_000
     return Metric(
         (slot + 1) * SLOT_MS,
         decimal(contracts * 10**5, 8),
-        _widened(contracts * price, 3 + places),
+        _widened(contracts * mark, 3 + symbol.price_decimals),
         decimal(_ratio(symbol.key, bits, 1), 4),
         decimal(_ratio(symbol.key, bits, 2), 4),
         decimal(_ratio(symbol.key, bits, 3), 4),
@@ -92,12 +92,11 @@ def funding(symbol: Traits, hour: int) -> Funding:
     """The settlement at an hour since 1970, if there is one then."""
     bits = mix(symbol.key ^ 0xF1 ^ hour << 12)
     rate = bits % 60_000 - 20_000
-    price, places = _price(symbol, hour * 60)
     return Funding(
         hour * HOUR_MS + (bits >> 32) % 16,
         interval_hours(symbol),
         ("-" if rate < 0 else "") + decimal(abs(rate), 8),
-        _widened(price, places),
+        _widened(price(symbol, hour * 60), symbol.price_decimals),
     )
 
 
@@ -117,11 +116,6 @@ def trimmed(number: str) -> str:
 def _ratio(key: int, bits: int, kind: int) -> int:
     middle = 6_000 + mix(key ^ kind << 8) % 20_000
     return middle * (9_500 + mix(bits ^ kind << 4) % 1_000) // _UNITS
-
-
-def _price(symbol: Traits, minute: int) -> tuple[int, int]:
-    """The price at a minute's start in units of its last decimal, and how many decimals it has."""
-    return int(candle(symbol, minute).open.replace(".", "")), symbol.price_decimals
 
 
 def _widened(value: int, places: int) -> str:

@@ -12,7 +12,7 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from src.sandbox.market import MINUTE_MS, Kline, Traits, asleep, candle, decimal, delay, traits
+from src.sandbox.market import MINUTE_MS, Kline, Traits, asleep, candle, decimal, delay, price, traits
 
 MINUTES = st.integers(min_value=20_000_000, max_value=40_000_000)
 SEEDS = st.integers(min_value=0, max_value=2**40)
@@ -151,3 +151,11 @@ def test_two_hundred_symbols_of_a_day_take_seconds_not_minutes() -> None:
     assert time.process_time() - begun < 10, (
         "measured 1.1 s; ten is a slow machine, more is a walk from genesis"
     )
+
+
+@given(SEEDS, NAMES, MINUTES, TICKS, STEPS, st.sampled_from([0.0, 1.0]))
+def test_the_price_at_a_minutes_start_is_its_open(
+    seed: int, name: str, minute: int, tick: str, step: str, share: float
+) -> None:
+    symbol = make(seed, name, tick=tick, step=step, share=share)
+    assert decimal(price(symbol, minute), symbol.price_decimals) == candle(symbol, minute).open
