@@ -23,11 +23,20 @@ class Example(StrEnum):
     markdown = "markdown"
 
 
+class FillSource(StrEnum):
+    """Where missing candles may come from."""
+
+    auto = "auto"
+    zip = "zip"
+    rest = "rest"
+
+
 def register(app: typer.Typer) -> None:
     """Add every subcommand, in the order of the manual."""
     for command in (migrate, status, config, symbols, doctor, healthcheck, sandbox, coverage, gaps, alpha):
         app.command(command.__name__)(command)
     app.command("import")(import_)
+    app.command("backfill")(backfill)
 
 
 def migrate(
@@ -170,6 +179,49 @@ def sandbox(
             exchange_info=exchange_info,
         )
     )
+
+
+def backfill(
+    ctx: typer.Context,
+    symbols: Annotated[
+        str, typer.Option("--symbols", metavar="GLOBS", help="Only these, such as BTCUSDT,1000*.")
+    ] = "*",
+    since: Annotated[
+        str | None,
+        typer.Option(
+            "--from",
+            metavar="TIME",
+            help="A day, a UTC time, or listing for all there is. Default: BACKFILL_FROM.",
+        ),
+    ] = None,
+    until: Annotated[
+        str | None, typer.Option("--to", metavar="TIME", help="Up to this day or UTC time. Default: now.")
+    ] = None,
+    source: Annotated[
+        FillSource, typer.Option(help="Only archive files (zip), only REST, or whatever is cheapest.")
+    ] = FillSource.auto,
+    workers: Annotated[
+        int | None,
+        typer.Option(min=1, max=8, help="Imports side by side, where no daemon does the work."),
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only print the plan.")] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="Read every file of the range again and compare every value.")
+    ] = False,
+    keep: Annotated[bool, typer.Option("--keep", help="Leave the files in ARCHIVE_FOLDER.")] = False,
+) -> None:
+    """Fill what is missing, as far back as asked.
+
+    Plans from the ledger and prints the plan: rows, bytes, weight, time. A running daemon with the role backfill
+    does the work and this command follows it; without one it works itself. Ctrl-C stops cleanly, and the same
+    command goes on where it stopped. Ends with 0 when everything asked for is there, 1 when something cannot be
+    had now.
+    """
+    from .backfill import Wanted, run
+
+    globs = tuple(part.strip().upper() for part in symbols.split(",") if part.strip())
+    wanted = Wanted(globs, since, until, source.value, workers, dry_run, force, keep)
+    raise typer.Exit(run(_context(ctx), wanted))
 
 
 def _context(ctx: typer.Context) -> Context:

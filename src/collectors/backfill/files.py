@@ -22,7 +22,8 @@ _Local = tuple[FileTask, Path, str]
 
 
 class FileWork:
-    """Works through file tasks with ``workers`` imports side by side and twice as many downloads ahead of them.
+    """Works through file tasks, ``workers`` of the importer's processes kept busy by twice as many files, and as many
+    downloads ahead of them.
 
     A file that is not there or is wrong for good is written down and its minutes are left to the next source; a
     folder that cannot be used ends the downloads and nothing else.
@@ -62,10 +63,10 @@ class FileWork:
                 await self._import(*local, job, outcome)
 
         async with asyncio.TaskGroup() as group:
-            for number in range(self._workers):
+            for number in range(2 * self._workers):
                 group.create_task(importing(), name=f"import-{number}")
             await for_each(tasks, download, limit=2 * self._workers, name="download")
-            for _ in range(self._workers):
+            for _ in range(2 * self._workers):
                 await ready.put(None)
 
     async def _may_go_on(self, job: Job, outcome: Outcome) -> bool:

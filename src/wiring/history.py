@@ -1,0 +1,176 @@
+"""The past: listings, ledger, archive, importer and whoever fills; for the daemon and for ``marketd backfill``."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from ..adapters.binance.archive import ArchiveOptions, BinanceArchive, Permits
+from ..adapters.binance.archive_paths import BinanceLayout
+from ..adapters.timescale.archive_notes import ArchiveNoteStore
+from ..adapters.timescale.backfill_requests import BackfillRequestStore
+from ..adapters.timescale.importer import ArchiveImports, ImporterOptions
+from ..adapters.timescale.instruments import InstrumentStore
+from ..adapters.timescale.ledger import CoverageStore
+from ..adapters.timescale.ledger_audit import LedgerAudit
+from ..adapters.timescale.ledger_notes import CoverageNoteStore
+from ..adapters.timescale.repair_store import RepairStore
+from ..adapters.timescale.shared_session import SharedSession
+from ..collectors.archive_listings import ArchiveListings
+from ..collectors.backfill.absent import AbsentWork
+from ..collectors.backfill.campaign import Campaign
+from ..collectors.backfill.engine import Engine
+from ..collectors.backfill.files import FileWork
+from ..collectors.backfill.folder import DownloadFolder
+from ..collectors.backfill.patrol import Patrol
+from ..collectors.backfill.requests import RequestWork
+from ..collectors.backfill.scope import fill_since
+from ..collectors.backfill.serve import RequestServer
+from ..collectors.backfill.survey import Survey
+from ..collectors.backfill.verify import Verifier
+from ..collectors.daemon import Closer
+from ..collectors.instruments import InstrumentKeeper
+from ..collectors.retention import fill_from
+from ..ports import Priority
+from .core import Core
+from .options import database_options, plain
+from .roles import BACKFILL
+
+_ARCHIVE_AT_ONCE = 8
+"""Requests to the archive under way at a time; it publishes no limit."""
+
+
+class History:
+    """All of it, joined and not opened. ``recent_ms``: how far back from now the minutes are somebody else's.
+
+    The loops are ``keeper``, ``patrol``, ``server`` and ``verifier``; each has ``run()``.
+    """
+
+    def __init__(
+        self, core: Core, *, recent_ms: int, workers: int | None = None, permits: Permits | None = None
+    ) -> None:
+        settings, metrics, clock = core.settings, core.metrics, core.clock
+        self._core = core
+        self.workers = workers or settings.backfill_workers
+        database = database_options(settings, core.run_id, BACKFILL)
+        self.ledger_session = SharedSession(database, purpose="ledger", metrics=metrics)
+        self.repair_session = SharedSession(database, purpose="history", metrics=metrics)
+        self.listings = InstrumentStore(self.ledger_session)
+        self.ledger = CoverageStore(self.ledger_session)
+        self.requests = BackfillRequestStore(self.ledger_session)
+        self.archive = BinanceArchive(
+            ArchiveOptions(
+                url=settings.binance_archive_url,
+                list_url=settings.binance_archive_list_url,
+                proxy=plain(settings.http_proxy),
+            ),
+            permits or _Permits(_ARCHIVE_AT_ONCE),
+            clock,
+            metrics,
+        )
+        self.importer = ArchiveImports(database, ImporterOptions(workers=self.workers), metrics)
+        self.keeper = InstrumentKeeper(
+            core.universe,
+            core.selection,
+            self.listings,
+            self.ledger,
+            clock,
+            metrics,
+            archive=ArchiveListings(self.archive, self.listings, core.selection),
+            on_change=lambda: self.patrol.trigger(),
+        )
+        self._join_filling(recent_ms)
+
+    def _join_filling(self, recent_ms: int) -> None:
+        core = self._core
+        settings, metrics, clock = core.settings, core.metrics, core.clock
+        layout, interval = BinanceLayout(), settings.binance_ws_gap_interval
+        notes = CoverageNoteStore(self.ledger_session)
+        files = ArchiveNoteStore(self.ledger_session)
+        folder = DownloadFolder(Path(settings.archive_folder))
+        self.file_work = FileWork(
+            self.archive, self.importer, files, folder, clock, metrics, workers=self.workers
+        )
+        engine = Engine(
+            self.file_work,
+            RequestWork(core.rest, RepairStore(self.repair_session), notes, clock, metrics),
+            metrics,
+        )
+        survey = Survey(self.ledger, self.listings, files, layout, clock)
+        self.campaign = Campaign(survey, engine, metrics)
+        self.patrol = Patrol(
+            self.campaign,
+            notes,
+            LedgerAudit(self.ledger, self.ledger_session, metrics),
+            AbsentWork(notes, files, engine),
+            core.selection,
+            clock,
+            metrics,
+            since=self.since,
+            recent_ms=recent_ms,
+            interval=interval,
+            ready=self.keeper.ready,
+        )
+        self.server = RequestServer(
+            self.requests,
+            self.campaign,
+            core.selection,
+            clock,
+            floor=self.floor,
+            ready=self.keeper.ready,
+        )
+        self.verifier = Verifier(
+            self.campaign,
+            self.file_work,
+            self.archive,
+            files,
+            files,
+            self.listings,
+            layout,
+            core.selection,
+            clock,
+            metrics,
+            interval=interval,
+            ready=self.keeper.ready,
+        )
+
+    def floor(self, now_ms: int) -> int:
+        """The first instant that retention keeps."""
+        settings = self._core.settings
+        return fill_from(now_ms, settings.retention_days, settings.chunk_days)
+
+    def since(self, now_ms: int) -> int:
+        """The first instant that the daemon fills by itself: BACKFILL_FROM, and nothing that retention drops."""
+        return max(fill_since(self._core.settings.backfill_from, now_ms), self.floor(now_ms))
+
+    async def learn(self) -> None:
+        """Record the venue's contracts and the archive's folders, once, where no keeper runs.
+
+        Raises ``Retryable`` of the venue or the database, or ``Misconfigured``.
+        """
+        core = self._core
+        core.universe.adopt(await core.rest.instruments(), core.clock.now_ms())
+        await self.keeper.look()
+
+    def closers(self) -> list[Closer]:
+        """What is to be closed in the end, in this order."""
+        return [
+            Closer("importer", self.importer.close),
+            Closer("archive", self.archive.close),
+            Closer("ledger", self.ledger_session.close),
+            Closer("history", self.repair_session.close),
+        ]
+
+
+class _Permits:
+    """So many at a time, whoever they are."""
+
+    def __init__(self, at_once: int) -> None:
+        self._places = asyncio.Semaphore(at_once)
+
+    @asynccontextmanager
+    async def permit(self, weight: int, priority: Priority) -> AsyncIterator[None]:
+        async with self._places:
+            yield

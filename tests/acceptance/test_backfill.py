@@ -1,0 +1,109 @@
+"""``marketd backfill`` as a person runs it: killed it goes on, interrupted it stops, and a plan is printed first."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+
+from tests.integration.backfill.past import START_MS, Past, open_past
+from tests.support.eventually import eventually
+from tests.support.processes import Child
+
+SINCE = "2026-05-19"
+"""The first day of the nine before ``START_MS``."""
+
+
+def _command(past: Past, folder: Path, number: int, *arguments: str, **settings: str) -> Child:
+    own = past.core.settings
+    environment: Mapping[str, str] = {
+        "MARKETD_ENV_FILE": os.devnull,
+        "MARKETD_CONFIG_FILE": os.devnull,
+        "DATABASE_URL": past.database_url,
+        "BINANCE_REST_URL": own.binance_rest_url,
+        "BINANCE_WS_URL": own.binance_ws_url,
+        "BINANCE_ARCHIVE_URL": own.binance_archive_url,
+        "BINANCE_ARCHIVE_LIST_URL": own.binance_archive_list_url,
+        "BINANCE_ALPHA_URL": own.binance_alpha_url,
+        "ARCHIVE_FOLDER": str(folder / "archive"),
+        "LOG_FORMAT": "json",
+        **settings,
+    }
+    return Child(["-m", "src", "backfill", *arguments], environment=environment, log=folder / f"{number}.log")
+
+
+async def _rows(past: Past) -> int:
+    [(rows,)] = await past.sql("SELECT count(*) FROM candles_1m")
+    return int(rows)
+
+
+async def test_killed_twice_it_ends_complete(database: str, tmp_path: Path) -> None:
+    async with open_past(database, tmp_path) as past:
+        for number in range(2):
+            child = _command(past, tmp_path, number, "--from", SINCE)
+            rows = await _rows(past)
+            try:
+                await eventually(partial(_more, past, rows), timeout=40, message="rows are stored")
+            finally:
+                await child.kill()
+        child = _command(past, tmp_path, 2, "--from", SINCE)
+        # The sandbox's relisted and delisted contracts end inside a day that only the archive's listing dates.
+        assert await child.wait(within=90) == 0, child.tail()
+        assert "rows" in child.text()
+        assert "done:" in child.text()
+        truth, stored = past.truth(), await past.stored()
+        assert {key: stored.get(key) for key in truth} == truth
+        assert stored.keys() <= truth.keys() | {key for key in stored if key[1] >= past.until_ms}
+        assert await past.unaccounted() == []
+
+
+async def _more(past: Past, than: int) -> bool:
+    return await _rows(past) > than + 5_000
+
+
+async def test_a_dry_run_prints_the_plan_and_does_nothing(database: str, tmp_path: Path) -> None:
+    async with open_past(database, tmp_path) as past:
+        child = _command(past, tmp_path, 0, "--from", SINCE, "--symbols", "BTC*,SOLUSDT", "--dry-run")
+        assert await child.wait(within=60) == 0, child.tail()
+        lines = child.text().splitlines()
+        assert lines[0].startswith(f"missing minutes of BTC*, SOLUSDT from {SINCE} to ")
+        assert any("files     16 to download" in line for line in lines), child.text()
+        assert lines[-1] == "nothing was done (--dry-run)"
+        assert await _rows(past) == 0
+
+
+async def test_ctrl_c_stops_after_what_is_under_way(database: str, tmp_path: Path) -> None:
+    async with open_past(database, tmp_path) as past:
+        child = _command(past, tmp_path, 0, "--from", SINCE)
+        await eventually(lambda: _more(past, 0), timeout=40)
+        child.signal(signal.SIGINT)
+        assert await child.wait(within=40) in (0, 130), child.tail()
+        assert "Traceback" not in child.text()
+
+
+async def test_what_retention_would_drop_is_refused_up_front(database: str, tmp_path: Path) -> None:
+    async with open_past(database, tmp_path) as past:
+        child = _command(past, tmp_path, 0, "--from", SINCE, RETENTION_DAYS="8", CHUNK_DAYS="1")
+        assert await child.wait(within=60) == 78, child.tail()
+        assert "RETENTION_DAYS=8" in child.text()
+        assert "keep" in child.text() or "ask from" in child.text()
+        assert await _rows(past) == 0
+
+
+async def test_two_at_once_share_the_work_through_the_queue(database: str, tmp_path: Path) -> None:
+    """The second finds the lock taken, hands its request over, and takes over when the first is gone."""
+    async with open_past(database, tmp_path) as past:
+        first = _command(past, tmp_path, 0, "--from", SINCE, "--symbols", "BTCUSDT")
+        await eventually(lambda: _more(past, 0), timeout=40)
+        second = _command(past, tmp_path, 1, "--from", SINCE, "--symbols", "ETHUSDT")
+        codes = await asyncio.gather(first.wait(within=60), second.wait(within=60))
+        assert list(codes) == [0, 0], f"{first.tail()}\n{second.tail()}"
+        symbols = await past.sql("SELECT DISTINCT symbol FROM candles_1m ORDER BY symbol")
+        assert symbols == [("BTCUSDT",), ("ETHUSDT",)]
+
+
+def test_the_days_of_these_tests_are_the_sandboxs() -> None:
+    assert START_MS // 86_400_000 - 9 == 1_779_148_800_000 // 86_400_000
