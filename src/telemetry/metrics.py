@@ -204,7 +204,7 @@ class Metrics:
             "backfill_paused", "1 while no file is downloaded, by reason: folder, disk_low.", "reason"
         )
         self.history_open_days = self._gauge(
-            "history_incomplete_days", "Symbol-days in reach of the patrol that are not complete."
+            "history_incomplete", "Symbol-days in reach of the patrol that are not complete."
         )
         self.absent_candles = self._counter("absent_candles", "Candles found to exist nowhere, with proof.")
         self.verified_files = self._counter(

@@ -75,7 +75,7 @@ async def test_days_that_cannot_be_completed_are_looked_at_ever_more_seldom(tmp_
         parts.world.clock.advance(60)
     waits = [(after - before) // MINUTE_MS for before, after in pairwise(asked)]
     assert waits == [1, 2, 4, 8, 16, 32, 60]
-    assert count(parts.metrics, "history_incomplete_days") == 1
+    assert count(parts.metrics, "history_incomplete") == 1
     assert parts.world.attempts["BTCUSDT", OLD] == len(asked)
 
 
