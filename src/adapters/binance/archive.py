@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ParamSpec, Protocol, TypeVar
 
+import certifi
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type
 from yarl import URL
 
@@ -233,7 +234,8 @@ class BinanceArchive:
             timeout=options.timeout,
             on_answer=on_answer,
             max_body=_MAX_PAGE_BYTES,
-            trusted=options.trusted,
+            # Besides the system's, which a slim container lacks; the REST side trusts the same ones.
+            trusted=options.trusted or certifi.where(),
         )
 
     def _count_file(self, path: str, status: str, headers: Mapping[str, str], seconds: float) -> None:

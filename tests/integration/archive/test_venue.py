@@ -8,10 +8,14 @@ from contextlib import asynccontextmanager, nullcontext
 from datetime import date
 from pathlib import Path
 
+import pytest
+
 from src.adapters.binance.archive import ArchiveOptions, BinanceArchive
 from src.adapters.binance.archive_paths import BinanceLayout, symbol_of
+from src.adapters.timescale.importer import ArchiveImports
 from src.clock import VenueClock
-from src.model import Dataset, Span, WriteResult
+from src.errors import BadData, NotPublished
+from src.model import ArchiveFile, Dataset, Span, WriteResult
 from src.ports import Priority
 from src.telemetry.metrics import Metrics
 from tests.integration.sandbox.client import Client
@@ -83,3 +87,61 @@ async def test_the_listing_names_everything_that_can_be_fetched(database: str, t
             assert "BTCUSDT" in await venue.symbols(dataset, span)
             (file, _), *_ = await venue.files(dataset, span, "BTCUSDT")
             assert (await venue.fetch(file, tmp_path))[0].stat().st_size > 0
+
+
+_DAY = date(2026, 5, 26)
+"""Two days before the sandbox's start."""
+
+
+def _file() -> ArchiveFile:
+    return BinanceLayout().file(Dataset.CANDLES, Span.DAILY, "BTCUSDT", "BTCUSDT", _DAY)
+
+
+async def _through(venue: BinanceArchive, imports: ArchiveImports, folder: Path) -> WriteResult:
+    path, sha256 = await venue.fetch(_file(), folder)
+    try:
+        return await imports.import_file(_file(), path, sha256, force=True)
+    finally:
+        path.unlink()
+
+
+async def test_whatever_the_archive_does_to_a_file_is_refused_or_gives_the_same_rows(
+    database: str, tmp_path: Path
+) -> None:
+    await list_symbol(database, "BTCUSDT")
+    async with Client.open(speed=1) as client, archive(client) as venue, importer(database) as imports:
+        control = client.sandbox.control
+        assert (await _through(venue, imports, tmp_path)).inserted == 1440
+        for mode in ("truncated", "bit_flip", "cut", "html", "s3_error"):
+            control.archive(mode, path="BTCUSDT", count=1)
+            assert (await _through(venue, imports, tmp_path)).unchanged == 1440, mode
+        for mode in ("headerless", "bom", "crlf", "extra_columns", "microseconds", "unsorted", "duplicates"):
+            control.archive(mode, path="BTCUSDT")
+            # Another content is another revision: every row is told so once, and no value changes.
+            assert (await _through(venue, imports, tmp_path)).replaced == 1440, mode
+            control.clear()
+        for mode, reason in _REFUSED.items():
+            control.archive(mode, path="BTCUSDT")
+            with pytest.raises(BadData) as refused:
+                await _through(venue, imports, tmp_path)
+            assert refused.value.reason in reason, mode
+            control.clear()
+        control.archive("missing", path="BTCUSDT")
+        with pytest.raises(NotPublished):
+            await venue.fetch(_file(), tmp_path)
+    assert await fetch(database, "SELECT count(*) FROM candle_revisions") == [(0,)]
+    assert await fetch(database, "SELECT have FROM coverage_days") == [(1440,)]
+
+
+_REFUSED = {
+    "checksum": ("checksum",),
+    "no_checksum": ("no_checksum",),
+    "two_members": ("members",),
+    "wrong_member": ("member_name",),
+    "evil_path": ("member_name",),
+    "bomb": ("ratio",),
+    "forged_size": ("size", "bad_zip", "too_large"),
+    "encrypted": ("encrypted",),
+    "nested": ("member_name",),
+    "lzma": ("method",),
+}
