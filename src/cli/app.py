@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from .. import __version__
-from ..errors import EXIT_OK, EXIT_USAGE, ConfigError
+from ..errors import EXIT_OK, EXIT_USAGE
 from . import commands
 from .context import Context, parse_assignments
 from .output import line
@@ -82,10 +82,10 @@ def _version(wanted: bool) -> None:
 
 def _root(
     ctx: typer.Context,
-    run_all: Annotated[bool, typer.Option("--all", help="Run every collector of this version.")] = False,
+    run_all: Annotated[bool, typer.Option("--all", help="Run all three.")] = False,
     ws: Annotated[bool, typer.Option("--ws", help="Run the live 1m candles.")] = False,
-    metrics: Annotated[bool, typer.Option("--metrics", help="Run the futures metrics.")] = False,
-    backfill: Annotated[bool, typer.Option("--backfill", help="Run the history.")] = False,
+    metrics: Annotated[bool, typer.Option("--metrics", help="Run futures metrics and funding.")] = False,
+    backfill: Annotated[bool, typer.Option("--backfill", help="Fill and verify the history.")] = False,
     standby: Annotated[
         bool, typer.Option("--standby", help="Wait for the lock instead of ending with 75.")
     ] = False,
@@ -116,16 +116,10 @@ def _root(
         typer.echo(ctx.get_usage(), err=True)
         typer.echo("Say what to run (--all, --ws) or name a command; --help is the manual.", err=True)
         raise typer.Exit(EXIT_USAGE)
-    _refuse_missing(metrics=metrics, backfill=backfill)
     # Told to stop while it still loads: nothing is open, so nothing has to drain.
     signal.signal(signal.SIGTERM, lambda *_: os._exit(EXIT_OK))
     from .daemon import run_daemon
 
-    roles = [name for name, asked in (("ws", ws or run_all),) if asked]
+    asked = {"ws": ws, "metrics": metrics, "backfill": backfill}
+    roles = [name for name, is_asked in asked.items() if is_asked or run_all]
     raise typer.Exit(run_daemon(context, roles=roles, standby=standby))
-
-
-def _refuse_missing(**asked: bool) -> None:
-    missing = [f"--{name}" for name, is_asked in asked.items() if is_asked]
-    if missing:
-        raise ConfigError(f"{' and '.join(missing)}: not part of version {__version__}; --ws and --all run")

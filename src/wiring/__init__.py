@@ -14,14 +14,19 @@ from ..adapters.metrics import MetricsServer
 from ..adapters.status import RunInfo
 from ..collectors.buffer import CandleBuffer
 from ..collectors.daemon import Closer, Daemon, Part, Summary
+from ..collectors.instruments import METRICS_FROM_MS
 from ..config import Settings
 from ..errors import AlreadyRunning
+from ..model import Dataset
 from ..telemetry.log import get_logger
 from ..telemetry.metrics import Metrics
+from .backfill import BackfillRole
 from .core import Core
+from .listings import ListingsOnly
 from .live import LiveRole
+from .metrics import MetricsRole
 from .options import plain
-from .roles import WS, Role
+from .roles import BACKFILL, METRICS, WS, Role
 
 _log = get_logger("main")
 
@@ -47,9 +52,12 @@ class Application:
         self._standby = standby
         self.core = Core(settings, metrics, run_id=run_id)
         self.core.health.expects_candles = WS in roles
+        if METRICS in roles:
+            self.core.followed[Dataset.METRICS] = METRICS_FROM_MS
         self.buffer = CandleBuffer(self.core.clock, metrics, capacity=settings.buffer_rows)
         self.roles = self._roles(roles)
         self.lead = self.roles[0]
+        self.listings = None if BACKFILL in roles else ListingsOnly(self.core)
         self.server = self._server(run_id)
 
     def prepare(self) -> None:
@@ -70,6 +78,7 @@ class Application:
         await self.core.rest.open()
         with ExitStack() as listeners:
             for role in self.roles:
+                await role.open()
                 listeners.enter_context(role.listening())
             return await self._daemon(stop).run(stop)
 
@@ -77,6 +86,12 @@ class Application:
         made: list[Role] = []
         if WS in names:
             made.append(LiveRole(self.core, self.buffer, standby=self._standby))
+        if METRICS in names:
+            made.append(MetricsRole(self.core, standby=self._standby, leads=not made))
+        if BACKFILL in names:
+            made.append(
+                BackfillRole(self.core, standby=self._standby, leads=not made, beside_live=WS in names)
+            )
         return made
 
     def _server(self, run_id: str) -> MetricsServer:
@@ -85,7 +100,7 @@ class Application:
             self.core.health,
             self.core.clock,
             RunInfo(run_id, __version__, time.time(), tuple(role.name for role in self.roles)),
-            budget=self.core.limiter.view,
+            budget=self.core.budgets.fapi.view,
             host=self.settings.metrics_host,
             port=self.settings.metrics_port,
             token=plain(self.settings.metrics_token),
@@ -93,6 +108,7 @@ class Application:
 
     def _daemon(self, stop: asyncio.Event) -> Daemon:
         others = self.roles[1:]
+        listings = self.listings
         return Daemon(
             self.buffer,
             self.lead.keeper,
@@ -104,12 +120,14 @@ class Application:
             services=[
                 Part("http", self._serve),
                 Part("loop_lag", self.core.loop_lag.run),
+                Part("budgets", self.core.budgets.run),
                 Part("announce", self._announce),
                 *(Part(f"{role.name}_lock", role.keeper.run) for role in others),
             ],
             closers=[
                 Closer("run", lambda: self._finish_run(stop)),
                 *(closer for role in self.roles for closer in role.closers()),
+                *(listings.closers() if listings else ()),
                 *self.core.closers(),
                 Closer("http", self.server.close),
             ],

@@ -6,7 +6,8 @@ from collections.abc import Awaitable, Callable
 from typing import Literal
 
 from ..adapters.binance.rest import BinanceRest
-from ..adapters.rate_limiter import RateLimiter
+from ..adapters.rate_limiter import Budgets
+from ..adapters.timescale.rate_limits import RateLimitBook
 from ..clock import VenueClock
 from ..collectors.clock_sync import ClockSync
 from ..collectors.daemon import Closer, Part
@@ -15,9 +16,10 @@ from ..collectors.supervisor import Supervisor
 from ..collectors.turn import Turn
 from ..collectors.universe import Universe
 from ..config import Settings
+from ..model import Dataset
 from ..telemetry.health import Health
 from ..telemetry.metrics import Metrics
-from .options import rest_options, selection
+from .options import database_options, egress, rest_options, selection
 
 Interruption = Literal["clock", "suspended"]
 """What may have cost every role minutes."""
@@ -32,9 +34,16 @@ class Core:
         self.run_id = run_id
         self.health = Health()
         self.clock = VenueClock(speed=settings.speed)
-        self.limiter = RateLimiter(self.clock, metrics, limit=settings.rate_limit_per_minute)
-        self.rest = BinanceRest(rest_options(settings), self.limiter, self.clock, metrics)
+        self.budgets = Budgets(
+            self.clock,
+            metrics,
+            fapi_limit=settings.rate_limit_per_minute,
+            book=RateLimitBook(database_options(settings, run_id, "limits"), egress(settings), metrics),
+        )
+        self.rest = BinanceRest(rest_options(settings), self.budgets.fapi, self.clock, metrics)
         self.selection = selection(settings)
+        self.followed: dict[Dataset, int] = {Dataset.CANDLES: 0}
+        """What the ledger follows, each with the first instant at which it can be due (UTC ms)."""
         self.interrupted: list[Callable[[Interruption], None]] = []
         self.clock_sync = ClockSync(
             self.rest, self.clock, metrics, on_jump=lambda: self._tell_interrupted("clock")
@@ -49,7 +58,7 @@ class Core:
         ]
 
     def closers(self) -> list[Closer]:
-        return [Closer("rest", self.rest.close)]
+        return [Closer("rest", self.rest.close), Closer("budgets", self.budgets.close)]
 
     def supervised(
         self,

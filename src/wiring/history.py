@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 
-from ..adapters.binance.archive import ArchiveOptions, BinanceArchive, Permits
+from ..adapters.binance.archive import BinanceArchive
 from ..adapters.binance.archive_paths import BinanceLayout
 from ..adapters.timescale.archive_notes import ArchiveNoteStore
 from ..adapters.timescale.backfill_requests import BackfillRequestStore
@@ -33,13 +30,9 @@ from ..collectors.backfill.verify import Verifier
 from ..collectors.daemon import Closer
 from ..collectors.instruments import InstrumentKeeper
 from ..collectors.retention import fill_from
-from ..ports import Priority
 from .core import Core
-from .options import database_options, plain
+from .options import archive_options, database_options
 from .roles import BACKFILL
-
-_ARCHIVE_AT_ONCE = 8
-"""Requests to the archive under way at a time; it publishes no limit."""
 
 
 class History:
@@ -48,9 +41,7 @@ class History:
     The loops are ``keeper``, ``patrol``, ``server`` and ``verifier``; each has ``run()``.
     """
 
-    def __init__(
-        self, core: Core, *, recent_ms: int, workers: int | None = None, permits: Permits | None = None
-    ) -> None:
+    def __init__(self, core: Core, *, recent_ms: int, workers: int | None = None) -> None:
         settings, metrics, clock = core.settings, core.metrics, core.clock
         self._core = core
         self.workers = workers or settings.backfill_workers
@@ -61,12 +52,8 @@ class History:
         self.ledger = CoverageStore(self.ledger_session)
         self.requests = BackfillRequestStore(self.ledger_session)
         self.archive = BinanceArchive(
-            ArchiveOptions(
-                url=settings.binance_archive_url,
-                list_url=settings.binance_archive_list_url,
-                proxy=plain(settings.http_proxy),
-            ),
-            permits or _Permits(_ARCHIVE_AT_ONCE),
+            archive_options(settings),
+            core.budgets.archive,
             clock,
             metrics,
         )
@@ -78,6 +65,7 @@ class History:
             self.ledger,
             clock,
             metrics,
+            datasets=core.followed,
             archive=ArchiveListings(self.archive, self.listings, core.selection),
             on_change=lambda: self.patrol.trigger(),
         )
@@ -162,15 +150,3 @@ class History:
             Closer("ledger", self.ledger_session.close),
             Closer("history", self.repair_session.close),
         ]
-
-
-class _Permits:
-    """So many at a time, whoever they are."""
-
-    def __init__(self, at_once: int) -> None:
-        self._places = asyncio.Semaphore(at_once)
-
-    @asynccontextmanager
-    async def permit(self, weight: int, priority: Priority) -> AsyncIterator[None]:
-        async with self._places:
-            yield

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from urllib.parse import urlsplit
+
 from pydantic import SecretStr
 
 from .. import __version__
+from ..adapters.binance.archive import ArchiveOptions
 from ..adapters.binance.rest import RestOptions
 from ..adapters.binance.stream_options import StreamOptions
 from ..adapters.timescale.options import DatabaseOptions
@@ -20,6 +23,21 @@ def plain(secret: SecretStr | None) -> str | None:
 def rest_options(settings: Settings) -> RestOptions:
     """How to ask the venue."""
     return RestOptions(base_url=settings.binance_rest_url, proxy=plain(settings.http_proxy))
+
+
+def archive_options(settings: Settings) -> ArchiveOptions:
+    """How to read the venue's archive."""
+    return ArchiveOptions(
+        url=settings.binance_archive_url,
+        list_url=settings.binance_archive_list_url,
+        proxy=plain(settings.http_proxy),
+    )
+
+
+def egress(settings: Settings) -> str:
+    """The address that the venue sees: our own, or the proxy's (host and port, never its account)."""
+    proxy = plain(settings.http_proxy)
+    return urlsplit(proxy).netloc.rpartition("@")[2] if proxy else "direct"
 
 
 def stream_options(settings: Settings) -> StreamOptions:

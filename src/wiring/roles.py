@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from abc import abstractmethod
+from abc import ABC, abstractmethod
 from contextlib import AbstractContextManager, nullcontext
-from typing import Protocol
 
 from ..collectors.daemon import Closer, Keeper, Part
 
@@ -16,14 +15,19 @@ ROLES = (WS, METRICS, BACKFILL)
 ``daemon_runs`` each."""
 
 
-class Role(Protocol):
-    """One role's parts. Constructing joins them, nothing is opened before the daemon runs them."""
+class Role(ABC):
+    """One role's parts. Constructing joins them; ``open`` makes what needs the event loop and sends nothing yet."""
 
     name: str
     keeper: Keeper
 
+    async def open(self) -> None:
+        return
+
+    @abstractmethod
     def collectors(self) -> list[Part]: ...
 
+    @abstractmethod
     def closers(self) -> list[Closer]: ...
 
     @abstractmethod

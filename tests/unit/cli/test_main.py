@@ -67,17 +67,6 @@ def test_a_wrong_command_line_is_two_and_no_traceback(line: str, capsys: Capture
     assert ("Usage: marketd" in err or "Error: " in err) and "Traceback" not in err
 
 
-@pytest.mark.parametrize(
-    "flags", [["--metrics"], ["--backfill"], ["--all", "--metrics"], ["--ws", "--backfill"]]
-)
-def test_what_this_version_lacks_is_refused_plainly(flags: list[str], capsys: Captured) -> None:
-    assert main(flags) == EXIT_CONFIG
-    assert (
-        capsys.readouterr().err
-        == f"marketd: {flags[-1]}: not part of version {__version__}; --ws and --all run\n"
-    )
-
-
 def test_every_wrong_setting_is_a_line_of_its_own(capsys: Captured) -> None:
     assert main(["--ws", "--set", "buffer_rows=1", "--set", "NOPE=1", "--speed", "3"]) == EXIT_CONFIG
     lines = capsys.readouterr().err.splitlines()

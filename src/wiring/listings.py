@@ -1,0 +1,36 @@
+"""Listing intervals and what the ledger expects, for a daemon that does not fill history."""
+
+from __future__ import annotations
+
+from ..adapters.timescale.instruments import InstrumentStore
+from ..adapters.timescale.ledger import CoverageStore
+from ..adapters.timescale.shared_session import SharedSession
+from ..collectors.daemon import Closer, Part
+from ..collectors.instruments import InstrumentKeeper
+from . import options
+from .core import Core
+from .roles import BACKFILL
+
+
+class ListingsOnly:
+    """Without the archive: whoever was delisted before we looked is the backfill role's."""
+
+    def __init__(self, core: Core) -> None:
+        self._core = core
+        database = options.database_options(core.settings, core.run_id, BACKFILL)
+        self.session = SharedSession(database, purpose="ledger", metrics=core.metrics)
+        self.keeper = InstrumentKeeper(
+            core.universe,
+            core.selection,
+            InstrumentStore(self.session),
+            CoverageStore(self.session),
+            core.clock,
+            core.metrics,
+            datasets=core.followed,
+        )
+
+    def collectors(self) -> list[Part]:
+        return [self._core.supervised("instruments", self.keeper.run)]
+
+    def closers(self) -> list[Closer]:
+        return [Closer("ledger", self.session.close)]

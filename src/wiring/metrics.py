@@ -1,0 +1,121 @@
+"""The role ``metrics``: five series of futures metrics every 5 min, funding rates, and the list of Alpha tokens."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ..adapters.binance.alpha import AlphaList
+from ..adapters.binance.archive import BinanceArchive
+from ..adapters.binance.archive_paths import BinanceLayout
+from ..adapters.binance.rest_metrics import MetricsRest
+from ..adapters.binance.small_files import SmallFileReader
+from ..adapters.timescale.alpha_store import AlphaStore
+from ..adapters.timescale.archive_notes import ArchiveNoteStore
+from ..adapters.timescale.funding_store import FundingStore
+from ..adapters.timescale.instruments import InstrumentStore
+from ..adapters.timescale.ledger import CoverageStore
+from ..adapters.timescale.ledger_notes import CoverageNoteStore
+from ..adapters.timescale.metric_store import MetricStore
+from ..adapters.timescale.role_lock import SessionLock
+from ..adapters.timescale.shared_session import SharedSession
+from ..collectors.alpha import AlphaKeeper
+from ..collectors.backfill.scope import fill_since
+from ..collectors.daemon import Closer, Keeper, Part
+from ..collectors.funding import FundingCollector, FundingFiles
+from ..collectors.instruments import METRICS_FROM_MS
+from ..collectors.metric_history import HistoryParts, MetricHistory
+from ..collectors.metrics import MetricsSweep
+from ..collectors.retention import fill_from
+from ..collectors.role import LockKeeper
+from . import options
+from .core import Core
+from .roles import METRICS, Role
+
+
+class MetricsRole(Role):
+    """One session for all of it: its transactions are short, and none is in a hurry."""
+
+    name = METRICS
+
+    def __init__(self, core: Core, *, standby: bool, leads: bool) -> None:
+        self._core = core
+        settings, metrics, clock = core.settings, core.metrics, core.clock
+        database = options.database_options(settings, core.run_id, METRICS)
+        self.lock = SessionLock(database, metrics)
+        self.keeper: Keeper = LockKeeper(
+            METRICS, self.lock, waits=standby, health=core.health if leads else None
+        )
+        self.session = SharedSession(database, purpose="series", metrics=metrics)
+        self.rest = MetricsRest(
+            options.rest_options(settings), core.budgets.futures_data, core.budgets.funding, clock, metrics
+        )
+        self.archive = BinanceArchive(options.archive_options(settings), core.budgets.archive, clock, metrics)
+        ready = core.universe.ready
+        sink, funding = MetricStore(self.session), FundingStore(self.session)
+        layout, files, folder = BinanceLayout(), SmallFileReader(), Path(settings.archive_folder)
+        self.sweep = MetricsSweep(self.rest, sink, core.universe, clock, metrics, ready=ready)
+        self.history = MetricHistory(
+            HistoryParts(
+                self.archive,
+                layout,
+                files,
+                self.rest,
+                sink,
+                CoverageStore(self.session),
+                CoverageNoteStore(self.session),
+                ArchiveNoteStore(self.session),
+                InstrumentStore(self.session),
+            ),
+            clock,
+            metrics,
+            folder=folder,
+            since=self.since,
+            ready=ready,
+        )
+        self.funding = FundingCollector(
+            self.rest,
+            funding,
+            core.universe,
+            clock,
+            metrics,
+            since=self.since,
+            files=FundingFiles(self.archive, layout, files, folder),
+            ready=ready,
+        )
+        self.alpha = AlphaKeeper(
+            AlphaList(settings.binance_alpha_url, clock, metrics, proxy=options.plain(settings.http_proxy)),
+            AlphaStore(self.session),
+            clock,
+            metrics,
+            ready=ready,
+        )
+
+    def since(self, now_ms: int) -> int:
+        """The first instant that is filled: BACKFILL_FROM, or later where archive or retention begin later."""
+        settings = self._core.settings
+        kept = fill_from(now_ms, settings.retention_days, settings.chunk_days)
+        return max(fill_since(settings.backfill_from, now_ms), kept, METRICS_FROM_MS)
+
+    async def open(self) -> None:
+        await self.rest.open()
+        await self.archive.open()
+
+    def collectors(self) -> list[Part]:
+        supervised, turn = self._core.supervised, self.keeper.settled
+        return [
+            supervised("metrics", self.sweep.run, progress=lambda: self.sweep.rows, turn=turn),
+            supervised("metrics_history", self.history.run, progress=lambda: self.history.rows, turn=turn),
+            supervised("funding", self.funding.run, turn=turn),
+            supervised("alpha", self.alpha.run, turn=turn),
+        ]
+
+    def closers(self) -> list[Closer]:
+        return [
+            Closer("metrics_rest", self.rest.close),
+            Closer("metrics_archive", self.archive.close),
+            Closer("metrics_session", self.session.close),
+            Closer("metrics_lock", self.lock.close),
+        ]
+
+    async def finish_run(self) -> None:
+        await self.lock.finish_run()
