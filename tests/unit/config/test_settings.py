@@ -100,7 +100,7 @@ def test_refused(name: str, value: Any) -> None:
         make(**{name: value})
 
 
-_SANDBOX_HISTORY = {
+_SANDBOX_HISTORY: dict[str, Any] = {
     "binance_archive_url": "http://127.0.0.1:1/archive",
     "binance_archive_list_url": "http://127.0.0.1:1/archive-list",
     "binance_alpha_url": "http://127.0.0.1:1",
@@ -120,7 +120,10 @@ def test_only_a_sandbox_runs_fast(rest: str, stream: str) -> None:
 
 @pytest.mark.parametrize("name", ["binance_archive_url", "binance_archive_list_url", "binance_alpha_url"])
 def test_only_a_sandboxs_history_runs_fast(name: str) -> None:
-    urls = _SANDBOX_HISTORY | {"binance_rest_url": "http://[::1]:1", "binance_ws_url": "ws://[::1]:1/market"}
+    urls: dict[str, Any] = _SANDBOX_HISTORY | {
+        "binance_rest_url": "http://[::1]:1",
+        "binance_ws_url": "ws://[::1]:1/market",
+    }
     Settings(speed=20, **urls).check()
     del urls[name]
     with pytest.raises(ConfigError, match=name.upper()):
