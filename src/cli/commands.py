@@ -37,6 +37,7 @@ def register(app: typer.Typer) -> None:
         app.command(command.__name__)(command)
     app.command("import")(import_)
     app.command("backfill")(backfill)
+    app.command("reconcile")(reconcile)
 
 
 def migrate(
@@ -222,6 +223,28 @@ def backfill(
     globs = tuple(part.strip().upper() for part in symbols.split(",") if part.strip())
     wanted = Wanted(globs, since, until, source.value, workers, dry_run, force, keep)
     raise typer.Exit(run(_context(ctx), wanted))
+
+
+def reconcile(
+    ctx: typer.Context,
+    since: Annotated[str, typer.Option("--from", metavar="TIME", help="A day or a UTC time.")],
+    symbols: Annotated[
+        str, typer.Option("--symbols", metavar="GLOBS", help="Only these, such as BTCUSDT,1000*.")
+    ] = "*",
+    until: Annotated[
+        str | None, typer.Option("--to", metavar="TIME", help="Up to this day or UTC time. Default: now.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Compare what is stored with REST and with the archive.
+
+    Value by value; changes nothing. Costs weight 6 and one file for each day of each symbol. Ends with 0 when all
+    agree, else 1.
+    """
+    from .reconcile import run
+
+    globs = tuple(part.strip().upper() for part in symbols.split(",") if part.strip())
+    raise typer.Exit(run(_context(ctx), globs, since, until, as_json=as_json))
 
 
 def _context(ctx: typer.Context) -> Context:

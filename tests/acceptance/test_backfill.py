@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import signal
 from collections.abc import Mapping
@@ -17,7 +18,9 @@ SINCE = "2026-05-19"
 """The first day of the nine before ``START_MS``."""
 
 
-def _command(past: Past, folder: Path, number: int, *arguments: str, **settings: str) -> Child:
+def _command(
+    past: Past, folder: Path, number: int, *arguments: str, command: str = "backfill", **settings: str
+) -> Child:
     own = past.core.settings
     environment: Mapping[str, str] = {
         "MARKETD_ENV_FILE": os.devnull,
@@ -32,7 +35,7 @@ def _command(past: Past, folder: Path, number: int, *arguments: str, **settings:
         "LOG_FORMAT": "json",
         **settings,
     }
-    return Child(["-m", "src", "backfill", *arguments], environment=environment, log=folder / f"{number}.log")
+    return Child(["-m", "src", command, *arguments], environment=environment, log=folder / f"{number}.log")
 
 
 async def _rows(past: Past) -> int:
@@ -107,3 +110,23 @@ async def test_two_at_once_share_the_work_through_the_queue(database: str, tmp_p
 
 def test_the_days_of_these_tests_are_the_sandboxs() -> None:
     assert START_MS // 86_400_000 - 9 == 1_779_148_800_000 // 86_400_000
+
+
+async def test_reconcile_names_what_differs(database: str, tmp_path: Path) -> None:
+    async with open_past(database, tmp_path, symbols=1, delisted=0, relisted=0) as past:
+        await past.fill(since_ms=past.first_ms + 6 * 86_400_000)
+        range_ = ("--from", "2026-05-25", "--to", "2026-05-26", "--symbols", "BTCUSDT")
+        same = _command(past, tmp_path, 0, *range_, command="reconcile")
+        assert await same.wait(within=60) == 0, same.tail()
+        assert "no difference" in same.text()
+        await past.sql(
+            "UPDATE candles_1m SET close = high WHERE bucket_ts = '2026-05-25 12:00+00' AND symbol = 'BTCUSDT'"
+        )
+        await past.sql(
+            "DELETE FROM candles_1m WHERE bucket_ts = '2026-05-25 13:00+00' AND symbol = 'BTCUSDT'"
+        )
+        differs = _command(past, tmp_path, 1, *range_, "--json", command="reconcile")
+        assert await differs.wait(within=60) == 1, differs.tail()
+        found = [(item["open_ms"], item["field"]) for item in json.loads(differs.text())]
+        noon = 1_779_710_400_000
+        assert found == [(noon, "close"), (noon + 3_600_000, "row")]
