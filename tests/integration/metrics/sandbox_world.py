@@ -16,6 +16,7 @@ from src.adapters.timescale.options import DatabaseOptions
 from src.adapters.timescale.shared_session import SharedSession
 from src.clock import VenueClock
 from src.collectors.metrics import MetricsSweep
+from src.model import DAY_MS
 from src.sandbox.options import SandboxOptions
 from src.sandbox.server import Sandbox
 from src.telemetry.metrics import Metrics
@@ -84,8 +85,9 @@ async def world(database: str, *, symbols: int, speed: float = 1.0) -> AsyncIter
         session = SharedSession(DatabaseOptions(database), purpose="metrics", metrics=metrics)
         await rest.open()
         try:
+            day_ago_ms = sandbox.now_ms() - DAY_MS
             names = [item.symbol for item in sandbox.venue.universe.instruments.values()]
-            living = [name for name in names if sandbox.metrics_truth(name, 0, sandbox.now_ms())]
+            living = [name for name in names if sandbox.metrics_truth(name, day_ago_ms, sandbox.now_ms())]
             yield World(sandbox, clock, rest, session, Listed(living[:symbols]), metrics)
         finally:
             await rest.close()
