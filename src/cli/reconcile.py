@@ -26,7 +26,7 @@ from ..ports import Priority
 from ..telemetry import log
 from ..telemetry.metrics import Metrics
 from ..wiring.core import Core
-from ..wiring.history import History
+from ..wiring.history import History, leasing
 from . import output
 from .context import Context
 from .differences import Difference, differences
@@ -61,10 +61,11 @@ class _Comparison:
         context = multiprocessing.get_context("spawn")
         with ProcessPoolExecutor(1, mp_context=context) as pool:
             try:
-                await core.rest.open()
-                await history.archive.open()
-                core.clock.set(await core.rest.server_time())
-                return await self._compare(self._scope(symbols, since, until), pool)
+                async with leasing(core):
+                    await core.rest.open()
+                    await history.archive.open()
+                    core.clock.set(await core.rest.server_time())
+                    return await self._compare(self._scope(symbols, since, until), pool)
             finally:
                 for closer in (*history.closers(), *core.closers()):
                     await closer.close()

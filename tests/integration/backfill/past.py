@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +22,7 @@ from src.sandbox.market import Kline
 from src.sandbox.past import first_day_ms
 from src.telemetry.metrics import Metrics
 from src.wiring.core import Core
-from src.wiring.history import History
-
-START_MS = 1_780_000_020_000
-"""A whole minute of 2026-05-28."""
+from src.wiring.history import History, leasing
 
 Key = tuple[str, int]
 Values = tuple[float | int | None, ...]
@@ -43,6 +42,10 @@ class Past:
 
     def scope(self, **options: Any) -> Scope:
         return Scope(self.core.selection, options.pop("since_ms", self.first_ms), self.until_ms, **options)
+
+    def day(self, number: int) -> str:
+        """The number-th day since the market began, as it is written."""
+        return (datetime.fromtimestamp(self.first_ms / 1000, UTC) + timedelta(days=number)).date().isoformat()
 
     async def fill(self, **options: Any) -> Result:
         return await self.history.campaign.run(self.scope(**options), self.progress)
@@ -100,18 +103,21 @@ def values_of(row: Kline) -> Values:
 async def open_past(database_url: str, folder: Path, **options: Any) -> AsyncIterator[Past]:
     """Nine days, six symbols, one delisted and one relisted inside; the venue's contracts are recorded."""
     given = {"symbols": 6, "delisted": 1, "relisted": 1, "history_days": 9, "sleeper_share": 0.0} | options
-    async with Sandbox(SandboxOptions(start_ms=START_MS, **given)) as sandbox:
+    # This computer's time: several processes share one book of budgets, and begin before they know the venue's.
+    start_ms = int(time.time() * 1000)
+    async with Sandbox(SandboxOptions(start_ms=start_ms, **given)) as sandbox:
         settings = settings_for(sandbox, database_url, folder)
         core = Core(settings, Metrics(), run_id="past")
         history = History(core, recent_ms=UNSETTLED_MS)
         try:
-            await core.rest.open()
-            await history.archive.open()
-            core.clock.set(await core.rest.server_time())
-            await history.learn()
-            until_ms = floor_minute(core.clock.now_ms() - UNSETTLED_MS) - MINUTE_MS
-            first_ms = first_day_ms(START_MS, given["history_days"])
-            yield Past(sandbox, core, history, database_url, first_ms, until_ms)
+            async with leasing(core):
+                await core.rest.open()
+                await history.archive.open()
+                core.clock.set(await core.rest.server_time())
+                await history.learn()
+                until_ms = floor_minute(core.clock.now_ms() - UNSETTLED_MS) - MINUTE_MS
+                first_ms = first_day_ms(start_ms, given["history_days"])
+                yield Past(sandbox, core, history, database_url, first_ms, until_ms)
         finally:
             for closer in (*history.closers(), *core.closers()):
                 await closer.close()

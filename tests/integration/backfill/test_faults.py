@@ -10,12 +10,9 @@ import aiohttp
 from src.collectors.backfill.plan import Source
 from src.model import DAY_MS, MINUTE_MS
 
-from .past import START_MS, Past, open_past
+from .past import Past, open_past
 
 SYMBOLS = {"symbols": 2, "delisted": 0, "relisted": 0}
-DAY = "2026-05-21"
-DAY_START = START_MS // DAY_MS * DAY_MS - 7 * DAY_MS
-PATH = f"*BTCUSDT-1m-{DAY}.zip"
 
 
 async def _control(past: Past, command: str, **arguments: Any) -> Any:
@@ -34,7 +31,7 @@ async def _equals_truth(past: Past) -> None:
 
 async def _state(past: Past) -> tuple[str, int]:
     [row] = await past.sql(
-        "SELECT state, attempts FROM archive_files WHERE path LIKE %s", [f"%BTCUSDT-1m-{DAY}.zip"]
+        "SELECT state, attempts FROM archive_files WHERE path LIKE %s", [f"%BTCUSDT-1m-{past.day(2)}.zip"]
     )
     return row[0], row[1]
 
@@ -43,7 +40,7 @@ async def test_d3_a_checksum_wrong_for_good_is_put_aside_and_rest_gives_the_rows
     database: str, tmp_path: Path
 ) -> None:
     async with open_past(database, tmp_path, **SYMBOLS) as past:
-        await _control(past, "archive", mode="checksum", path=PATH)
+        await _control(past, "archive", mode="checksum", path=f"*BTCUSDT-1m-{past.day(2)}.zip")
         await past.fill()
         assert await _state(past) == ("quarantined", 1)
         await _equals_truth(past)
@@ -54,14 +51,14 @@ async def test_d3_a_checksum_wrong_for_good_is_put_aside_and_rest_gives_the_rows
 
 async def test_d9_what_only_the_file_lacks_comes_from_rest(database: str, tmp_path: Path) -> None:
     async with open_past(database, tmp_path, **SYMBOLS) as past:
-        await _control(past, "archive", mode="gaps", path=PATH, share=0.1)
+        await _control(past, "archive", mode="gaps", path=f"*BTCUSDT-1m-{past.day(2)}.zip", share=0.1)
         await past.fill()
         assert (await _state(past))[0] == "imported"
         await _equals_truth(past)
         [(rest,)] = await past.sql(
             "SELECT count(*) FROM candles_1m WHERE source = 'binance_rest' AND symbol = 'BTCUSDT'"
             " AND (bucket_ts AT TIME ZONE 'UTC')::date = %s",
-            [DAY],
+            [past.day(2)],
         )
         assert 20 < rest < 400
         assert await past.sql("SELECT count(*) FROM absent_minutes") == [(0,)]
@@ -69,14 +66,14 @@ async def test_d9_what_only_the_file_lacks_comes_from_rest(database: str, tmp_pa
 
 async def test_d9_what_nobody_has_is_absent_with_both_proofs(database: str, tmp_path: Path) -> None:
     async with open_past(database, tmp_path, **SYMBOLS) as past:
-        first = DAY_START + 100 * MINUTE_MS
+        first = (past.first_ms + 2 * DAY_MS) + 100 * MINUTE_MS
         assert await _control(past, "lose", symbol="BTCUSDT", from_ms=first, to_ms=first + 5 * MINUTE_MS) == 5
         result = await past.fill()
         assert result.left == 0
         rows = await past.sql(
             "SELECT (extract(epoch FROM ts) * 1000)::bigint, archive_path LIKE %s, length(archive_sha256)"
             " FROM absent_minutes ORDER BY ts",
-            [f"%BTCUSDT-1m-{DAY}.zip"],
+            [f"%BTCUSDT-1m-{past.day(2)}.zip"],
         )
         assert rows == [(first + n * MINUTE_MS, True, 64) for n in range(5)]
         await _equals_truth(past)
@@ -84,10 +81,10 @@ async def test_d9_what_nobody_has_is_absent_with_both_proofs(database: str, tmp_
 
 async def test_b11_rows_without_trades_never_replace_rows_with_trades(database: str, tmp_path: Path) -> None:
     async with open_past(database, tmp_path, **SYMBOLS) as past:
-        await past.fill(source=Source.REST, since_ms=DAY_START)
+        await past.fill(source=Source.REST, since_ms=(past.first_ms + 2 * DAY_MS))
         before = await past.stored()
-        await _control(past, "archive", mode="zero_volume", path="*BTCUSDT-1m-2026-05-*.zip", share=0.2)
-        await past.fill(force=True, since_ms=DAY_START)
+        await _control(past, "archive", mode="zero_volume", path="*BTCUSDT-1m-*.zip", share=0.2)
+        await past.fill(force=True, since_ms=(past.first_ms + 2 * DAY_MS))
         after = await past.stored()
         assert {key: after[key] for key in before} == before
         rejected = past.core.metrics.registry.get_sample_value(
@@ -104,7 +101,7 @@ async def test_d12_b10_a_file_published_again_is_read_again(database: str, tmp_p
         while await verifier.compare():
             pass
         assert await verifier.read_again() == 0
-        changed = DAY_START + 200 * MINUTE_MS
+        changed = (past.first_ms + 2 * DAY_MS) + 200 * MINUTE_MS
         await _control(past, "republish", symbol="BTCUSDT", open_ms=changed)
         assert await verifier.read_again() == 0, "the listing was read less than a week ago"
         await past.sql("UPDATE archive_listings SET read_at = read_at - interval '8 days'")
@@ -118,13 +115,13 @@ async def test_d12_b10_a_file_published_again_is_read_again(database: str, tmp_p
 
 async def test_every_complete_day_is_verified_once(database: str, tmp_path: Path) -> None:
     async with open_past(database, tmp_path, **SYMBOLS) as past:
-        await past.fill(source=Source.REST, since_ms=DAY_START)
+        await past.fill(source=Source.REST, since_ms=(past.first_ms + 2 * DAY_MS))
         verifier = past.history.verifier
         while await verifier.compare():
             pass
         days = await past.sql(
             "SELECT day FROM coverage_days WHERE state = 'complete' AND verified_at IS NULL AND day <= %s",
-            ["2026-05-26"],
+            [past.day(7)],
         )
         assert days == []
         spent = past.requests()
@@ -141,7 +138,7 @@ async def test_d17_a_folder_that_cannot_be_written_costs_no_row_of_rest(
         result = await past.fill()
         assert result.trouble == "folder"
         newest = await past.sql("SELECT min(bucket_ts)::date::text FROM candles_1m")
-        assert newest == [("2026-05-27",)]
+        assert newest == [(past.day(8),)]
         in_the_way.unlink()
         await past.fill()
         await _equals_truth(past)
