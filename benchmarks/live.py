@@ -17,8 +17,8 @@ import sys
 import tempfile
 import time
 import urllib.request
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -50,17 +50,28 @@ class Usage:
     peak_mb: float
 
 
+Load = Callable[[dict[str, str]], AbstractContextManager[dict[str, object]]]
+"""Something that runs beside the measured minutes, with these settings; what it yields is added to the result."""
+
+
 def run() -> dict[str, object]:
     """Run it for ``MARKETD_LIVE_MINUTES`` (10) whole minutes; takes five minutes more."""
+    return run_beside(lambda _: nullcontext({}))
+
+
+def run_beside(load: Load) -> dict[str, object]:
+    """The same beside ``load``, which begins when the daemon has caught up."""
     folder = Path(tempfile.mkdtemp(prefix="marketd-live-"))
     try:
         with (
             _database(folder / "pg") as url,
             _sandbox(folder) as venue,
-            _daemon(folder, url, venue) as daemon,
+            _daemon(folder, _settings(folder, url, venue)) as daemon,
         ):
             _wait_caught_up(daemon.port)
-            return _measure(url, venue, daemon)
+            with load(_settings(folder, url, venue)) as told:
+                result = _measure(url, venue, daemon)
+            return {**result, **told}
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -171,7 +182,7 @@ def _database(folder: Path) -> Iterator[str]:
             check=True,
             stdout=subprocess.DEVNULL,
             cwd=ROOT,
-            env=_environment(DATABASE_URL=url),
+            env=environment(DATABASE_URL=url),
         )
         yield url
     finally:
@@ -182,30 +193,34 @@ def _database(folder: Path) -> Iterator[str]:
 def _sandbox(folder: Path) -> Iterator[dict[str, Any]]:
     command = [sys.executable, "-m", "src.sandbox", "--symbols", str(SYMBOLS)]
     with (folder / "sandbox.log").open("wb") as log:
-        process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=log, env=_environment())
+        process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=log, env=environment())
         try:
             yield json.loads(_first_line(process))
         finally:
-            _stop(process)
+            stop(process)
 
 
-@contextmanager
-def _daemon(folder: Path, url: str, venue: dict[str, Any]) -> Iterator[Process]:
-    run_file = folder / "daemon.run"
-    environment = _environment(
+def _settings(folder: Path, url: str, venue: dict[str, Any]) -> dict[str, str]:
+    return environment(
         DATABASE_URL=url,
         BINANCE_REST_URL=venue["rest_url"],
         BINANCE_WS_URL=venue["ws_url"],
         BINANCE_ARCHIVE_URL=venue["archive_url"],
         BINANCE_ARCHIVE_LIST_URL=venue["archive_list_url"],
         BINANCE_ALPHA_URL=venue["alpha_url"],
+        ARCHIVE_FOLDER=str(folder / "archive"),
         METRICS_PORT="0",
         LOG_FORMAT="json",
-        MARKETD_RUN_FILE=str(run_file),
     )
+
+
+@contextmanager
+def _daemon(folder: Path, settings: dict[str, str]) -> Iterator[Process]:
+    run_file = folder / "daemon.run"
+    settings = {**settings, "MARKETD_RUN_FILE": str(run_file)}
     with (folder / "daemon.log").open("wb") as log:
         command = [sys.executable, "-m", "src", "--ws"]
-        process = subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=log, env=environment)
+        process = subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=log, env=settings)
         try:
             while not run_file.exists():
                 if process.poll() is not None:
@@ -214,10 +229,10 @@ def _daemon(folder: Path, url: str, venue: dict[str, Any]) -> Iterator[Process]:
             pid, port = run_file.read_text().split()
             yield Process(int(pid), int(port))
         finally:
-            _stop(process)
+            stop(process)
 
 
-def _environment(**settings: str) -> dict[str, str]:
+def environment(**settings: str) -> dict[str, str]:
     """The machine's environment without any setting of marketd but those given."""
     kept = {
         name: os.environ[name] for name in ("PATH", "HOME", "LANG", "XDG_CACHE_HOME") if name in os.environ
@@ -231,7 +246,7 @@ def _first_line(process: subprocess.Popen[bytes]) -> str:
     return line.decode()
 
 
-def _stop(process: subprocess.Popen[bytes]) -> None:
+def stop(process: subprocess.Popen[bytes]) -> None:
     process.terminate()
     try:
         process.wait(40)
