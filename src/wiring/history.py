@@ -11,7 +11,7 @@ from ..adapters.binance.archive import BinanceArchive
 from ..adapters.binance.archive_paths import BinanceLayout
 from ..adapters.timescale.archive_notes import ArchiveNoteStore
 from ..adapters.timescale.backfill_requests import BackfillRequestStore
-from ..adapters.timescale.importer import ArchiveImports, ImporterOptions
+from ..adapters.timescale.importer import FILES_EACH, ArchiveImports, ImporterOptions
 from ..adapters.timescale.instruments import InstrumentStore
 from ..adapters.timescale.ledger import CoverageStore
 from ..adapters.timescale.ledger_audit import LedgerAudit
@@ -82,7 +82,14 @@ class History:
         files = ArchiveNoteStore(self.ledger_session)
         folder = DownloadFolder(Path(settings.archive_folder))
         self.file_work = FileWork(
-            self.archive, self.importer, files, folder, clock, metrics, workers=self.workers
+            # Two files to a process: one is read while the server takes the other.
+            self.archive,
+            self.importer,
+            files,
+            folder,
+            clock,
+            metrics,
+            workers=self.workers * FILES_EACH,
         )
         engine = Engine(
             self.file_work,

@@ -163,8 +163,8 @@ class BinanceArchive:
 
     async def _download(self, file: ArchiveFile, final: Path, published: str) -> bool:
         """Whether the file is now there under its final name, with the published checksum."""
-        part = await asyncio.to_thread(Part, final)
-        with part:
+        with Part(final) as part:
+            await asyncio.to_thread(part.open)
             try:
                 await download(
                     self._open_files(),

@@ -11,6 +11,7 @@ import hashlib
 import os
 from io import BufferedWriter
 from pathlib import Path
+from threading import Lock
 from types import TracebackType
 from typing import Self
 
@@ -20,17 +21,21 @@ _READ_BYTES = 1 << 20
 
 
 class Part:
-    """The part of ``final``. ``size`` bytes are there of the version that ``tag`` names (empty: of none)."""
+    """The part of ``final``. ``size`` bytes are there of the version that ``tag`` names (empty: of none).
+
+    ``open`` comes first. The thread in which something runs here cannot be cancelled with the task that waits for
+    it, so leaving the block waits for it, and what comes after that raises ``Unavailable`` and opens nothing.
+    """
 
     def __init__(self, final: Path) -> None:
         self._final = final
         self._path = final.with_name(f"{final.name}.part")
         self._tag_path = final.with_name(f"{final.name}.part.tag")
-        self._file = self._open()
-        self.tag = self._tag_path.read_text("ascii") if self._tag_path.exists() else ""
-        self.size = self._file.seek(0, os.SEEK_END)
-        if not self.tag:
-            self.restart("")
+        self._file: BufferedWriter | None = None
+        self._left = False
+        self._turn = Lock()
+        self.tag = ""
+        self.size = 0
 
     def __enter__(self) -> Self:
         return self
@@ -38,30 +43,43 @@ class Part:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._file.close()
+        with self._turn:
+            self._left = True
+            if self._file is not None:
+                self._file.close()
+
+    def open(self) -> None:
+        """Open and lock it. Raises ``Unavailable`` when somebody else downloads it, ``OSError`` of the folder."""
+        with self._turn:
+            if self._left:
+                raise _given_up(self._path)
+            self._file = self._locked()
+            self.tag = self._tag_path.read_text("ascii") if self._tag_path.exists() else ""
+            self.size = self._file.seek(0, os.SEEK_END)
+            if not self.tag:
+                self._restart(self._file, "")
 
     def restart(self, tag: str) -> None:
         """Begin anew with the version ``tag``."""
-        self._file.seek(0)
-        self._file.truncate()
-        self.size = 0
-        # The tag is written after the old bytes are gone: a kill in between leaves an empty part.
-        self._tag_path.write_text(tag, encoding="ascii")
-        self.tag = tag
+        with self._turn:
+            self._restart(self._opened(), tag)
 
     def write(self, data: bytes) -> None:
         """Append. Raises ``OSError`` when the disk is full or cannot be written."""
-        self._file.write(data)
-        self._file.flush()
-        self.size += len(data)
+        with self._turn:
+            file = self._opened()
+            file.write(data)
+            file.flush()
+            self.size += len(data)
 
     def sha256(self) -> str:
         return sha256_of(self._path)
 
     def finish(self) -> Path:
         """Put it under its final name, safe from a crash of the machine. Returns that name."""
-        os.fsync(self._file.fileno())
-        self._path.rename(self._final)
+        with self._turn:
+            os.fsync(self._opened().fileno())
+            self._path.rename(self._final)
         self._tag_path.unlink(missing_ok=True)
         folder = os.open(self._final.parent, os.O_RDONLY)
         try:
@@ -75,7 +93,20 @@ class Part:
         self._path.unlink(missing_ok=True)
         self._tag_path.unlink(missing_ok=True)
 
-    def _open(self) -> BufferedWriter:
+    def _opened(self) -> BufferedWriter:
+        if self._file is None or self._left:
+            raise _given_up(self._path)
+        return self._file
+
+    def _restart(self, file: BufferedWriter, tag: str) -> None:
+        file.seek(0)
+        file.truncate()
+        self.size = 0
+        # The tag is written after the old bytes are gone: a kill in between leaves an empty part.
+        self._tag_path.write_text(tag, encoding="ascii")
+        self.tag = tag
+
+    def _locked(self) -> BufferedWriter:
         file = self._path.open("ab")
         if not _lock(file) or not self._is_ours(file):
             file.close()
@@ -88,6 +119,10 @@ class Part:
             return os.fstat(file.fileno()).st_ino == self._path.stat().st_ino
         except FileNotFoundError:
             return False
+
+
+def _given_up(path: Path) -> Unavailable:
+    return Unavailable(f"{path.name}: the download was given up", reason="given_up")
 
 
 def _lock(file: BufferedWriter) -> bool:
