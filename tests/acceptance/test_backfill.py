@@ -118,7 +118,7 @@ async def test_reconcile_names_what_differs(database: str, tmp_path: Path) -> No
         )
         await past.sql(
             "DELETE FROM candles_1m WHERE bucket_ts = %s AND symbol = 'BTCUSDT'",
-            [f"{past.day(6)} 12:00+00"],
+            [f"{past.day(6)} 13:00+00"],
         )
         differs = _command(past, tmp_path, 1, *range_, "--json", command="reconcile")
         assert await differs.wait(within=60) == 1, differs.tail()
