@@ -6,8 +6,11 @@ import asyncio
 import os
 import shutil
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeVar
+
+_T = TypeVar("_T")
 
 Trouble = Literal["folder", "disk_low"]
 """Why no file is downloaded: the folder cannot be written, or its disk is nearly full."""
@@ -33,11 +36,11 @@ class DownloadFolder:
     async def trouble(self) -> Trouble | None:
         """None when it can be used. Looks at the disk in a thread, one look at a time."""
         async with self._looking:
-            return await asyncio.to_thread(self._trouble)
+            return await _in_thread(self._trouble)
 
     async def remove(self, file: Path) -> None:
         """Delete a file that was read; one that cannot be deleted is left behind."""
-        await asyncio.to_thread(_remove, file)
+        await _in_thread(partial(_remove, file))
 
     def _trouble(self) -> Trouble | None:
         probe = self.path / f".writable-{os.getpid()}"
@@ -49,6 +52,17 @@ class DownloadFolder:
         except OSError:
             _remove(probe)
             return "folder"
+
+
+async def _in_thread(work: Callable[[], _T]) -> _T:
+    """Run it in a thread. A cancellation waits for its end: a thread cannot be stopped, and what it still does to the
+    folder would meet whoever comes next."""
+    running = asyncio.ensure_future(asyncio.to_thread(work))
+    try:
+        return await asyncio.shield(running)
+    except asyncio.CancelledError:
+        await asyncio.wait({running})
+        raise
 
 
 def _remove(file: Path) -> None:
