@@ -52,11 +52,10 @@ def lacking(known: Known, now_ms: int) -> dict[MetricSeries, tuple[int, int]]:
     return {series: (after_ms, due_ms) for series, after_ms in after.items() if after_ms < due_ms}
 
 
-def in_order(symbols: Collection[str], known: Mapping[str, Known], now: float) -> list[str]:
-    """The symbols to be asked now: the largest open interest first, new ones after those, by name where it is equal."""
+def in_order(symbols: Collection[str], known: Mapping[str, Known]) -> list[str]:
+    """The largest open interest first, new symbols after those that have some, by name where it is equal."""
     nobody = Known()
-    free = [symbol for symbol in symbols if known.get(symbol, nobody).hold_until <= now]
-    return sorted(free, key=lambda symbol: (-known.get(symbol, nobody).value, symbol))
+    return sorted(symbols, key=lambda symbol: (-known.get(symbol, nobody).value, symbol))
 
 
 class Breaker:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Protocol
 
@@ -86,38 +86,39 @@ class MetricsSweep:
         self._known = {symbol: Known.of(reach) for symbol, reach in found.items()}
 
     async def sweep(self) -> int:
-        """One round; how many symbols were asked. Raises what the database raises."""
+        """One round; how many symbols were asked. Raises what the database raises.
+
+        What a symbol lacks, and whether it is held back, is looked at when its turn comes: a round takes 20 min, and
+        who lacked nothing at its start would otherwise wait for the end of the next one.
+        """
         began = self._clock.now()
-        order = [
-            symbol
-            for symbol in in_order(self._universe.symbols, self._known, began)
-            if self._wanted(self._known.setdefault(symbol, Known()))
-        ]
-        self._known = {
-            symbol: self._known[symbol] for symbol in self._universe.symbols if symbol in self._known
-        }
-        if not order:
-            return 0
-        queue = iter(order)
+        symbols = list(self._universe.symbols)
+        self._known = {symbol: self._known.get(symbol, Known()) for symbol in symbols}
+        queue = iter(in_order(symbols, self._known))
+        asked: list[str] = []
         try:
             async with asyncio.TaskGroup() as tasks:
-                for number in range(min(_AT_ONCE, len(order))):
-                    tasks.create_task(self._work(queue), name=f"metrics sweep {number}")
+                for number in range(min(_AT_ONCE, len(symbols))):
+                    tasks.create_task(self._work(queue, asked), name=f"metrics sweep {number}")
         except ExceptionGroup as group:
             raise first_error(group) from group
-        self._metrics.metric_sweep_duration.set(self._clock.now() - began)
+        if asked:
+            self._metrics.metric_sweep_duration.set(self._clock.now() - began)
         self._metrics.metric_symbols_behind.set(self._behind())
-        return len(order)
+        return len(asked)
 
-    async def _work(self, queue: Iterator[str]) -> None:
+    async def _work(self, queue: Iterator[str], asked: list[str]) -> None:
         for symbol in queue:
-            if self._clock.now() < self._paused_until:
+            now = self._clock.now()
+            if now < self._paused_until:
                 return
-            await self._ask(symbol)
+            known = self._known[symbol]
+            if known.hold_until <= now and (wanted := self._wanted(known)):
+                asked.append(symbol)
+                await self._ask(symbol, wanted)
 
-    async def _ask(self, symbol: str) -> None:
+    async def _ask(self, symbol: str, wanted: Mapping[MetricSeries, tuple[int, int]]) -> None:
         known = self._known[symbol]
-        wanted = self._wanted(known)
         async with asyncio.TaskGroup() as tasks:
             asked = [
                 tasks.create_task(self._series(series, symbol, span), name=f"metrics {series.value}")
@@ -136,7 +137,7 @@ class MetricsSweep:
         if rows:
             await self._store(rows)
         known.ends |= ends
-        if self._wanted(known).keys() & wanted.keys():
+        if any(known.ends.get(series, 0) < until_ms for series, (_, until_ms) in wanted.items()):
             hold = _SHORT_HOLD_S if rows else _EMPTY_HOLD_S
             known.hold_until = max(known.hold_until, self._clock.now() + hold)
         values = [row.sum_open_interest_value for row in rows if row.sum_open_interest_value is not None]

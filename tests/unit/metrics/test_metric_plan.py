@@ -54,15 +54,9 @@ def test_a_row_of_the_future_is_not_lacking() -> None:
     assert lacking(ahead, NOW_MS) == {}
 
 
-def test_the_largest_first_and_who_is_held_not_at_all() -> None:
-    known = {
-        "A": Known(value=Decimal(1)),
-        "B": Known(value=Decimal(3)),
-        "C": Known(value=Decimal(3)),
-        "D": Known(value=Decimal(9), hold_until=11.0),
-    }
-    assert in_order(["D", "C", "NEW", "B", "A"], known, 10.0) == ["B", "C", "A", "NEW"]
-    assert in_order(["D", "A"], known, 11.0) == ["D", "A"]
+def test_the_largest_first_and_new_ones_last() -> None:
+    known = {"A": Known(value=Decimal(1)), "B": Known(value=Decimal(3)), "C": Known(value=Decimal(3))}
+    assert in_order(["C", "NEW", "B", "A"], known) == ["B", "C", "A", "NEW"]
 
 
 def test_a_breaker_rests_after_three_failures_longer_each_time_and_forgets_when_answered() -> None:
