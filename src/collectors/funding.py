@@ -16,6 +16,7 @@ from ..model import DAY_MS, ArchiveFile, Dataset, FundingRate, Span, WriteResult
 from ..ports import Archive, ArchiveLayout, Clock
 from ..telemetry.log import get_logger
 from ..telemetry.metrics import Metrics
+from .metric_history import reason_of
 from .unwrap import first_error
 from .workers import for_each
 
@@ -155,6 +156,7 @@ class FundingCollector:
         assert self._files is not None  # noqa: S101 - the caller looked
         result = "imported"
         try:
+            await asyncio.to_thread(self._files.folder.mkdir, parents=True, exist_ok=True)
             local, sha256 = await self._files.archive.fetch(file, self._files.folder)
             try:
                 size = (await asyncio.to_thread(local.stat)).st_size
@@ -163,9 +165,9 @@ class FundingCollector:
                 await asyncio.to_thread(local.unlink, missing_ok=True)
         except NotPublished:
             result = "missing"
-        except (Retryable, Permanent) as error:
+        except (Retryable, Permanent, OSError) as error:
             result = "refused" if isinstance(error, BadData) else "failed"
-            _log.warning("funding_file_failed", msg=str(error), path=file.path, reason=error.reason)
+            _log.warning("funding_file_failed", msg=str(error), path=file.path, reason=reason_of(error))
         else:
             for reason, rows in read.rejected.items():
                 self._metrics.metric_rows_rejected.labels(Dataset.FUNDING.value, reason).inc(rows)

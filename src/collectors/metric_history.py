@@ -131,8 +131,8 @@ class MetricHistory:
                 rest = await self._rest(symbol, file.first_day)
             except NotPublished:
                 continue
-            except (Retryable, Permanent) as error:
-                _log.warning("metric_check_failed", msg=str(error), symbol=symbol, reason=error.reason)
+            except (Retryable, Permanent, OSError) as error:
+                _log.warning("metric_check_failed", msg=str(error), symbol=symbol, reason=reason_of(error))
                 return Verdict.UNKNOWN
             verdict = compare(read.rows, rest)
             if verdict is Verdict.DISAGREES:
@@ -162,8 +162,8 @@ class MetricHistory:
             _log.warning("metric_file_refused", msg=str(error), path=file.path, reason=error.reason)
             await self._parts.sink.refuse_file(file, "", error.reason)
             await self._looked(day, "refused")
-        except (Retryable, Permanent) as error:
-            _log.warning("metric_file_failed", msg=str(error), path=file.path, reason=error.reason)
+        except (Retryable, Permanent, OSError) as error:
+            _log.warning("metric_file_failed", msg=str(error), path=file.path, reason=reason_of(error))
             await self._looked(day, "failed")
         else:
             result = await self._parts.sink.write_file(file, sha256, size, read.rows)
@@ -174,6 +174,7 @@ class MetricHistory:
 
     async def _read(self, file: ArchiveFile) -> tuple[FileRows[FuturesMetric], str, int]:
         """Rows, checksum and size of a file, which is gone from the folder afterwards."""
+        await asyncio.to_thread(self._folder.mkdir, parents=True, exist_ok=True)
         local, sha256 = await self._parts.archive.fetch(file, self._folder)
         try:
             size = (await asyncio.to_thread(local.stat)).st_size
@@ -194,6 +195,11 @@ class MetricHistory:
 
     def _file(self, folder: str, symbol: str, day: date) -> ArchiveFile:
         return self._parts.layout.file(Dataset.METRICS, Span.DAILY, folder, symbol, day)
+
+
+def reason_of(error: Retryable | Permanent | OSError) -> str:
+    """The bounded word for logs and labels; ``folder`` for one that cannot be used."""
+    return "folder" if isinstance(error, OSError) else error.reason
 
 
 def _joined(rows: Iterable[FuturesMetric]) -> list[FuturesMetric]:

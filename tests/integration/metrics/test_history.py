@@ -187,6 +187,19 @@ async def test_files_that_are_unusable_are_refused_and_the_others_live(database:
         assert it.it.count("metric_files_total", dataset="metrics_5m", result="refused") == 1
 
 
+async def test_the_folder_is_made_and_one_that_cannot_be_is_no_end(database: str, tmp_path: Path) -> None:
+    blocked = tmp_path / "file"
+    blocked.write_bytes(b"")
+    async with past(database, blocked / "archive") as it:
+        it.publish(it.yesterday)
+        assert not await it.history.look()
+        assert it.it.count("metric_archive_checks_total", result="unknown") == 1
+    async with past(database, tmp_path / "not" / "yet") as it:
+        it.publish(it.yesterday)
+        await it.history.look()
+        assert it.it.count("metric_archive_checks_total", result="agrees") == 1
+
+
 async def test_archive_fills_what_a_failing_series_left_null(database: str, tmp_path: Path) -> None:
     async with past(database, tmp_path) as it:
         day = it.yesterday - timedelta(days=1)
