@@ -21,6 +21,7 @@ from yarl import URL
 
 from ...config.network import is_loopback_url
 from ...errors import Unavailable
+from .rest_sockets import dialling, make_socket
 
 # exchangeInfo is 2.6 MB at its widest spelling; a list of 50 MB is somebody's mistake or attack.
 MAX_BODY_BYTES = 16 * 1024 * 1024
@@ -28,6 +29,8 @@ _CONNECT_S = 5.0
 _KEEP_ALIVE_S = 55.0
 # Short, so that a venue moved to another address is found soon; long enough for a minute of roll calls.
 _DNS_CACHE_S = 60
+# uvloop says some failures of a connection with a bare RuntimeError.
+_FAILURES = (aiohttp.ClientError, TimeoutError, OSError, RuntimeError)
 
 
 OnAnswer = Callable[[str, str, Mapping[str, str], float], None]
@@ -63,7 +66,7 @@ class Streamed:
         try:
             async for part in self._response.content.iter_any():
                 yield part
-        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+        except _FAILURES as error:
             raise failure_of(error) from _shown_cause(error)
 
     async def text(self, limit: int) -> str:
@@ -100,6 +103,7 @@ class GuardedSession:
             limit=max_connections,
             ttl_dns_cache=_DNS_CACHE_S,
             keepalive_timeout=_KEEP_ALIVE_S,
+            socket_factory=make_socket,
         )
         self.headers: Mapping[str, str] = {}
         self._session = aiohttp.ClientSession(
@@ -134,10 +138,11 @@ class GuardedSession:
         )
         began = time.monotonic()
         try:
-            response = await self._session.get(
-                url, headers=headers, proxy=self._proxy, allow_redirects=False, timeout=limits
-            )
-        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            with dialling():
+                response = await self._session.get(
+                    url, headers=headers, proxy=self._proxy, allow_redirects=False, timeout=limits
+                )
+        except _FAILURES as error:
             failure = failure_of(error)
             self._on_answer(url.path, failure.reason, {}, time.monotonic() - began)
             raise failure from _shown_cause(error)
@@ -153,12 +158,14 @@ class GuardedSession:
     async def _get(self, url: URL, headers: Mapping[str, str]) -> Answer:
         began = time.monotonic()
         try:
-            async with self._session.get(
-                url, headers=headers, proxy=self._proxy, allow_redirects=False, timeout=self._timeout
-            ) as response:
+            with dialling():
+                response = await self._session.get(
+                    url, headers=headers, proxy=self._proxy, allow_redirects=False, timeout=self._timeout
+                )
+            async with response:
                 body = await self._read(response)
                 answer = Answer(response.status, response.reason or "", response.headers, body)
-        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+        except _FAILURES as error:
             failure = failure_of(error)
             self._on_answer(url.path, failure.reason, {}, time.monotonic() - began)
             raise failure from _shown_cause(error)
@@ -224,6 +231,6 @@ _REASONS: tuple[tuple[tuple[type[Exception], ...], str], ...] = (
     ((aiohttp.ClientConnectorError, ConnectionRefusedError), "connect"),
     ((aiohttp.ServerDisconnectedError, ConnectionResetError), "reset"),
     ((aiohttp.ClientPayloadError,), "truncated"),
-    ((aiohttp.ClientConnectionError, OSError), "connection"),
+    ((aiohttp.ClientConnectionError, OSError, RuntimeError), "connection"),
     ((aiohttp.ClientResponseError,), "bad_http"),
 )
