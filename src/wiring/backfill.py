@@ -9,14 +9,19 @@ from ..collectors.daemon import Closer, Keeper, Part
 from ..collectors.gaps import LOOKBACK_MS
 from ..collectors.retention import Retention
 from ..collectors.role import LockKeeper
+from ..model import MINUTE_MS
 from . import options
 from .core import Core
 from .history import History
 from .roles import BACKFILL, Role
 
+_BESIDE_LIVE_MS = LOOKBACK_MS - 60 * MINUTE_MS
+"""The live role looks 24 h 57 min back from when it looks. The two overlap by an hour, so that no minute falls between
+them whenever each of them looks."""
+
 
 class BackfillRole(Role):
-    """With the live role in the same process (``beside_live``) the last 25 h are that one's, and a lock that
+    """With the live role in the same process (``beside_live``) the last day is that one's, and a lock that
     ``marketd backfill`` holds is waited for; alone it takes everything that is settled."""
 
     name = BACKFILL
@@ -29,7 +34,7 @@ class BackfillRole(Role):
         self.keeper: Keeper = LockKeeper(
             BACKFILL, self.lock, waits=standby or not leads, health=core.health if leads else None
         )
-        self.history = History(core, recent_ms=LOOKBACK_MS if beside_live else UNSETTLED_MS)
+        self.history = History(core, recent_ms=_BESIDE_LIVE_MS if beside_live else UNSETTLED_MS)
         self.retention = Retention(
             Expiry(database, metrics),
             core.clock,

@@ -82,13 +82,13 @@ def main() -> None:
         signal.signal(number, signal.SIG_IGN)
     os.nice(_NICENESS)
     # What a library prints must not be taken for an answer.
-    answers = os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)
-    answers.write(READY)
-    answers.flush()
-    jobs = sys.stdin.buffer
-    if first := jobs.readline():
-        Worker(read_options(first), answers).run(jobs)
+    with os.fdopen(os.dup(1), "wb") as answers:
+        os.dup2(2, 1)
+        answers.write(READY)
+        answers.flush()
+        jobs = sys.stdin.buffer
+        if first := jobs.readline():
+            Worker(read_options(first), answers).run(jobs)
 
 
 if __name__ == "__main__":

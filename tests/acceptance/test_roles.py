@@ -1,0 +1,91 @@
+"""What a daemon does is what its flags say: all of it in one process, or each role in one of its own."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from pathlib import Path
+
+import pytest
+
+from src.errors import EXIT_ALREADY_RUNNING
+from src.sandbox import Sandbox, SandboxOptions
+from tests.faults.database import ask
+from tests.support.daemon import Daemon
+from tests.support.eventually import eventually
+from tests.support.venue import history_settings
+
+SYMBOLS = 6
+_ROLES = "SELECT role, clean FROM market_data.daemon_runs ORDER BY role"
+_MISSING = (
+    "SELECT count(*)::int, coalesce(sum(expected - have - absent), 0)::int FROM market_data.coverage_days"
+    " WHERE dataset = 'candles_1m' AND day < (now() AT TIME ZONE 'UTC')::date AND day > now() - interval '4 days'"
+)
+_SERIES = (
+    "SELECT (SELECT count(DISTINCT symbol)::int FROM market_data.binance_futures_metrics_5m),"
+    " (SELECT count(DISTINCT symbol)::int FROM market_data.funding_rates),"
+    " (SELECT count(*)::int FROM market_data.alpha_tokens)"
+)
+
+
+@pytest.fixture
+async def settings(database: str, tmp_path: Path) -> AsyncIterator[dict[str, str]]:
+    """A venue with six days of history, of which three are to be filled."""
+    async with Sandbox(SandboxOptions(symbols=SYMBOLS, history_days=6, sleeper_share=0.0)) as sandbox:
+        yield {
+            "DATABASE_URL": database,
+            "BINANCE_REST_URL": sandbox.rest_url,
+            "BINANCE_WS_URL": sandbox.ws_url,
+            "BACKFILL_FROM": "3d",
+            "ARCHIVE_FOLDER": str(tmp_path / "archive"),
+            **history_settings(sandbox.rest_url),
+        }
+
+
+async def test_all_of_it_in_one_process(settings: Mapping[str, str], database: str, tmp_path: Path) -> None:
+    daemon = Daemon(settings, folder=tmp_path, arguments=("--all",))
+    daemon.start()
+    try:
+        await daemon.wait_ready()
+        await eventually(lambda: _history_is_whole(database), timeout=90, message="three days are filled")
+        await eventually(lambda: _every_series_came(database), timeout=60, message="metrics, funding, Alpha")
+        second = Daemon(settings, folder=tmp_path, arguments=("--metrics",))
+        second.start()
+        assert await second.child.wait(within=60) == EXIT_ALREADY_RUNNING, second.child.tail()
+        assert "metrics" in second.child.text()
+        await daemon.stop()
+    finally:
+        await daemon.kill()
+    assert await ask(database, _ROLES) == [("backfill", True), ("metrics", True), ("ws", True)]
+
+
+async def test_each_role_in_a_process_of_its_own(
+    settings: Mapping[str, str], database: str, tmp_path: Path
+) -> None:
+    """Without live candles a daemon is ready when its lock is its own and the database takes writes."""
+    daemons = [Daemon(settings, folder=tmp_path, arguments=(flag,)) for flag in ("--metrics", "--backfill")]
+    try:
+        for daemon in daemons:
+            daemon.start()
+        for daemon in daemons:
+            await daemon.wait_ready()
+        await eventually(lambda: _every_series_came(database), timeout=60)
+        await eventually(lambda: _history_is_whole(database), timeout=90)
+        for daemon in daemons:
+            await daemon.stop()
+    finally:
+        for daemon in daemons:
+            await daemon.kill()
+    assert await ask(database, _ROLES) == [("backfill", True), ("metrics", True)]
+
+
+async def _history_is_whole(database: str) -> bool:
+    """Every line of the ledger of the days that are over is there and accounted for."""
+    [(lines, missing)] = await ask(database, _MISSING)
+    assert (lines, missing) == (3 * SYMBOLS, 0)
+    return True
+
+
+async def _every_series_came(database: str) -> bool:
+    [(metrics, funding, tokens)] = await ask(database, _SERIES)
+    assert (metrics, funding) == (SYMBOLS, SYMBOLS)
+    return bool(tokens)
