@@ -7,7 +7,8 @@ import faulthandler
 import os
 import signal
 import sys
-from collections.abc import Sequence
+import threading
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import uvloop
@@ -61,19 +62,58 @@ def _has_descriptor(stream: Any) -> bool:
         return False
 
 
+STOP_WITHIN_S = 33.0
+"""Wall seconds from the first signal to the end, whatever hangs: the 30 s that the parts have for it, and a little for a
+loaded machine. A service manager's own deadline (45 s) comes after it."""
+
+
+class StopGuard:
+    """Ends the process when stopping takes too long: a thread, because what hangs may be the loop itself.
+
+    What was not stored by then is read again from the venue at the next start, as after a kill -9.
+    """
+
+    def __init__(self, within_s: float = STOP_WITHIN_S, end: Callable[[int], object] = os._exit) -> None:
+        self._within_s = within_s
+        self._end = end
+        self._timer: threading.Timer | None = None
+
+    def start(self, number: signal.Signals) -> None:
+        """Begin to count, at the first signal."""
+        self._timer = threading.Timer(self._within_s, self._give_up, [number])
+        self._timer.daemon = True
+        self._timer.start()
+
+    def cancel(self) -> None:
+        """It has stopped by itself."""
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def _give_up(self, number: signal.Signals) -> None:
+        _log.error(
+            "stop_timed_out", msg=f"not stopped {self._within_s:g} s after {number.name}: ending at once"
+        )
+        self._end(128 + number)
+
+
 async def _run(application: Application) -> None:
     stop = asyncio.Event()
+    guard = StopGuard()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, _on_signal, number, stop)
+        loop.add_signal_handler(number, _on_signal, number, stop, guard)
     # A terminal that closes is no reason to stop a daemon.
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    await application.run(stop)
+    try:
+        await application.run(stop)
+    finally:
+        guard.cancel()
 
 
-def _on_signal(number: signal.Signals, stop: asyncio.Event) -> None:
+def _on_signal(number: signal.Signals, stop: asyncio.Event, guard: StopGuard) -> None:
     if stop.is_set():
         # Asked twice: what waits is read again from the venue at the next start.
         os._exit(128 + number)
     _log.info("stop_requested", msg=f"{number.name}: draining; the same again ends at once")
+    guard.start(number)
     stop.set()
