@@ -63,7 +63,7 @@ def _has_descriptor(stream: Any) -> bool:
 
 
 STOP_WITHIN_S = 33.0
-"""Wall seconds from the first signal to the end, whatever hangs: the 30 s that the parts have for it, and a little for a
+"""Wall seconds from the first signal to the end, whatever hangs: the 30 s that the parts have, and a little for a
 loaded machine. A service manager's own deadline (45 s) comes after it."""
 
 
