@@ -37,6 +37,37 @@ ON CONFLICT (exchange, dataset, symbol, day) DO UPDATE SET
     expected = excluded.expected,
     expired = CASE WHEN line.expired > 0 THEN greatest(excluded.expected - line.absent - line.have, 0) ELSE 0 END;
 
+-- name: release_absences
+-- After follow, in its transaction: what was proved absent and lies in no listing any more is nothing to be accounted
+-- for. The tail of a delisting's last day is such a case: absent by proof while the end was known to the day only.
+WITH span AS (
+    SELECT symbol, from_ts, to_ts
+    FROM unnest(%(span_symbols)s::text[], %(span_from)s::timestamptz[], %(span_to)s::timestamptz[])
+         AS span (symbol, from_ts, to_ts)
+),
+released AS (
+    UPDATE absent_minutes AS absence SET found_at = now()
+    FROM unnest(%(symbols)s::text[], %(first_days)s::date[]) AS asked (symbol, first_day)
+    WHERE absence.exchange = %(exchange)s
+      AND absence.dataset = %(dataset)s
+      AND absence.symbol = asked.symbol
+      AND absence.ts >= asked.first_day::timestamp AT TIME ZONE 'UTC'
+      AND absence.found_at IS NULL
+      AND NOT EXISTS (
+          SELECT FROM span
+          WHERE span.symbol = absence.symbol AND absence.ts >= span.from_ts AND absence.ts < span.to_ts
+      )
+    RETURNING absence.symbol, absence.ts
+)
+UPDATE coverage_days SET absent = absent - taken.rows
+FROM (
+    SELECT symbol, (ts AT TIME ZONE 'UTC')::date AS day, count(*) AS rows FROM released GROUP BY symbol, day
+) AS taken
+WHERE exchange = %(exchange)s
+  AND dataset = %(dataset)s
+  AND coverage_days.symbol = taken.symbol
+  AND coverage_days.day = taken.day;
+
 -- name: expect
 -- What is due, said day by day by whoever knows it.
 INSERT INTO coverage_days AS line (exchange, dataset, symbol, day, expected)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
+from functools import partial
 from typing import LiteralString
 
 from psycopg import AsyncConnection
@@ -68,7 +69,7 @@ class CoverageStore:
         wanted = none | spans(listings, step_ms, end_ms)
         for batch in batches(changes(done, wanted), LINES, lambda change: change.lines):
             given = self._subject(dataset) | due_columns(batch) | {"step_s": step_ms // 1000}
-            await self._session.rows(query("coverage", "follow"), given)
+            await self._session.call(partial(_follow, given=given))
             done.update({change.symbol: change.followed for change in batch})
 
     async def expect(self, dataset: Dataset, due: Mapping[Key, int]) -> None:
@@ -161,6 +162,12 @@ class CoverageStore:
 
     def _subject(self, dataset: Dataset) -> dict[str, object]:
         return {"exchange": self._session.exchange, "dataset": dataset.value}
+
+
+async def _follow(connection: AsyncConnection, *, given: Mapping[str, object]) -> None:
+    async with connection.transaction():
+        await connection.execute(query("coverage", "follow"), given)
+        await connection.execute(query("coverage", "release_absences"), given)
 
 
 def _count_columns(rows: Sequence[Row]) -> dict[str, object]:

@@ -98,6 +98,22 @@ async def test_what_is_stored_is_not_absent(bench: Bench) -> None:
     assert await fetch(bench.url, "SELECT have, absent FROM coverage_days") == [(1, 1)]
 
 
+async def test_an_end_that_is_learnt_later_releases_what_was_absent_after_it(bench: Bench) -> None:
+    """The tail of a delisting's last day, absent by proof while the end was known to the day only."""
+    day = [Listing("AUSDT", MIDNIGHT_MS, MIDNIGHT_MS + DAY_MS)]
+    await bench.ledger.follow(Dataset.CANDLES, day, MIDNIGHT_MS)
+    nowhere = [MIDNIGHT_MS + 5 * MINUTE_MS, *range(MIDNIGHT_MS + HOUR_MS, MIDNIGHT_MS + DAY_MS, MINUTE_MS)]
+    await bench.notes.mark_absent(file(), SHA, nowhere, MIDNIGHT_MS + 2 * DAY_MS)
+    line = "SELECT expected, absent FROM market_data.coverage_days ORDER BY day LIMIT 1"
+    [before] = await fetch(bench.url, line)
+    assert before == (1440, 1381)
+    for store in (bench.ledger, CoverageStore(bench.session)):  # and once more by another process
+        await store.follow(Dataset.CANDLES, [replace(day[0], end_ms=MIDNIGHT_MS + HOUR_MS)], MIDNIGHT_MS)
+        [after] = await fetch(bench.url, line)
+        assert after == (60, 1), "only the one inside is still to be accounted for"
+    assert await bench.ledger.count(Dataset.CANDLES, [("AUSDT", DAY)]) == [], "counting anew says the same"
+
+
 async def test_a_found_row_that_is_proved_absent_again_begins_anew(bench: Bench) -> None:
     await bench.ledger.follow(
         Dataset.CANDLES, [Listing("AUSDT", MIDNIGHT_MS, MIDNIGHT_MS + DAY_MS)], MIDNIGHT_MS
