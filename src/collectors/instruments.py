@@ -49,8 +49,9 @@ class InstrumentKeeper:
         archive: ArchiveListings | None = None,
         datasets: Mapping[Dataset, int] | None = None,
         on_change: Callable[[], None] = lambda: None,
+        ready: asyncio.Event | None = None,
     ) -> None:
-        self.ready = asyncio.Event()
+        self.ready = ready or asyncio.Event()
         self._universe = universe
         self._selection = selection
         self._listings = listings

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Literal
 
@@ -44,6 +45,8 @@ class Core:
         self.selection = selection(settings)
         self.followed: dict[Dataset, int] = {Dataset.CANDLES: 0}
         """What the ledger follows, each with the first instant at which it can be due (UTC ms)."""
+        self.ledger_ready = asyncio.Event()
+        """Set once the ledger has followed the listings, whoever keeps them here."""
         self.interrupted: list[Callable[[Interruption], None]] = []
         self.clock_sync = ClockSync(
             self.rest, self.clock, metrics, on_jump=lambda: self._tell_interrupted("clock")

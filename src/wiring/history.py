@@ -69,6 +69,7 @@ class History:
             clock,
             metrics,
             datasets=core.followed,
+            ready=core.ledger_ready,
             archive=ArchiveListings(self.archive, self.listings, core.selection),
             on_change=lambda: self.patrol.trigger(),
         )

@@ -27,6 +27,7 @@ class ListingsOnly:
             core.clock,
             core.metrics,
             datasets=core.followed,
+            ready=core.ledger_ready,
         )
 
     def collectors(self) -> list[Part]:

@@ -70,7 +70,8 @@ class MetricsRole(Role):
             metrics,
             folder=folder,
             since=self.since,
-            ready=ready,
+            # Before that no day is due, and it looks but once an hour.
+            ready=core.ledger_ready,
         )
         self.funding = FundingCollector(
             self.rest,

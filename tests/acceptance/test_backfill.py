@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import signal
-from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 
@@ -18,20 +16,7 @@ from tests.support.processes import Child
 def _command(
     past: Past, folder: Path, number: int, *arguments: str, command: str = "backfill", **settings: str
 ) -> Child:
-    own = past.core.settings
-    environment: Mapping[str, str] = {
-        "MARKETD_ENV_FILE": os.devnull,
-        "MARKETD_CONFIG_FILE": os.devnull,
-        "DATABASE_URL": past.database_url,
-        "BINANCE_REST_URL": own.binance_rest_url,
-        "BINANCE_WS_URL": own.binance_ws_url,
-        "BINANCE_ARCHIVE_URL": own.binance_archive_url,
-        "BINANCE_ARCHIVE_LIST_URL": own.binance_archive_list_url,
-        "BINANCE_ALPHA_URL": own.binance_alpha_url,
-        "ARCHIVE_FOLDER": str(folder / "archive"),
-        "LOG_FORMAT": "json",
-        **settings,
-    }
+    environment = {**past.environment(folder), **settings}
     return Child(["-m", "src", command, *arguments], environment=environment, log=folder / f"{number}.log")
 
 

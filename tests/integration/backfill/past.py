@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -50,17 +51,23 @@ class Past:
     async def fill(self, **options: Any) -> Result:
         return await self.history.campaign.run(self.scope(**options), self.progress)
 
+    def symbols(self) -> list[str]:
+        """Every symbol whose candles must be stored, those that no longer trade included."""
+        return [
+            one["symbol"]
+            for one in self.sandbox.venue.listing()
+            if one["quote"] == "USDT"
+            and one["periods"]
+            and one["contract_type"] in {"PERPETUAL", "TRADIFI_PERPETUAL"}
+        ]
+
     def truth(self) -> dict[Key, Values]:
         """Every candle that must be stored, by symbol and minute."""
-        found = {}
-        for one in self.sandbox.venue.listing():
-            if one["quote"] != "USDT" or not one["periods"]:
-                continue
-            if one["contract_type"] not in {"PERPETUAL", "TRADIFI_PERPETUAL"}:
-                continue
-            for row in self.sandbox.truth(one["symbol"], 0, self.until_ms):
-                found[one["symbol"], row.open_time] = values_of(row)
-        return found
+        return {
+            (symbol, row.open_time): values_of(row)
+            for symbol in self.symbols()
+            for row in self.sandbox.truth(symbol, 0, self.until_ms)
+        }
 
     async def stored(self) -> dict[Key, Values]:
         rows = await self.sql(
@@ -70,10 +77,10 @@ class Past:
         return {(row[0], row[1]): tuple(row[2:]) for row in rows if row[1] < self.until_ms}
 
     async def unaccounted(self) -> list[tuple[Any, ...]]:
-        """Lines of the ledger, of days that are over, that do not add up."""
+        """Lines of the candles' ledger, of days that are over, that do not add up."""
         return await self.sql(
             "SELECT symbol, day, expected, have, absent, state FROM coverage_days"
-            " WHERE day >= (to_timestamp(%s) AT TIME ZONE 'UTC')::date"
+            " WHERE dataset = 'candles_1m' AND day >= (to_timestamp(%s) AT TIME ZONE 'UTC')::date"
             " AND day < (to_timestamp(%s) AT TIME ZONE 'UTC')::date AND have + absent <> expected",
             [self.first_ms // 1000, self.until_ms // 1000],
         )
@@ -84,6 +91,22 @@ class Past:
         ) as connection:
             cursor = await connection.execute(statement, parameters)
             return await cursor.fetchall() if cursor.description else []
+
+    def environment(self, folder: Path) -> dict[str, str]:
+        """What a process of its own is started with to do the same; its archive files lie below ``folder``."""
+        own = self.core.settings
+        return {
+            "MARKETD_ENV_FILE": os.devnull,
+            "MARKETD_CONFIG_FILE": os.devnull,
+            "DATABASE_URL": self.database_url,
+            "BINANCE_REST_URL": own.binance_rest_url,
+            "BINANCE_WS_URL": own.binance_ws_url,
+            "BINANCE_ARCHIVE_URL": own.binance_archive_url,
+            "BINANCE_ARCHIVE_LIST_URL": own.binance_archive_list_url,
+            "BINANCE_ALPHA_URL": own.binance_alpha_url,
+            "ARCHIVE_FOLDER": str(folder / "archive"),
+            "LOG_FORMAT": "json",
+        }
 
     def requests(self) -> dict[str, int]:
         """What the exchange was asked for, by path and status."""
