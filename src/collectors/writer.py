@@ -15,6 +15,7 @@ from ..telemetry.health import Health
 from ..telemetry.log import get_logger
 from ..telemetry.metrics import Metrics
 from .backoff import Backoff
+from .batch_size import BatchSize
 from .buffer import CandleBuffer, Row
 from .commits import CommitLog
 from .turn import Turn
@@ -38,11 +39,12 @@ _DRAIN_TRIES = 2
 class Writer:
     """Owns the sink. ``run`` until ``drain``; a row is removed from the buffer only after its commit.
 
-    ``Retryable`` waits and reopens, ``BadData`` bisects to the poison row, ``Misconfigured`` keeps the rows and
-    tries again slowly, so that repairing the schema heals it. ``ConfigError`` at the first open, ``AlreadyRunning``
-    and anything unforeseen end ``run``, and with it the daemon. ``on_recovered`` is called after the first
-    commit that follows a failure. With ``standby`` a held lock is waited for instead, also one that was ours before:
-    readers end then, so the buffer does not grow, and its rows are kept and written when the lock is ours again.
+    ``Retryable`` waits and reopens, with fewer rows in a batch where time was the reason; ``BadData`` bisects to the
+    poison row; ``Misconfigured`` keeps the rows and tries again slowly, so that repairing the schema heals it.
+    ``ConfigError`` at the first open, ``AlreadyRunning`` and anything unforeseen end ``run``, and with it the daemon.
+    ``on_recovered`` is called after the first commit that follows a failure. With ``standby`` a held lock is waited for
+    instead, also one that was ours before: readers end then, so the buffer does not grow, and its rows are kept and
+    written when the lock is ours again.
     """
 
     def __init__(
@@ -69,7 +71,7 @@ class Writer:
             metrics.flush.labels(result=result)
         self._health = health
         self._window = window
-        self._max_rows = max_rows
+        self._batch = BatchSize(max_rows)
         self._standby = standby
         self._on_recovered = on_recovered
         self._commits = CommitLog(buffer, clock, metrics, health)
@@ -173,7 +175,7 @@ class Writer:
     async def _due(self) -> bool:
         """Wait until a flush is due (true), or until told something changed (false)."""
         buffer = self._buffer
-        if self._draining.is_set() or buffer.urgent or buffer.waiting >= self._max_rows:
+        if self._draining.is_set() or buffer.urgent or buffer.waiting >= self._batch.rows:
             return True
         buffer.woken.clear()
         left = self._window - buffer.age() if buffer.waiting else None
@@ -187,13 +189,17 @@ class Writer:
         return False
 
     async def _flush(self) -> None:
-        rows, gaps = self._buffer.take(self._max_rows), self._buffer.take_gaps()
+        rows, gaps = self._buffer.take(self._batch.rows), self._buffer.take_gaps()
         started = time.perf_counter()
         try:
             bisected = await self._store([*rows, *gaps])
+        except Retryable as error:
+            self._batch.failed(len(rows), error.reason)
+            raise
         finally:
             # Also after a cancellation: what is not known to be stored is ours again and is written again.
             self._buffer.restore()
+        self._batch.committed()
         self._metrics.flush_duration.observe(time.perf_counter() - started)
         self._metrics.flush.labels(result="bisected" if bisected else "ok").inc()
         self._recovered()

@@ -313,3 +313,14 @@ async def test_a_bug_in_the_sink_ends_the_writer() -> None:
     with pytest.raises(ZeroDivisionError):
         await bench.writer.run()
     assert bench.buffer.waiting == 1
+
+
+async def test_a_batch_that_takes_too_long_is_tried_again_in_smaller_ones() -> None:
+    """E12: the same 100 rows would time out for ever."""
+    bench = Bench()
+    bench.sink.write_errors = [Unavailable("too slow", reason="statement_timeout")] * 2
+    async with bench.running():
+        bench.put(100)
+        await bench.stored(100)
+    assert bench.sink.batches[:2] == [25, 29]
+    assert count(bench.metrics, "flush_total", result="retried") == 2
