@@ -57,7 +57,8 @@ class Application:
         self.buffer = CandleBuffer(self.core.clock, metrics, capacity=settings.buffer_rows)
         self.roles = self._roles(roles)
         self.lead = self.roles[0]
-        self.listings = None if BACKFILL in roles else ListingsOnly(self.core)
+        # Days of metrics are filled from the ledger, so somebody in this process must follow the listings there.
+        self.listings = ListingsOnly(self.core) if METRICS in roles and BACKFILL not in roles else None
         self.server = self._server(run_id)
 
     def prepare(self) -> None:
@@ -115,6 +116,7 @@ class Application:
             self.core.health,
             collectors=[
                 *self.core.collectors(),
+                *(listings.collectors() if listings else ()),
                 *(part for role in self.roles for part in role.collectors()),
             ],
             services=[

@@ -20,11 +20,6 @@ _MISSING = (
     "SELECT count(*)::int, coalesce(sum(expected - have - absent), 0)::int FROM market_data.coverage_days"
     " WHERE dataset = 'candles_1m' AND day < (now() AT TIME ZONE 'UTC')::date AND day > now() - interval '4 days'"
 )
-_METRICS_MISSING = (
-    "SELECT count(*)::int, coalesce(sum(expected - have - absent), 0)::int FROM market_data.coverage_days"
-    " WHERE dataset = 'metrics_5m' AND day < (now() AT TIME ZONE 'UTC')::date - 1"
-    " AND day > now() - interval '4 days'"
-)
 _SERIES = (
     "SELECT (SELECT count(DISTINCT symbol)::int FROM market_data.binance_futures_metrics_5m),"
     " (SELECT count(DISTINCT symbol)::int FROM market_data.funding_rates),"
@@ -53,9 +48,6 @@ async def test_all_of_it_in_one_process(settings: Mapping[str, str], database: s
         await daemon.wait_ready()
         await eventually(lambda: _history_is_whole(database), timeout=90, message="three days are filled")
         await eventually(lambda: _every_series_came(database), timeout=60, message="metrics, funding, Alpha")
-        await eventually(
-            lambda: _metrics_are_whole(database), timeout=60, message="days of metrics are filled"
-        )
         second = Daemon(settings, folder=tmp_path, arguments=("--metrics",))
         second.start()
         assert await second.child.wait(within=60) == EXIT_ALREADY_RUNNING, second.child.tail()
@@ -90,13 +82,6 @@ async def _history_is_whole(database: str) -> bool:
     """Every line of the ledger of the days that are over is there and accounted for."""
     [(lines, missing)] = await ask(database, _MISSING)
     assert (lines, missing) == (3 * SYMBOLS, 0)
-    return True
-
-
-async def _metrics_are_whole(database: str) -> bool:
-    """The two days before yesterday, whose files are published at any hour."""
-    [(lines, missing)] = await ask(database, _METRICS_MISSING)
-    assert (lines, missing) == (2 * SYMBOLS, 0)
     return True
 
 
