@@ -1,18 +1,18 @@
-"""The subcommands: options and help. The work is in the module of the same name, imported when it runs."""
+"""The subcommands: options and help. The work is in the module of the same name, imported when it runs.
+
+Those about the history of the market are in ``history_commands``.
+"""
 
 from __future__ import annotations
 
-from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 
-from ..model import Dataset
-from .context import Context
-
-Json = Annotated[bool, typer.Option("--json", help="As one JSON document.")]
+from .history_commands import backfill, coverage, gaps, import_, reconcile
+from .options import Json, context_of
 
 
 class Example(StrEnum):
@@ -21,14 +21,6 @@ class Example(StrEnum):
     env = "env"
     yaml = "yaml"
     markdown = "markdown"
-
-
-class FillSource(StrEnum):
-    """Where missing candles may come from."""
-
-    auto = "auto"
-    zip = "zip"
-    rest = "rest"
 
 
 def register(app: typer.Typer) -> None:
@@ -50,7 +42,7 @@ def migrate(
     """
     from .migrate import run
 
-    raise typer.Exit(run(_context(ctx), dry_run=dry_run))
+    raise typer.Exit(run(context_of(ctx), dry_run=dry_run))
 
 
 def status(
@@ -65,7 +57,7 @@ def status(
     """
     from .status import run
 
-    raise typer.Exit(run(_context(ctx), as_json=as_json, stale=stale))
+    raise typer.Exit(run(context_of(ctx), as_json=as_json, stale=stale))
 
 
 def config(
@@ -91,7 +83,7 @@ def config(
     from .config import run
 
     form: Literal["table", "json", "shell"] = "json" if as_json else "shell" if shell else "table"
-    raise typer.Exit(run(_context(ctx), form=form, example=example and example.value, get=get))
+    raise typer.Exit(run(context_of(ctx), form=form, example=example and example.value, get=get))
 
 
 def symbols(
@@ -109,10 +101,10 @@ def symbols(
     if listings:
         from .listings import run as run_listings
 
-        raise typer.Exit(run_listings(_context(ctx), as_json=as_json))
+        raise typer.Exit(run_listings(context_of(ctx), as_json=as_json))
     from .symbols import run
 
-    raise typer.Exit(run(_context(ctx), as_json=as_json))
+    raise typer.Exit(run(context_of(ctx), as_json=as_json))
 
 
 def doctor(ctx: typer.Context, as_json: Json = False) -> None:
@@ -123,7 +115,7 @@ def doctor(ctx: typer.Context, as_json: Json = False) -> None:
     """
     from .doctor import run
 
-    raise typer.Exit(run(_context(ctx), as_json=as_json))
+    raise typer.Exit(run(context_of(ctx), as_json=as_json))
 
 
 def healthcheck(
@@ -142,7 +134,7 @@ def healthcheck(
     """
     from .healthcheck import run
 
-    raise typer.Exit(run(_context(ctx), live=live, timeout=timeout))
+    raise typer.Exit(run(context_of(ctx), live=live, timeout=timeout))
 
 
 def sandbox(
@@ -182,156 +174,6 @@ def sandbox(
     )
 
 
-def backfill(
-    ctx: typer.Context,
-    symbols: Annotated[
-        str, typer.Option("--symbols", metavar="GLOBS", help="Only these, such as BTCUSDT,1000*.")
-    ] = "*",
-    since: Annotated[
-        str | None,
-        typer.Option(
-            "--from",
-            metavar="TIME",
-            help="A day, a UTC time, or listing for all there is. Default: BACKFILL_FROM.",
-        ),
-    ] = None,
-    until: Annotated[
-        str | None, typer.Option("--to", metavar="TIME", help="Up to this day or UTC time. Default: now.")
-    ] = None,
-    source: Annotated[
-        FillSource, typer.Option(help="Only archive files (zip), only REST, or whatever is cheapest.")
-    ] = FillSource.auto,
-    workers: Annotated[
-        int | None,
-        typer.Option(min=1, max=8, help="Imports side by side, where no daemon does the work."),
-    ] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only print the plan.")] = False,
-    force: Annotated[
-        bool, typer.Option("--force", help="Read every file of the range again and compare every value.")
-    ] = False,
-    keep: Annotated[bool, typer.Option("--keep", help="Leave the files in ARCHIVE_FOLDER.")] = False,
-) -> None:
-    """Fill what is missing, as far back as asked.
-
-    Plans from the ledger and prints the plan: rows, bytes, weight, time. A running daemon with the role backfill
-    does the work and this command follows it; without one it works itself. Ctrl-C stops cleanly, and the same
-    command goes on where it stopped. Ends with 0 when everything asked for is there, 1 when something cannot be
-    had now.
-    """
-    from .backfill import Wanted, run
-
-    globs = tuple(part.strip().upper() for part in symbols.split(",") if part.strip())
-    wanted = Wanted(globs, since, until, source.value, workers, dry_run, force, keep)
-    raise typer.Exit(run(_context(ctx), wanted))
-
-
-def reconcile(
-    ctx: typer.Context,
-    since: Annotated[str, typer.Option("--from", metavar="TIME", help="A day or a UTC time.")],
-    symbols: Annotated[
-        str, typer.Option("--symbols", metavar="GLOBS", help="Only these, such as BTCUSDT,1000*.")
-    ] = "*",
-    until: Annotated[
-        str | None, typer.Option("--to", metavar="TIME", help="Up to this day or UTC time. Default: now.")
-    ] = None,
-    as_json: Json = False,
-) -> None:
-    """Compare what is stored with REST and with the archive.
-
-    Value by value; changes nothing. Costs weight 6 and one file for each day of each symbol. Ends with 0 when all
-    agree, else 1.
-    """
-    from .reconcile import run
-
-    globs = tuple(part.strip().upper() for part in symbols.split(",") if part.strip())
-    raise typer.Exit(run(_context(ctx), globs, since, until, as_json=as_json))
-
-
-def _context(ctx: typer.Context) -> Context:
-    context = ctx.obj
-    assert isinstance(context, Context)  # noqa: S101 - set by the root command, which always runs first
-    return context
-
-
-SymbolGlobs = Annotated[
-    list[str] | None,
-    typer.Option("--symbol", metavar="GLOB", help="Only these, such as BTC* or BTCUSDT,ETHUSDT; repeatable."),
-]
-FirstDay = Annotated[
-    datetime | None, typer.Option("--from", formats=["%Y-%m-%d"], help="The first UTC day; default: all.")
-]
-LastDay = Annotated[
-    datetime | None, typer.Option("--to", formats=["%Y-%m-%d"], help="The last UTC day, included.")
-]
-
-
-def coverage(
-    ctx: typer.Context,
-    symbol: SymbolGlobs = None,
-    first: FirstDay = None,
-    last: LastDay = None,
-    dataset: Annotated[Dataset, typer.Option("--dataset", help="What to look at.")] = Dataset.CANDLES,
-    as_json: Json = False,
-) -> None:
-    """Show how much of what was due is stored, as a map of days.
-
-    Reads the coverage ledger, not the data, and needs no daemon. Every row due is stored, pending, proved absent,
-    expired or missing; the five add up.
-    """
-    from .coverage import Wanted, run
-
-    wanted = Wanted(dataset, split(symbol), first and first.date(), last and last.date())
-    raise typer.Exit(run(_context(ctx), wanted, as_json=as_json))
-
-
-def gaps(
-    ctx: typer.Context,
-    symbol: SymbolGlobs = None,
-    first: FirstDay = None,
-    last: LastDay = None,
-    limit: Annotated[int, typer.Option("--limit", metavar="N", min=1, help="Show at most N entries.")] = 20,
-    as_json: Json = False,
-) -> None:
-    """List the candles that are missing, since when, why, and what is planned.
-
-    Exact to the minute, from the ledger and the rows of incomplete days; needs no daemon. Symbols with the same gap
-    and the same story are one entry; --json lists every gap of every symbol.
-    """
-    from .gaps import Wanted, run
-
-    wanted = Wanted(split(symbol), first and first.date(), last and last.date(), limit)
-    raise typer.Exit(run(_context(ctx), wanted, as_json=as_json))
-
-
-def import_(
-    ctx: typer.Context,
-    dsn: Annotated[
-        str, typer.Option("--from-dsn", metavar="URL", envvar="IMPORT_DSN", help="The other database.")
-    ],
-    symbols: Annotated[
-        list[str] | None, typer.Option("--symbols", metavar="GLOB", help="Only these; repeatable.")
-    ] = None,
-    first: FirstDay = None,
-    last: LastDay = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what there is.")] = False,
-) -> None:
-    """Take over the candles and metrics of a tradecat database.
-
-    Finds candles_1m and binance_futures_metrics_5m there by their columns and reads them symbol by symbol, month by
-    month. Their rows have the least authority: they fill holes and replace nothing that is better. Stopped, the same
-    command goes on where it was. IMPORT_DSN in the environment keeps the password out of the list of processes.
-    """
-    from .import_ import Wanted, run
-
-    days = (first and first.date(), last and last.date())
-    raise typer.Exit(run(_context(ctx), Wanted(dsn, split(symbols), *days, dry_run)))
-
-
-def split(globs: list[str] | None) -> tuple[str, ...]:
-    """Repeated and comma-separated options as one list."""
-    return tuple(part.strip() for item in globs or [] for part in item.split(",") if part.strip())
-
-
 def alpha(ctx: typer.Context, as_json: Json = False) -> None:
     """List the Binance Alpha tokens.
 
@@ -340,4 +182,4 @@ def alpha(ctx: typer.Context, as_json: Json = False) -> None:
     """
     from .alpha import run
 
-    raise typer.Exit(run(_context(ctx), as_json=as_json))
+    raise typer.Exit(run(context_of(ctx), as_json=as_json))
