@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from .budgets import Budgets
-from .limiter import AGED_S, AGEING_S, SHARES, VENUE_SHARE, Budget, RateLimiter
+from .limiter import VENUE_SHARE, Budget, RateLimiter
+from .queues import AGED_S, AGEING_S, SHARES
 from .windows import FIVE_MINUTES, MINUTE, Window
 
 __all__ = [

@@ -9,10 +9,10 @@ the book is the keeper's work (``budgets``), so a permit never waits for the dat
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 
 from ...errors import RateLimited
 from ...ports import Clock, Priority
@@ -20,22 +20,8 @@ from ...telemetry.log import get_logger
 from ...telemetry.metrics import Metrics
 from .book import LeaseAsk, LeaseGrant
 from .lease import BLOCKS, START_PATIENCE_S, Book, Lease
+from .queues import SHARES, Queues, Waiter
 from .windows import MINUTE, Spending, Window
-
-# What part of a window each priority may fill, so that the roll call of the coming minute end finds budget
-# however much history is being read. Worst case of the roll call: 740 symbols twice of 1800.
-SHARES = {
-    Priority.ROLL_CALL: 1.0,
-    Priority.METRICS: 0.95,
-    Priority.REPAIR: 0.85,
-    Priority.HISTORY: 0.7,
-    Priority.VERIFY: 0.6,
-}
-# A waiter goes behind those of the next better priority that come within this time after it, not behind
-# later ones: nobody is passed for ever.
-AGEING_S = 60.0
-# After so long a waiter may use the whole window, whatever its share.
-AGED_S = 300.0
 
 # We take this part of what the venue allows, the rest is for other programs on the address.
 VENUE_SHARE = 0.75
@@ -44,8 +30,6 @@ MAX_PAUSE_S = 3 * 86_400.0
 
 # How often waiters look again, so that a corrected clock or limit is seen, in wall seconds.
 _LOOK_AGAIN_S = 5.0
-# A priority that asked so lately finds a leased block ready when it asks again; venue seconds.
-_RECENT_S = 180.0
 
 log = get_logger("limiter")
 
@@ -59,14 +43,6 @@ class Budget:
     in_flight: int
     waiting: int
     ban_until: float
-
-
-class _Waiter:
-    __slots__ = ("future", "priority", "since", "weight")
-
-    def __init__(self, weight: int, priority: Priority, since: float) -> None:
-        self.weight, self.priority, self.since = weight, priority, since
-        self.future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
 
 class RateLimiter:
@@ -97,12 +73,11 @@ class RateLimiter:
         self._configured = self._limit = limit
         self._max_in_flight = max_in_flight
         self._patience, self._on_pause = patience, on_pause
-        self._queues: dict[Priority, deque[_Waiter]] = {priority: deque() for priority in Priority}
+        self._queues = Queues()
         self._window = window
         self._spending = Spending(window, window.slot(clock.now()))
         self._lease = Lease(self._spending) if leased else None
         self._lease_wanted = asyncio.Event()
-        self._last_asked: dict[Priority, float] = {}
         self._in_flight = self._in_flight_weight = 0
         self._paused_until = 0.0
         self._timer: asyncio.TimerHandle | None = None
@@ -114,9 +89,9 @@ class RateLimiter:
         metrics.rate_limit_allowed.labels(name).set_function(lambda: self._limit)
         metrics.rate_limit_ban_until.labels(name).set_function(lambda: self.view().ban_until)
         metrics.rate_limit_shared.labels(name).set_function(lambda: float(self.is_shared))
-        for priority, queue in self._queues.items():
+        for priority in Priority:
             gauge = metrics.rate_limit_waiting.labels(name, priority.name.lower())
-            gauge.set_function(queue.__len__)
+            gauge.set_function(partial(self._queues.waiting, priority))
 
     @property
     def is_shared(self) -> bool:
@@ -125,9 +100,8 @@ class RateLimiter:
 
     def view(self) -> Budget:
         self._roll()
-        waiting = sum(map(len, self._queues.values()))
         ban_until = self._paused_until if self._paused_until > self._clock.now() else 0.0
-        return Budget(self._limit, self._used(), self._in_flight, waiting, ban_until)
+        return Budget(self._limit, self._used(), self._in_flight, len(self._queues), ban_until)
 
     @asynccontextmanager
     async def permit(self, weight: int, priority: Priority) -> AsyncIterator[None]:
@@ -149,11 +123,10 @@ class RateLimiter:
         if not 0 < weight <= self._configured:
             raise ValueError(f"weight must be 1 to {self._configured}, was {weight}")
         self._refuse_long_pause()
-        waiter = _Waiter(weight, priority, self._clock.monotonic())
-        self._last_asked[priority] = waiter.since
+        waiter = Waiter(weight, priority, self._clock.monotonic())
         if self._lease is not None:
             self._lease.begin_waiting(waiter.since, START_PATIENCE_S * self._clock.speed)
-        self._queues[priority].append(waiter)
+        self._queues.add(waiter)
         self._dispatch()
         try:
             await waiter.future
@@ -161,15 +134,14 @@ class RateLimiter:
             self._give_back(waiter)
             raise
 
-    def _give_back(self, waiter: _Waiter) -> None:
+    def _give_back(self, waiter: Waiter) -> None:
         """Cancelled or refused while waiting, perhaps as the permit came; nothing was sent."""
-        future = waiter.future
-        if future.done() and not future.cancelled() and future.exception() is None:
+        if waiter.is_served:
             self._in_flight -= 1
             self._in_flight_weight -= waiter.weight
             self._spending.refund(waiter.weight, in_flight=self._in_flight_weight)
-        elif waiter in self._queues[waiter.priority]:
-            self._queues[waiter.priority].remove(waiter)
+        else:
+            self._queues.discard(waiter)
         self._dispatch()
 
     def observe(self, used: int, *, age: float) -> None:
@@ -201,7 +173,7 @@ class RateLimiter:
             return False
         self._paused_until = until
         if seconds > self._patience:
-            self._refuse_waiters()
+            self._queues.refuse(seconds)
         self._dispatch()
         return True
 
@@ -255,10 +227,8 @@ class RateLimiter:
     def _lease_demand(self, lease: Lease) -> tuple[int, int]:
         """(least weight that is of use, what the window may hold with it); (0, 0) if nothing is wanted."""
         used, now = self._used(), self._clock.monotonic()
-        wishes = [(head.weight, self._allowance(head)) for head in self._heads()] or [
-            (1, self._limit * SHARES[priority])
-            for priority, asked in self._last_asked.items()
-            if now - asked < _RECENT_S
+        wishes = [(head.weight, self._limit * head.share(now)) for head in self._queues.heads()] or [
+            (1, self._limit * SHARES[priority]) for priority in self._queues.recent(now)
         ]
         fitting = [(need, int(most)) for need, most in wishes if used == 0 or used + need <= most]
         # Half a block more than those at the head need: the next block comes while this one is being spent.
@@ -274,16 +244,6 @@ class RateLimiter:
         if left > self._patience:
             raise RateLimited(f"no request for {left:.0f} s more", reason="banned", retry_after=left)
 
-    def _refuse_waiters(self) -> None:
-        left = self._paused_until - self._clock.now()
-        for queue in self._queues.values():
-            while queue:
-                waiter = queue.popleft()
-                if not waiter.future.done():
-                    waiter.future.set_exception(
-                        RateLimited(f"no request for {left:.0f} s", reason="banned", retry_after=left)
-                    )
-
     def _roll(self) -> None:
         """Go on to the present slot. A clock set back keeps the count, which is safe."""
         slot = self._window.slot(self._clock.now())
@@ -296,38 +256,24 @@ class RateLimiter:
         others = 0 if self._lease is None else self._lease.others
         return self._spending.own + max(others, self._spending.foreign)
 
-    def _allowance(self, waiter: _Waiter) -> float:
-        """How much of the present window may be spent once this waiter is served."""
-        if self._clock.monotonic() - waiter.since >= AGED_S:
-            return self._limit
-        return self._limit * SHARES[waiter.priority]
-
-    def _fits(self, waiter: _Waiter) -> bool:
+    def _fits(self, waiter: Waiter) -> bool:
         used = self._used()
+        allowance = self._limit * waiter.share(self._clock.monotonic())
         slots = self._max_in_flight * SHARES[waiter.priority]
         # A whole unused window takes any request, or a limit below one weight would hold it for ever.
-        has_weight = used == 0 or used + waiter.weight <= self._allowance(waiter)
+        has_weight = used == 0 or used + waiter.weight <= allowance
         has_slot = self._in_flight == 0 or self._in_flight + 1 <= slots
         return has_weight and has_slot and self._is_covered(waiter)
 
-    def _is_covered(self, waiter: _Waiter) -> bool:
+    def _is_covered(self, waiter: Waiter) -> bool:
         if self._lease is None:
             return True
         return self._lease.covers(waiter.weight, limit=self._limit, monotonic=self._clock.monotonic())
 
-    def _heads(self) -> list[_Waiter]:
-        return [queue[0] for queue in self._queues.values() if queue]
-
-    def _next(self) -> _Waiter | None:
-        """Of the first in each queue, the one that fits and is due first."""
-        fitting = [waiter for waiter in self._heads() if self._fits(waiter)]
-        return min(fitting, key=lambda waiter: waiter.since + waiter.priority * AGEING_S, default=None)
-
     def _dispatch(self) -> None:
         self._roll()
         if self._clock.now() >= self._paused_until:
-            while (waiter := self._next()) is not None:
-                self._queues[waiter.priority].popleft()
+            while (waiter := self._queues.take(self._fits)) is not None:
                 if waiter.future.done():
                     continue
                 self._spending.charge(waiter.weight)
@@ -343,7 +289,7 @@ class RateLimiter:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        if any(self._queues.values()):
+        if len(self._queues):
             now = self._clock.now()
             next_slot = (self._spending.slot + 1) * self._window.slot_s
             wake = self._paused_until if self._paused_until > now else next_slot
