@@ -1,6 +1,8 @@
 """One flush of the live path: 740 symbols, one minute, through ``CandleStore.write`` into a private TimescaleDB.
 
-fsync and synchronous_commit stay on: what is timed is what a person waits for, down to the disk.
+fsync and synchronous_commit stay on: what is timed is what a person waits for, down to the disk. Beside it, in turn,
+the same rows go into an ordinary table of the same columns, checks and key, by COPY and commit alone: ``ratio`` says
+what the temporary table, the guard, the hypertable and the ledger cost, on a fast machine and on a slow one.
 """
 
 from __future__ import annotations
@@ -8,12 +10,16 @@ from __future__ import annotations
 import asyncio
 import statistics
 import time
+from collections.abc import Coroutine
+from datetime import UTC, datetime, timedelta
 
 import uvloop
+from psycopg import AsyncConnection
 
 from benchmarks.database import private_database, settings_of
 from src.adapters.timescale.migrations import MigrationOptions, migrate
 from src.adapters.timescale.options import DatabaseOptions
+from src.adapters.timescale.rows import COLUMN_TYPES, as_row
 from src.adapters.timescale.store import CandleStore
 from src.model import MINUTE_MS, Authority, Candle
 
@@ -21,36 +27,69 @@ ROWS = 740
 RUNS = 300
 _WARM_UP = 30
 _START_MS = 29_856_240 * MINUTE_MS
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_COPY = (
+    "COPY plain (symbol, bucket_ts, open, high, low, close, volume, quote_volume, trade_count, taker_buy_volume,"
+    " taker_buy_quote_volume, source, authority, revision) FROM STDIN (FORMAT BINARY)"
+)
 
 
 def run() -> dict[str, object]:
-    """{rows, runs, p50_ms, p95_ms, max_ms, fsync, synchronous_commit}; takes about a minute."""
+    """{rows, runs, p50_ms, p95_ms, max_ms, plain_p50_ms, ratio, fsync, synchronous_commit}; takes about a minute."""
     with private_database("flush") as url, asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        times = sorted(runner.run(_flushes(url)))
+        flushes, plain = runner.run(_flushes(url))
+        times = sorted(flushes)
+        p50, plain_p50 = statistics.median(times), statistics.median(plain)
         return {
             "rows": ROWS,
             "runs": RUNS,
-            "p50_ms": round(statistics.median(times), 2),
+            "p50_ms": round(p50, 2),
             "p95_ms": round(times[int(len(times) * 0.95)], 2),
             "max_ms": round(times[-1], 2),
+            "plain_p50_ms": round(plain_p50, 2),
+            "ratio": round(p50 / plain_p50, 2),
             **settings_of(url),
         }
 
 
-async def _flushes(url: str) -> list[float]:
+async def _flushes(url: str) -> tuple[list[float], list[float]]:
     await migrate(MigrationOptions(url))
-    store = CandleStore(DatabaseOptions(url))
+    options = DatabaseOptions(url)
+    store = CandleStore(options)
     await store.open()
     times: list[float] = []
-    for number in range(_WARM_UP + RUNS):
-        rows = _minute(number)
-        started = time.perf_counter()
-        result = await store.write(rows, [])
-        times.append((time.perf_counter() - started) * 1000)
-        if result.inserted != ROWS:
-            raise RuntimeError(f"stored {result.inserted} of {ROWS} rows")
+    plain: list[float] = []
+    async with await AsyncConnection.connect(url, autocommit=True) as connection:
+        await connection.execute(
+            f"CREATE TABLE plain (LIKE {options.schema}.candles_1m INCLUDING ALL)".encode()
+        )
+        await connection.execute("ALTER TABLE plain ALTER exchange SET DEFAULT 'binance_futures_um'")
+        for number in range(_WARM_UP + RUNS):
+            rows = _minute(number)
+            times.append(await _timed(_flush(store, rows)))
+            plain.append(await _timed(_copy(connection, rows)))
     await store.close()
-    return times[_WARM_UP:]
+    return times[_WARM_UP:], plain[_WARM_UP:]
+
+
+async def _timed(work: Coroutine[None, None, None]) -> float:
+    started = time.perf_counter()
+    await work
+    return (time.perf_counter() - started) * 1000
+
+
+async def _flush(store: CandleStore, rows: list[Candle]) -> None:
+    result = await store.write(rows, [])
+    if result.inserted != ROWS:
+        raise RuntimeError(f"stored {result.inserted} of {ROWS} rows")
+
+
+async def _copy(connection: AsyncConnection, rows: list[Candle]) -> None:
+    async with connection.cursor() as cursor, cursor.copy(_COPY) as copy:
+        copy.set_types(("text", "timestamptz", *COLUMN_TYPES[2:]))
+        for row in rows:
+            symbol, _, *values = as_row(row)
+            await copy.write_row((symbol, _EPOCH + timedelta(milliseconds=row.open_ms), *values))
 
 
 def _minute(number: int) -> list[Candle]:
