@@ -57,15 +57,9 @@ class RateLimitBook:
 
     async def ban(self, budgets: Sequence[str], seconds: float) -> None:
         """See ``LeaseBook``."""
-        values = {
-            "egress": self._egress,
-            "budgets": list(budgets),
-            "seconds": min(max(seconds, 0.0), _LONGEST_BAN_S),
-            "longest": _LONGEST_BAN_S,
-        }
         async with self._turn:
             session = await self._open()
-            await session.call(_ban(session.connection, values))
+            await session.call(self._ban(session.connection, budgets, seconds))
 
     async def watch(self, on_ban: Callable[[str, float], None]) -> None:
         """See ``LeaseBook``."""
@@ -76,7 +70,7 @@ class RateLimitBook:
             await session.call(_listen(session.connection))
             while True:
                 for budget, seconds in await session.call(self._bans(session.connection)):
-                    on_ban(budget, self._believable(budget, seconds))
+                    on_ban(budget, seconds)
                 await session.call(_next_notice(session.connection))
         finally:
             session.drop()
@@ -111,11 +105,26 @@ class RateLimitBook:
                 "strangers": [use.strangers for use in uses],
             }
             await connection.execute(query("rate_limits", "save_budget"), {**key, **columns})
-        return LeaseGrant(granted, total, self._believable(ask.budget, float(ban_s)))
+            ban_s = await self._believable(connection, ask.budget, float(ban_s))
+        return LeaseGrant(granted, total, ban_s)
 
     async def _bans(self, connection: AsyncConnection) -> list[tuple[str, float]]:
         cursor = await connection.execute(query("rate_limits", "bans"), {"egress": self._egress})
-        return [(str(budget), float(seconds)) for budget, seconds in await cursor.fetchall()]
+        found = await cursor.fetchall()
+        return [
+            (budget, await self._believable(connection, budget, float(seconds))) for budget, seconds in found
+        ]
+
+    async def _ban(self, connection: AsyncConnection, budgets: Sequence[str], seconds: float) -> None:
+        values = {
+            "egress": self._egress,
+            "budgets": list(budgets),
+            "seconds": min(max(seconds, 0.0), _LONGEST_BAN_S),
+            "longest": _LONGEST_BAN_S,
+        }
+        async with connection.transaction():
+            await connection.execute(query("rate_limits", "ban"), values)
+            await connection.execute(query("rate_limits", "announce"), values)
 
     def _uses(
         self, ask: LeaseAsk, slots: Sequence[object], leased: Sequence[object], strangers: Sequence[object]
@@ -127,11 +136,14 @@ class RateLimitBook:
             self._tell_corrupt(ask.budget, str(error))
             return spent_but_a_tenth(ask)
 
-    def _believable(self, budget: str, seconds: float) -> float:
-        """A ban's wall seconds, bounded by the longest that the venue knows."""
+    async def _believable(self, connection: AsyncConnection, budget: str, seconds: float) -> float:
+        """A ban's wall seconds. One that is longer than the venue knows any gives way to a short one in the table
+        too: read again and again it would never end.
+        """
         if 0 <= seconds <= _LONGEST_BAN_S:
             return seconds
         self._tell_corrupt(budget, f"a ban of {seconds:.0f} s")
+        await self._ban(connection, [budget], _BAN_INSTEAD_S)
         return _BAN_INSTEAD_S
 
     def _tell_corrupt(self, budget: str, what: str) -> None:
@@ -165,12 +177,6 @@ def _whole(value: object, most: int = _MOST) -> int:
     if type(value) is not int or not 0 <= value <= most:
         raise ValueError(f"{value!r:.40} is no count")
     return value
-
-
-async def _ban(connection: AsyncConnection, values: dict[str, object]) -> None:
-    async with connection.transaction():
-        await connection.execute(query("rate_limits", "ban"), values)
-        await connection.execute(query("rate_limits", "announce"), values)
 
 
 async def _listen(connection: AsyncConnection) -> None:

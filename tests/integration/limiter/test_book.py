@@ -144,6 +144,32 @@ async def test_c14_an_absurd_ban_is_bounded_and_the_next_one_replaces_it(databas
     await one.close()
 
 
+@pytest.mark.parametrize("until", ["infinity", "2999-01-01"])
+@pytest.mark.parametrize("reader", ["lease", "watch"])
+async def test_f17_an_absurd_ban_ends_for_good_whoever_reads_it(
+    database: str, until: str, reader: str
+) -> None:
+    """Bounded in memory alone it would be read again, and begin again, for ever."""
+    one = book(database)
+    await one.lease(ASK)
+    await execute(database, "UPDATE market_data.rate_limit_state SET banned_until = %s::timestamptz", until)
+    heard: dict[str, float] = {}
+    watching = asyncio.create_task(one.watch(heard.__setitem__), name="watch") if reader == "watch" else None
+    try:
+        if watching is None:
+            assert (await one.lease(ASK)).ban_s == 120
+        else:
+            await eventually(lambda: 100 < heard.get("fapi", 0) <= 120, timeout=10)
+        bounded = "SELECT 1 FROM market_data.rate_limit_state WHERE banned_until < now() + interval '121 s'"
+        await eventually(lambda: query(database, bounded), timeout=10)
+    finally:
+        if watching is not None:
+            watching.cancel()
+            await asyncio.gather(watching, return_exceptions=True)
+    assert 100 < (await one.lease(ASK)).ban_s <= 120
+    await one.close()
+
+
 async def test_c14_a_book_without_its_table_or_right_leaves_a_tenth(database: str) -> None:
     await execute(database, "DROP TABLE market_data.rate_limit_state")
     budgets = Budgets(VenueClock(speed=1), Metrics(), fapi_limit=100, book=book(database))
