@@ -1,0 +1,40 @@
+"""What rows of every dataset have in common: what they are rows of, how far they are trusted, what a write did."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum, StrEnum
+
+
+class Dataset(StrEnum):
+    """What the coverage ledger counts, by the word in its column ``dataset``."""
+
+    CANDLES = "candles_1m"
+    METRICS = "metrics_5m"
+    FUNDING = "funding"
+
+
+class Authority(IntEnum):
+    """How far a row is to be trusted; a row is never replaced by one of less authority."""
+
+    FOREIGN = 0
+    """Taken over from another program's tables."""
+    STREAM = 1
+    """The live stream, or REST asked less than 60 s after the close."""
+    REST = 2
+    """REST asked at least 60 s after the close."""
+    ARCHIVE = 3
+    """The venue's published archive."""
+
+
+@dataclass(frozen=True, slots=True)
+class WriteResult:
+    """What one committed transaction did with its rows; the three add up to the rows given."""
+
+    inserted: int
+    replaced: int
+    unchanged: int
+
+    @property
+    def rows(self) -> int:
+        return self.inserted + self.replaced + self.unchanged
