@@ -1,0 +1,71 @@
+"""Futures metrics, funding and the Alpha list."""
+
+from __future__ import annotations
+
+from .families import Families
+
+
+class FuturesFamilies(Families):
+    """Metrics of what is collected beside the candles."""
+
+    def _futures_metrics(self) -> None:
+        self.metric_rows = self._counter(
+            "metric_rows",
+            "Rows of futures metrics stored, by source and result: inserted, replaced.",
+            "source",
+            "result",
+        )
+        self.metric_rows_rejected = self._counter(
+            "metric_rows_rejected",
+            "Rows of futures metrics, funding and Alpha tokens left out as unusable, by dataset and reason.",
+            "dataset",
+            "reason",
+        )
+        self.metric_rows_repeated = self._counter(
+            "metric_rows_repeated",
+            "Rows of futures metrics that came again although they were not asked for.",
+        )
+        self.metric_requests_failed = self._counter(
+            "metric_requests_failed",
+            "Requests of the metrics sweep without an answer, by series and reason; asked again later.",
+            "series",
+            "reason",
+        )
+        self.metric_series_resting = self._gauge(
+            "metric_series_resting", "1 while a series that keeps failing is left alone, else 0.", "series"
+        )
+        self.metric_sweep_duration = self._gauge(
+            "metric_sweep_duration_seconds", "Venue time the last whole sweep took."
+        )
+        self.metric_symbols_behind = self._gauge(
+            "metric_symbols_behind",
+            "Symbols of which some series was over 25 min behind at the end of the last sweep.",
+        )
+        self.metric_files = self._counter(
+            "metric_files",
+            "Archive files of metrics and funding, by dataset and result: imported, refused, missing, failed.",
+            "dataset",
+            "result",
+        )
+        self.metric_archive_checks = self._counter(
+            "metric_archive_checks",
+            "Comparisons of the newest archive day of metrics with REST, by result: agrees, disagrees, unknown.",
+            "result",
+        )
+        self.metric_archive_disagrees = self._gauge(
+            "metric_archive_disagrees",
+            "1 while archive and REST disagree and no archive day is merged, else 0.",
+        )
+        self.funding_rows = self._counter(
+            "funding_rows",
+            "Settlements of funding stored, by source and result: inserted, replaced.",
+            "source",
+            "result",
+        )
+        self.alpha_tokens = self._gauge("alpha_tokens", "Alpha tokens in the last good list.")
+        self.alpha_refreshes = self._counter(
+            "alpha_refreshes", "Readings of the Alpha list, by result: ok, failed.", "result"
+        )
+        self.alpha_last_refresh = self._gauge(
+            "alpha_last_refresh_timestamp_seconds", "Venue time of the last good list, 0 never."
+        )
