@@ -1,4 +1,4 @@
-"""``ports`` of futures metrics, funding and the Alpha list; a file of their own because one would be too long."""
+"""``ports`` of what is collected beside the candles: metrics, funding and the Alpha list, with the values they pass."""
 
 from __future__ import annotations
 

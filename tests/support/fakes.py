@@ -1,6 +1,6 @@
 """Small, honest stand-ins for the ports: a venue, a database and a clock that live in memory.
 
-Each keeps the promises of its Protocol in ``src/ports.py`` and does nothing else; faults are given as a list of
+Each keeps the promises of its Protocol in ``src/ports`` and does nothing else; faults are given as a list of
 errors to raise, first come first served.
 """
 
