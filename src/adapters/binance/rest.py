@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-import importlib
 import random
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, ParamSpec, TypeVar
+from typing import ParamSpec, TypeVar
 
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type
 
-from ...config.network import endpoint
-from ...errors import BadData, ConfigError, RateLimited, Retryable, Unavailable
+from ...errors import BadData, Retryable, Unavailable
 from ...model import MINUTE_MS, Authority, Candle, Instrument
 from ...ports import Clock, Priority
 from ...telemetry.log import get_logger
 from ...telemetry.metrics import Metrics
 from ..rate_limiter import RateLimiter
 from .parse import kline_row
-from .rest_http import GuardedSession
+from .rest_errors import is_about_address
+from .rest_session import RestSession
 from .symbols import parse_exchange_info
 
 # The most rows per unit of weight: 499 for 2; up to 99 cost 1.
@@ -35,9 +34,8 @@ FINAL_MARGIN_MS = 500
 # One round trip of a new connection holds its handshakes as well; a shorter second one tells better time.
 _SLOW_ROUND_TRIP_S = 0.25
 _WEIGHT_HEADER = "X-MBX-USED-WEIGHT-1M"
-_ENDPOINTS = frozenset({"time", "exchangeInfo", "klines"})
-# Exported as 0 from the start, so that an alert sees the first one happen.
-_WATCHED_CODES = ("200", "418", "429")
+_ENDPOINTS = ("time", "exchangeInfo", "klines")
+_MAX_CONNECTIONS = 64
 
 # A count of more digits is not the venue's.
 _WEIGHT_DIGITS = 8
@@ -73,40 +71,24 @@ class BinanceRest:
     """
 
     def __init__(self, options: RestOptions, limiter: RateLimiter, clock: Clock, metrics: Metrics) -> None:
-        try:
-            self._base_url = endpoint(options.base_url, secure="https", plain="http")
-        except ValueError as error:
-            raise ConfigError(f"BINANCE_REST_URL: {error}") from None
         self._options, self._limiter, self._clock, self._metrics = options, limiter, clock, metrics
-        for name in _ENDPOINTS:
-            for code in _WATCHED_CODES:
-                metrics.rest_requests.labels(name, code)
-        self._session: GuardedSession | None = None
-        self._exchange: Any = None
+        self._session = RestSession(
+            options.base_url,
+            clock,
+            metrics,
+            endpoints=_ENDPOINTS,
+            proxy=options.proxy,
+            timeout=options.timeout,
+            max_connections=_MAX_CONNECTIONS,
+            on_answer=self._observe,
+        )
 
     async def open(self) -> None:
-        """Load ccxt (in a thread, it takes 0.4 s) and make the session; nothing is sent yet."""
-        if self._session is not None:
-            return
-        module = await asyncio.to_thread(importlib.import_module, ".rest_ccxt", __package__)
-        exchange = module.Exchange(self._base_url, self._clock.now)
-        self._session = GuardedSession(
-            self._base_url,
-            proxy=self._options.proxy,
-            timeout=self._options.timeout,
-            on_answer=self._count,
-            trusted=exchange.cafile,
-        )
-        exchange.use(self._session)
-        self._exchange = exchange
+        """Load ccxt and make the session; nothing is sent yet."""
+        await self._session.open()
 
     async def close(self) -> None:
-        exchange, session = self._exchange, self._session
-        self._exchange = self._session = None
-        if exchange is not None:
-            await exchange.close()
-        if session is not None:
-            await session.close()
+        await self._session.close()
 
     async def server_time(self) -> float:
         """The venue's time now, epoch seconds, corrected by half the round trip."""
@@ -135,7 +117,7 @@ class BinanceRest:
         """Round trip in wall seconds, and venue time minus our clock at the middle of it."""
         async with self._limiter.permit(1, Priority.ROLL_CALL):
             sent, before = self._clock.monotonic(), self._clock.now()
-            answer = await self._send("fapiPublicGetTime", {})
+            answer = await self._session.send(self._limiter, "fapiPublicGetTime", {})
             trip = self._clock.monotonic() - sent
         told = answer.get("serverTime") if isinstance(answer, Mapping) else None
         if type(told) is not int or told <= 0:
@@ -144,7 +126,7 @@ class BinanceRest:
 
     async def _instruments(self) -> list[Instrument]:
         async with self._limiter.permit(1, Priority.ROLL_CALL):
-            answer = await self._send("fapiPublicGetExchangeInfo", {})
+            answer = await self._session.send(self._limiter, "fapiPublicGetExchangeInfo", {})
         info = parse_exchange_info(answer)
         for error in info.rejected:
             self._metrics.symbols_rejected.labels(error.reason).inc()
@@ -163,7 +145,7 @@ class BinanceRest:
         }
         async with self._limiter.permit(1 if rows <= _CHEAP_ROWS else 2, priority):
             asked_ms = self._clock.now_ms()
-            answer = await self._send("fapiPublicGetKlines", query)
+            answer = await self._session.send(self._limiter, "fapiPublicGetKlines", query)
         if not isinstance(answer, list):
             raise Unavailable(f"klines: not a list but {answer!r:.100}", reason="bad_json")
         return self._closed(symbol, answer, range(first_ms, first_ms + rows * MINUTE_MS, MINUTE_MS), asked_ms)
@@ -198,21 +180,8 @@ class BinanceRest:
         self._metrics.rows_rejected.labels(error.reason).inc()
         log.warning("rest_row_rejected", msg=str(error), reason=error.reason)
 
-    async def _send(self, method: str, query: Mapping[str, object]) -> Any:
-        if self._exchange is None:
-            raise Unavailable("the REST session is not open", reason="closed")
-        try:
-            return await getattr(self._exchange, method)(dict(query))
-        except Retryable as error:
-            if _is_about_address(error):
-                self._limiter.pause(error.retry_after)
-            raise
-
-    def _count(self, path: str, status: str, headers: Mapping[str, str], seconds: float) -> None:
-        """Called by the session for every request that ended, with the wall seconds it took."""
-        name = path.rpartition("/")[2]
-        self._metrics.rest_requests.labels(name if name in _ENDPOINTS else "other", status).inc()
-        self._metrics.rest_duration.observe(seconds)
+    def _observe(self, headers: Mapping[str, str], seconds: float) -> None:
+        """Follow the venue's own count of weight, told with every answer."""
         used = headers.get(_WEIGHT_HEADER, "")
         if used.isascii() and used.isdecimal() and len(used) < _WEIGHT_DIGITS:
             self._limiter.observe(int(used), age=seconds * self._clock.speed)
@@ -239,17 +208,12 @@ class BinanceRest:
         """
         error = _error(state)
         ceiling = min(self._options.backoff_cap, self._options.backoff_base * 2 ** (state.attempt_number - 1))
-        return random.uniform(0, ceiling) + (0.0 if _is_about_address(error) else error.retry_after)
+        return random.uniform(0, ceiling) + (0.0 if is_about_address(error) else error.retry_after)
 
 
 def _is_settled(row: object, asked_ms: int) -> bool:
     open_ms = row[0] if isinstance(row, list) and row else None
     return type(open_ms) is int and asked_ms - (open_ms + MINUTE_MS) >= SETTLED_MS
-
-
-def _is_about_address(error: Retryable) -> bool:
-    """True if every further request of this address would be refused alike."""
-    return isinstance(error, RateLimited) or error.reason in ("forbidden", "restricted")
 
 
 def _error(state: RetryCallState) -> Retryable:

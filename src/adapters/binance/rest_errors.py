@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 
-from ...errors import MarketdError, Permanent, RateLimited, Unavailable, UnknownSymbol
+from ...errors import MarketdError, Permanent, RateLimited, Retryable, Unavailable, UnknownSymbol
 
 # Bans last 2 minutes to 3 days (general-info of the venue's documentation). A longer word than that is not the
 # venue's (a broken proxy, a wrong unit) and is treated as no word at all.
@@ -62,6 +62,11 @@ def error_of(status: int, headers: Mapping[str, str], text: str, answer: object,
     if status >= 400:
         return Permanent(f"refused: {shown}", reason="refused")
     return _unusable_body(text, shown)
+
+
+def is_about_address(error: Retryable) -> bool:
+    """True if every further request of this address would be refused alike."""
+    return isinstance(error, RateLimited) or error.reason in ("forbidden", "restricted")
 
 
 def _unusable_body(text: str, shown: str) -> Unavailable:

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
-import importlib
 from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager
 from typing import Any, Protocol
 
-from ...config.network import endpoint
-from ...errors import BadData, ConfigError, RateLimited, Retryable, Unavailable
+from ...errors import BadData, Unavailable
 from ...metric_ports import MetricSeries
 from ...model import FIVE_MINUTES_MS, Dataset, FundingRate, FuturesMetric
 from ...ports import Clock, Priority
@@ -18,7 +15,7 @@ from ...telemetry.metrics import Metrics
 from .parse_funding import funding_intervals, rest_funding
 from .parse_metrics import START_LABELLED, rest_metrics
 from .rest import RestOptions
-from .rest_http import GuardedSession
+from .rest_session import Pausable, RestSession
 
 MAX_ROWS = 500
 """Rows in one answer of ``/futures/data``; how many are asked for does not change what it costs."""
@@ -31,28 +28,24 @@ _METHODS = {
     MetricSeries.ACCOUNTS: "fapiDataGetGlobalLongShortAccountRatio",
     MetricSeries.TAKER: "fapiDataGetTakerlongshortRatio",
 }
-_ENDPOINTS = frozenset(
-    {
-        "openInterestHist",
-        "topLongShortAccountRatio",
-        "topLongShortPositionRatio",
-        "globalLongShortAccountRatio",
-        "takerlongshortRatio",
-        "fundingRate",
-        "fundingInfo",
-    }
+_ENDPOINTS = (
+    "openInterestHist",
+    "topLongShortAccountRatio",
+    "topLongShortPositionRatio",
+    "globalLongShortAccountRatio",
+    "takerlongshortRatio",
+    "fundingRate",
+    "fundingInfo",
 )
-_WATCHED_CODES = ("200", "418", "429")
+_MAX_CONNECTIONS = 16
 
 log = get_logger("rest")
 
 
-class Budget(Protocol):
+class Budget(Pausable, Protocol):
     """What is asked of a limiter: ``permit`` before a request, ``pause`` after a 429."""
 
     def permit(self, weight: int, priority: Priority) -> AbstractAsyncContextManager[None]: ...
-
-    def pause(self, seconds: float) -> None: ...
 
 
 class MetricsRest:
@@ -66,42 +59,24 @@ class MetricsRest:
     def __init__(
         self, options: RestOptions, futures_data: Budget, funding: Budget, clock: Clock, metrics: Metrics
     ) -> None:
-        try:
-            self._base_url = endpoint(options.base_url, secure="https", plain="http")
-        except ValueError as error:
-            raise ConfigError(f"BINANCE_REST_URL: {error}") from None
         self._options, self._clock, self._metrics = options, clock, metrics
         self._futures_data, self._funding = futures_data, funding
-        for name in _ENDPOINTS:
-            for code in _WATCHED_CODES:
-                metrics.rest_requests.labels(name, code)
-        self._session: GuardedSession | None = None
-        self._exchange: Any = None
+        self._session = RestSession(
+            options.base_url,
+            clock,
+            metrics,
+            endpoints=_ENDPOINTS,
+            proxy=options.proxy,
+            timeout=options.timeout,
+            max_connections=_MAX_CONNECTIONS,
+        )
 
     async def open(self) -> None:
-        """Load ccxt (in a thread) and make the session; nothing is sent yet."""
-        if self._session is not None:
-            return
-        module = await asyncio.to_thread(importlib.import_module, ".rest_ccxt", __package__)
-        exchange = module.Exchange(self._base_url, self._clock.now)
-        self._session = GuardedSession(
-            self._base_url,
-            proxy=self._options.proxy,
-            timeout=self._options.timeout,
-            on_answer=self._count,
-            trusted=exchange.cafile,
-            max_connections=16,
-        )
-        exchange.use(self._session)
-        self._exchange = exchange
+        """Load ccxt and make the session; nothing is sent yet."""
+        await self._session.open()
 
     async def close(self) -> None:
-        exchange, session = self._exchange, self._session
-        self._exchange = self._session = None
-        if exchange is not None:
-            await exchange.close()
-        if session is not None:
-            await session.close()
+        await self._session.close()
 
     async def between(
         self, series: MetricSeries, symbol: str, after_ms: int, until_ms: int
@@ -153,14 +128,7 @@ class MetricsRest:
 
     async def _send(self, budget: Budget, method: str, query: Mapping[str, object]) -> Any:
         async with budget.permit(1, Priority.METRICS):
-            if self._exchange is None:
-                raise Unavailable("the REST session is not open", reason="closed")
-            try:
-                return await getattr(self._exchange, method)(dict(query))
-            except Retryable as error:
-                if isinstance(error, RateLimited) or error.reason in ("forbidden", "restricted"):
-                    budget.pause(error.retry_after)
-                raise
+            return await self._session.send(budget, method, query)
 
     def _reject(self, dataset: Dataset, rejected: Mapping[str, int]) -> None:
         for reason, rows in rejected.items():
@@ -168,8 +136,3 @@ class MetricsRest:
             log.warning(
                 "metric_rows_rejected", msg=f"{rows} rows: {reason}", dataset=dataset.value, reason=reason
             )
-
-    def _count(self, path: str, status: str, headers: Mapping[str, str], seconds: float) -> None:
-        name = path.rpartition("/")[2]
-        self._metrics.rest_requests.labels(name if name in _ENDPOINTS else "other", status).inc()
-        self._metrics.rest_duration.observe(seconds)
