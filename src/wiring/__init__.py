@@ -57,8 +57,8 @@ class Application:
         self.buffer = CandleBuffer(self.core.clock, metrics, capacity=settings.buffer_rows)
         self.roles = self._roles(roles)
         self.lead = self.roles[0]
-        # Days of metrics are filled from the ledger, so somebody in this process must follow the listings there.
-        self.listings = ListingsOnly(self.core) if METRICS in roles and BACKFILL not in roles else None
+        # What is due is only known in the ledger if somebody follows the listings there.
+        self.listings = ListingsOnly(self.core) if BACKFILL not in roles else None
         self.server = self._server(run_id)
 
     def prepare(self) -> None:

@@ -1,4 +1,4 @@
-"""Listing intervals and what the ledger expects, for a daemon with metrics and without history."""
+"""Listing intervals and what the ledger expects, for a daemon without history."""
 
 from __future__ import annotations
 

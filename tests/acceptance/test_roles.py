@@ -20,6 +20,11 @@ _MISSING = (
     "SELECT count(*)::int, coalesce(sum(expected - have - absent), 0)::int FROM market_data.coverage_days"
     " WHERE dataset = 'candles_1m' AND day < (now() AT TIME ZONE 'UTC')::date AND day > now() - interval '4 days'"
 )
+_DUE = (
+    "SELECT count(*) FILTER (WHERE expected = 1440 AND day > (now() AT TIME ZONE 'UTC')::date - 7)::int,"
+    " sum(have) = (SELECT count(*) FROM market_data.candles_1m) FROM market_data.coverage_days"
+    " WHERE dataset = 'candles_1m'"
+)
 _SERIES = (
     "SELECT (SELECT count(DISTINCT symbol)::int FROM market_data.binance_futures_metrics_5m),"
     " (SELECT count(DISTINCT symbol)::int FROM market_data.funding_rates),"
@@ -76,6 +81,26 @@ async def test_each_role_in_a_process_of_its_own(
         for daemon in daemons:
             await daemon.kill()
     assert await ask(database, _ROLES) == [("backfill", True), ("metrics", True)]
+
+
+async def test_live_candles_alone_are_accounted_for(
+    settings: Mapping[str, str], database: str, tmp_path: Path
+) -> None:
+    """Whoever collects candles only sees in the ledger what is due since listing, and what is there of it."""
+    daemon = Daemon(settings, folder=tmp_path, arguments=("--ws",))
+    daemon.start()
+    try:
+        await daemon.wait_ready()
+        await eventually(lambda: _all_is_due(database), timeout=60, message="the last week is due")
+        await daemon.stop()
+    finally:
+        await daemon.kill()
+
+
+async def _all_is_due(database: str) -> bool:
+    [(whole_days, counted)] = await ask(database, _DUE)
+    assert (whole_days, counted) == (7 * SYMBOLS, True)
+    return True
 
 
 async def _history_is_whole(database: str) -> bool:
