@@ -112,8 +112,10 @@ class Broadcaster:
         venue, symbol = self._venue, instrument.symbol
         raw = minute_frames.closed_frame(venue.clock.stated_ms())
         copies = 1
-        if venue.faults.any(Kind.DUPLICATE, Kind.WRONG_TIME):
+        if venue.faults.any(Kind.DUPLICATE, Kind.WRONG_TIME, Kind.WRONG_VALUES):
             raw = self._mistimed(raw, symbol, minute_frames)
+            if fault := venue.faults.hit(Kind.WRONG_VALUES, symbol=symbol):
+                raw = frames.misvalued(raw, fault.mode)
             if fault := venue.faults.hit(Kind.DUPLICATE, symbol=symbol):
                 copies += fault.copies
         sent = self._hub.push(instrument.stream, raw, "close", symbol=symbol, copies=copies)

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from .control_part import ControlPart
 from .faults import Fault, Kind
-from .frames import ws_frame, ws_header
+from .frames import WRONG_VALUES, ws_frame, ws_header
 from .malformed import BREAKING, CORPUS, HUGE_BYTES
 from .stream import Connection
 
@@ -72,6 +72,19 @@ class StreamFaults(ControlPart):
             raise ValueError(f"unit: ms, us or s, was {unit}")
         return self._faults.add(
             Kind.WRONG_TIME, symbol=self._known(symbol), mode=unit, seconds=shift_s, left=count, share=share
+        )
+
+    def wrong_values(
+        self, mode: str, symbol: str | None = None, *, count: int | None = None, share: float = 1.0
+    ) -> Fault:
+        """Closed frames state what no minute can have.
+
+        Modes: ``low_above_high``, ``zero_price``, ``negative_volume``, ``taker_above_total``, ``overflow``, ``nan``.
+        """
+        if mode not in WRONG_VALUES:
+            raise ValueError(f"mode: one of {', '.join(WRONG_VALUES)}, was {mode}")
+        return self._faults.add(
+            Kind.WRONG_VALUES, symbol=self._known(symbol), mode=mode, left=count, share=share
         )
 
     def burst(self, times: int = 5) -> int:

@@ -23,6 +23,7 @@ class Kind(StrEnum):
     SHUFFLE = "shuffle"
     DUPLICATE = "duplicate"
     WRONG_TIME = "wrong_time"
+    WRONG_VALUES = "wrong_values"
     EARLY_ROWS = "early_rows"
     STOP_READING = "stop_reading"
     HANDSHAKE = "handshake"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import orjson
@@ -13,6 +14,16 @@ STEPS = 240
 
 TEXT, BINARY, CLOSE, PING, PONG = 0x1, 0x2, 0x8, 0x9, 0xA
 FINAL = 0x80
+
+WRONG_VALUES = {
+    "low_above_high": (b"h", b"0.0000000001"),
+    "zero_price": (b"l", b"0"),
+    "negative_volume": (b"v", b"-1"),
+    "taker_above_total": (b"V", b"99999999999999"),
+    "overflow": (b"q", b"1" + b"0" * 400),
+    "nan": (b"c", b"NaN"),
+}
+"""Values that no minute can have: the field of the frame and what it then says."""
 
 
 def ws_frame(payload: bytes, opcode: int = TEXT, *, final: bool = True) -> bytes:
@@ -133,6 +144,12 @@ def mistimed(raw: bytes, kline: Kline, *, unit: str, shift_ms: int) -> bytes:
         wrong = int((time_ms + shift_ms) * scale)
         raw = raw.replace(b'"%b":%d,' % (name, time_ms), b'"%b":%d,' % (name, wrong), 1)
     return raw
+
+
+def misvalued(raw: bytes, mode: str) -> bytes:
+    """A closed kline frame with one value that no minute can have; ``mode`` is a key of ``WRONG_VALUES``."""
+    key, wrong = WRONG_VALUES[mode]
+    return re.sub(b'"%b":"[^"]*"' % key, b'"%b":"%b"' % (key, wrong), raw, count=1)
 
 
 def mark_price(symbol: str, price: str, event_ms: int) -> bytes:

@@ -47,6 +47,8 @@ class VenueOptions:
     seed: int = 1
     history: int = 3
     sleeper_share: float = 0.0
+    start_ms: int = _START_MS
+    """Exchange time at the start, a whole minute, UTC milliseconds."""
 
 
 class Venue:
@@ -59,13 +61,13 @@ class Venue:
             SandboxOptions(
                 seed=options.seed,
                 speed=options.speed,
-                start_ms=_START_MS,
+                start_ms=options.start_ms,
                 anchor=time.monotonic(),
                 exchange_info=_universe(options, folder / "exchange-info.json"),
                 sleeper_share=options.sleeper_share,
             )
         )
-        self.started_ms = _START_MS
+        self.started_ms = options.start_ms
         """Exchange time at the start, UTC milliseconds, a whole minute."""
         self.port = 0
         self.children: list[Child] = []
@@ -193,8 +195,8 @@ class Venue:
 
 def _universe(options: VenueOptions, path: Path) -> Path:
     """An exchangeInfo file: the sandbox's own catalogue, everything that trades listed ``history`` minutes ago."""
-    entries = catalogue(options.seed, options.symbols, _START_MS)
-    onboard_ms = _START_MS - options.history * MINUTE_MS
+    entries = catalogue(options.seed, options.symbols, options.start_ms)
+    onboard_ms = options.start_ms - options.history * MINUTE_MS
     for entry in entries:
         if entry["status"] == "TRADING":
             entry["onboardDate"] = onboard_ms

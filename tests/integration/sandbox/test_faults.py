@@ -122,6 +122,29 @@ async def test_times_can_be_wrong(unit: str, shift_s: float, scale: int) -> None
         assert wrong["t"] == (right["t"] - MINUTE_MS + int(shift_s * 1000)) * scale
 
 
+@pytest.mark.parametrize(
+    ("mode", "field", "value"),
+    [
+        ("low_above_high", "h", "0.0000000001"),
+        ("zero_price", "l", "0"),
+        ("negative_volume", "v", "-1"),
+        ("taker_above_total", "V", "99999999999999"),
+        ("overflow", "q", "1" + "0" * 400),
+        ("nan", "c", "NaN"),
+    ],
+)
+async def test_values_can_be_wrong_one_at_a_time(mode: str, field: str, value: str) -> None:
+    async with Client.open() as client, client.stream(BTC) as stream:
+        client.sandbox.control.wrong_values(mode, count=1)
+        wrong, right = await stream.closed(2)
+        assert wrong[field] == value
+        assert wrong["t"] == right["t"] - MINUTE_MS
+        assert [tuple(row_of(right))] == client.sandbox.truth("BTCUSDT", right["t"], right["t"] + 1)
+        with pytest.raises(ValueError, match="mode: one of"):
+            client.sandbox.control.wrong_values("strange")
+        assert fired(client, "wrong_values") == 1
+
+
 async def test_skew_shows_in_event_times_only() -> None:
     async with Client.open(speed=20) as client, client.stream(BTC) as stream:
         client.sandbox.control.clock_skew(-5)
