@@ -21,6 +21,7 @@ from yarl import URL
 
 from ...config.network import is_loopback_url
 from ...errors import Unavailable
+from .names import RestResolver
 from .rest_sockets import dialling, make_socket
 
 # exchangeInfo is 2.6 MB at its widest spelling; a list of 50 MB is somebody's mistake or attack.
@@ -104,6 +105,7 @@ class GuardedSession:
             ttl_dns_cache=_DNS_CACHE_S,
             keepalive_timeout=_KEEP_ALIVE_S,
             socket_factory=make_socket,
+            resolver=RestResolver(),
         )
         self.headers: Mapping[str, str] = {}
         self._session = aiohttp.ClientSession(

@@ -7,9 +7,7 @@ import contextlib
 import logging
 import socket
 import ssl
-import threading
 from collections.abc import Callable
-from typing import Any
 
 from picows import WSError, WSListener, WSTransport, ws_connect
 from picows.url import WSParsedURL
@@ -17,6 +15,7 @@ from python_socks import ProxyError
 
 from ...errors import Unavailable
 from . import venue
+from .names import Resolver
 from .stream_options import StreamOptions
 from .transport_reasons import dial_reason
 
@@ -25,62 +24,6 @@ _ADDRESS_WALL_S = 3.0
 
 _LOGGER = logging.getLogger("picows")
 """picows would number its loggers, one more for every connection."""
-
-Address = tuple[Any, Any, int, str, Any]
-"""Family, type, protocol, canonical name and socket address, as ``socket.getaddrinfo`` gives them."""
-
-
-class Resolver:
-    """Name look-ups in daemon threads, one per name at a time.
-
-    The C library's look-up may hang for half a minute and cannot be cancelled: a thread pool would fill up
-    with such calls, and the loop's own would keep the process from ending.
-    """
-
-    def __init__(self) -> None:
-        self._pending: dict[tuple[str, int], asyncio.Future[list[Address]]] = {}
-
-    async def resolve(self, host: str, port: int) -> list[Address]:
-        """The addresses of a name, in the system's order. Raises ``OSError``."""
-        key = (host, port)
-        answer = self._pending.get(key)
-        if answer is None:
-            answer = asyncio.get_running_loop().create_future()
-            self._pending[key] = answer
-            answer.add_done_callback(lambda done: self._forget(key, done))
-            work = threading.Thread(
-                target=_look_up, args=(host, port, answer), name="marketd-dns", daemon=True
-            )
-            work.start()
-        return await asyncio.shield(answer)
-
-    def _forget(self, key: tuple[str, int], answer: asyncio.Future[list[Address]]) -> None:
-        del self._pending[key]
-        if not answer.cancelled():
-            answer.exception()  # who asked may be gone: an error nobody waits for is no news
-
-
-def _look_up(host: str, port: int, answer: asyncio.Future[list[Address]]) -> None:
-    found: list[Address] | OSError
-    try:
-        found = list[Address](socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))
-    except OSError as error:
-        found = error
-    except UnicodeError as error:  # a label that IDNA refuses
-        found = socket.gaierror(socket.EAI_NONAME, str(error))
-
-    def tell() -> None:
-        if answer.done():
-            return
-        if isinstance(found, OSError):
-            answer.set_exception(found)
-        else:
-            answer.set_result(found)
-
-    try:
-        answer.get_loop().call_soon_threadsafe(tell)
-    except RuntimeError:
-        return  # the loop has closed meanwhile; nobody waits any more
 
 
 class Dialer:

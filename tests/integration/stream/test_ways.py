@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from picows import WSListener
 
-from src.adapters.binance import transport_dial
+from src.adapters.binance import names, transport_dial
 from src.adapters.binance.stream_options import StreamOptions
 from src.clock import VenueClock
 from src.errors import Unavailable
@@ -105,13 +105,13 @@ async def test_a_proxy_that_fails_is_waited_for_and_never_gone_round(
 def _watch_sockets(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, int]]:
     """Where the stream looks up addresses: the only way to a socket that it has."""
     asked: list[tuple[str, int]] = []
-    original = transport_dial.Resolver.resolve
+    original = names.Resolver.resolve
 
-    async def resolve(self: transport_dial.Resolver, host: str, port: int) -> list[transport_dial.Address]:
+    async def resolve(self: names.Resolver, host: str, port: int) -> list[names.Address]:
         asked.append((host, port))
         return await original(self, host, port)
 
-    monkeypatch.setattr(transport_dial.Resolver, "resolve", resolve)
+    monkeypatch.setattr(names.Resolver, "resolve", resolve)
     return asked
 
 
