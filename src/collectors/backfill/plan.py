@@ -14,7 +14,7 @@ from enum import StrEnum
 from ...model import DAY_MS, MINUTE_MS, ArchiveFile, Dataset, FileState, Gap, KnownFile, Listing, Span
 from ...ports import ArchiveLayout
 from ..ranges import Request
-from .cheapest import cheapest, weight
+from .cheapest import cheapest, weight, worth_a_file
 from .days import DayPart, day_ms, day_of, listed_days, month_of, next_month
 
 REST_DAYS = 2
@@ -23,8 +23,6 @@ MONTHLY_AFTER_MS = 7 * DAY_MS
 """A monthly file is expected on the first Monday of the next month."""
 ASK_AGAIN_MS = DAY_MS
 """A file that was not there is asked for again after a day: 404 means not yet, or never."""
-WHOLE_DAY_WEIGHT = 6
-"""What a whole day costs over REST."""
 
 
 class Source(StrEnum):
@@ -118,20 +116,13 @@ class Knowledge:
 
 def make_plan(parts: Iterable[DayPart], known: Knowledge, source: Source = Source.AUTO) -> Plan:
     """Every missing minute of ``parts`` in exactly one task, or counted in ``left``; nothing else is asked for."""
-    by_file: list[DayPart] = []
-    by_rest: list[Gap] = []
-    left = 0
+    by_source: dict[Source | None, list[DayPart]] = {choice: [] for choice in (*Source, None)}
     for part in parts:
-        choice = _choose(part, known, source)
-        if choice is Source.ZIP:
-            by_file.append(part)
-        elif choice is Source.REST:
-            by_rest += part.gaps
-        else:
-            left += part.missing
+        by_source[_choose(part, known, source)].append(part)
+    by_file, by_rest = _shared_out(by_source[Source.ZIP], by_source[Source.AUTO], by_source[Source.REST])
     files = sorted(_files(by_file, known), key=lambda task: (-task.newest.toordinal(), task.file.path))
-    requests = sorted(cheapest(by_rest), key=lambda request: (-request.to_ms, request.symbol))
-    return Plan(tuple(files), tuple(requests), left)
+    requests = sorted(cheapest(_gaps(by_rest)), key=lambda request: (-request.to_ms, request.symbol))
+    return Plan(tuple(files), tuple(requests), sum(part.missing for part in by_source[None]))
 
 
 def again(listings: Iterable[Listing], known: Knowledge, since_ms: int, until_ms: int) -> Plan:
@@ -160,12 +151,12 @@ def minutes_of(request: Request) -> int:
 
 
 def _choose(part: DayPart, known: Knowledge, source: Source) -> Source | None:
-    """ZIP, REST, or None when nobody can be asked now."""
+    """ZIP, REST, AUTO for the cheaper of both, or None when nobody can be asked now."""
     if source is not Source.REST:
         state = known.state(known.file(part.listing, Span.DAILY, part.day))
         published = _is_published(part.day, known) or (source is Source.ZIP and _is_over(part.day, known))
-        if published and state is None and (source is Source.ZIP or _wants_file(part, known)):
-            return Source.ZIP
+        if published and state is None:
+            return Source.ZIP if source is Source.ZIP or _wants_file(part, known) else Source.AUTO
         if source is Source.ZIP:
             return None
     return Source.REST if _may_ask(part, known) else None
@@ -175,8 +166,26 @@ def _wants_file(part: DayPart, known: Knowledge) -> bool:
     """Much is missing, or REST had nothing and only the file can say whether it ever was."""
     if part.attempts or (part.symbol, part.day) in known.tried.asked:
         return True
-    cost = sum(weight(minutes_of(request)) for request in cheapest(part.gaps))
-    return cost >= WHOLE_DAY_WEIGHT or (cost > 1 and 2 * part.missing >= part.expected)
+    if 2 * part.missing < part.expected:
+        return False
+    return sum(weight(minutes_of(request)) for request in cheapest(part.gaps)) > 1
+
+
+def _shared_out(
+    by_file: list[DayPart], either: list[DayPart], by_rest: list[DayPart]
+) -> tuple[list[DayPart], list[DayPart]]:
+    """``either`` added to the others, so that all of it together costs the least over REST."""
+    offers = [Gap(part.symbol, part.gaps[0].from_ms, part.gaps[-1].to_ms, "offer") for part in either]
+    taken = worth_a_file(_gaps([*either, *by_rest]), offers)
+    chosen = [offer in taken for offer in offers]
+    return (
+        by_file + [part for part, files in zip(either, chosen, strict=True) if files],
+        by_rest + [part for part, files in zip(either, chosen, strict=True) if not files],
+    )
+
+
+def _gaps(parts: Iterable[DayPart]) -> list[Gap]:
+    return [gap for part in parts for gap in part.gaps]
 
 
 def _may_ask(part: DayPart, known: Knowledge) -> bool:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Collection
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from src.collectors.backfill.cheapest import cheapest, weight
-from src.collectors.ranges import MAX_MINUTES
+from src.collectors.backfill.cheapest import WHOLE_DAY_WEIGHT, cheapest, weight, worth_a_file
+from src.collectors.ranges import MAX_MINUTES, Request
 from src.model import MINUTE_MS, Gap
 from tests.support.fakes import EPOCH_MS
 
@@ -87,3 +88,44 @@ def test_a_long_gap_takes_the_most_rows_for_the_weight() -> None:
 def test_years_are_planned_without_trying_every_way() -> None:
     assert len(cheapest(_gaps([(0, 500_000)]))) == -(-500_000 // MAX_MINUTES)
     assert cheapest([]) == []
+
+
+_DAY = 1440
+
+
+@given(_spans, st.sets(st.integers(0, 2)))
+def test_no_choice_of_files_costs_less(spans: list[tuple[int, int]], published: set[int]) -> None:
+    """Against every choice there is, each with the least that the minutes left cost over REST."""
+    gaps = _gaps(spans)
+    wanted = _minutes(gaps)
+
+    def of(days: Collection[int]) -> set[int]:
+        return {minute for minute in wanted if (minute - EPOCH_MS) // (_DAY * MINUTE_MS) in days}
+
+    offers = {
+        Gap("BTCUSDT", min(of([day])), max(of([day])) + MINUTE_MS, "offer"): day
+        for day in sorted(published)
+        if of([day])
+    }
+    choices = itertools.chain.from_iterable(
+        itertools.combinations(offers.values(), number) for number in range(len(offers) + 1)
+    )
+    price = {days: WHOLE_DAY_WEIGHT * len(days) + _least_weight(wanted - of(days)) for days in choices}
+    taken = worth_a_file(gaps, offers.keys())
+    assert price[tuple(sorted(offers[offer] for offer in taken))] == min(price.values())
+
+
+def test_a_day_that_costs_as_much_as_its_file_is_read_from_it_unless_that_brings_a_neighbour_too() -> None:
+    starts = [(start, 1) for start in (0, 150, 300, 500, 650, 800, 1000, 1150, 1300)]
+    day = Gap("BTCUSDT", EPOCH_MS, EPOCH_MS + 1301 * MINUTE_MS, "offer")
+    assert sum(_weight(request) for request in cheapest(_gaps(starts))) == WHOLE_DAY_WEIGHT
+    assert worth_a_file(_gaps(starts), [day]) == {day}
+    assert worth_a_file(_gaps(starts[3:]), [day]) == set()
+    after_midnight = (_DAY + 50, 1)
+    assert worth_a_file(_gaps([*starts, after_midnight]), [day]) == set()
+    assert worth_a_file(_gaps([*starts, (_DAY + 60, 1)]), [day]) == {day}
+    assert worth_a_file(_gaps(starts), [day, Gap("ETHUSDT", day.from_ms, day.to_ms, "offer")]) == {day}
+
+
+def _weight(request: Request) -> int:
+    return weight((request.to_ms - request.from_ms) // MINUTE_MS)
