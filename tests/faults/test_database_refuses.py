@@ -195,14 +195,14 @@ async def drifted(world: World, damage: LiteralString, mend: LiteralString) -> A
 
 @pytest.mark.parametrize(("zone", "style"), [("America/New_York", "SQL, DMY"), ("Asia/Kathmandu", "German")])
 async def test_e22_the_role_has_another_time_zone(world: World, zone: str, style: str) -> None:
-    """The daemon's sessions say what they need, so instants and days are the same; the search for holes too."""
+    """The daemon's sessions say what they need: every instant is stored right, and the ledger's days are UTC days."""
     async with session(world.database_url) as owner:
         await _for_this_database(owner, "TimeZone", zone)
         await _for_this_database(owner, "DateStyle", style)
     assert await ask(world.database_url, "SHOW TimeZone") == [(zone,)], "the fault did not fire"
     await world.begin()
     await world.live_rows(2)
-    # Minutes that only the search for holes can bring: nothing of them is read unless its times are right.
+    # Closes that only REST can bring: the roll call asks by the venue's clock, the search for holes by what is stored.
     await world.venue.control("drop_close", share=0.3)
     await world.live_rows(3)
     await world.venue.clear()
