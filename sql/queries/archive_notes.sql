@@ -25,38 +25,23 @@ SELECT symbol, (extract(epoch FROM onboard_ts) * 1000)::bigint AS onboard_ms, ar
 FROM instruments
 WHERE exchange = %(exchange)s AND archive_symbol <> symbol;
 
--- name: adopt_imports
--- Days whose file, daily or monthly, was imported by a filling are compared by that. A bounded number at a time.
-WITH todo AS (
-    SELECT symbol, day
-    FROM coverage_days
-    WHERE exchange = %(exchange)s AND dataset = %(dataset)s AND state = 'complete' AND verified_at IS NULL
-      AND day <= %(until)s
-      AND EXISTS (
-          SELECT FROM archive_files AS file
-          WHERE file.exchange = coverage_days.exchange
-            AND file.dataset = coverage_days.dataset
-            AND file.symbol = coverage_days.symbol
-            AND file.first_day IN (coverage_days.day, date_trunc('month', coverage_days.day)::date)
-            AND (file.span = 'monthly' OR file.first_day = coverage_days.day)
-            AND file.state = 'imported'
-      )
-    ORDER BY day DESC, symbol
-    LIMIT %(limit)s
-),
-locked AS (
-    SELECT line.symbol, line.day
-    FROM todo
-    JOIN coverage_days AS line
-      ON line.exchange = %(exchange)s AND line.dataset = %(dataset)s AND line.symbol = todo.symbol
-     AND line.day = todo.day
-    ORDER BY line.symbol COLLATE "C", line.day
-    FOR UPDATE OF line
-)
-UPDATE coverage_days AS line SET verified_at = now()
-FROM locked
-WHERE line.exchange = %(exchange)s AND line.dataset = %(dataset)s AND line.symbol = locked.symbol
-  AND line.day = locked.day;
+-- name: imported
+-- Days whose file, daily or monthly, was imported by a filling, and is compared by that. A bounded number at a time.
+SELECT symbol, day
+FROM coverage_days
+WHERE exchange = %(exchange)s AND dataset = %(dataset)s AND state = 'complete' AND verified_at IS NULL
+  AND day <= %(until)s
+  AND EXISTS (
+      SELECT FROM archive_files AS file
+      WHERE file.exchange = coverage_days.exchange
+        AND file.dataset = coverage_days.dataset
+        AND file.symbol = coverage_days.symbol
+        AND file.first_day IN (coverage_days.day, date_trunc('month', coverage_days.day)::date)
+        AND (file.span = 'monthly' OR file.first_day = coverage_days.day)
+        AND file.state = 'imported'
+  )
+ORDER BY day DESC, symbol
+LIMIT %(limit)s;
 
 -- name: unverified
 -- Without the days whose own file is unusable, or was not there within the last day.
@@ -78,19 +63,11 @@ ORDER BY day DESC, symbol
 LIMIT %(limit)s;
 
 -- name: verified
-WITH locked AS (
-    SELECT line.symbol, line.day
-    FROM unnest(%(symbols)s::text[], %(days)s::date[]) AS said (symbol, day)
-    JOIN coverage_days AS line
-      ON line.exchange = %(exchange)s AND line.dataset = %(dataset)s AND line.symbol = said.symbol
-     AND line.day = said.day
-    ORDER BY line.symbol COLLATE "C", line.day
-    FOR UPDATE OF line
-)
+-- After lock_lines (coverage.sql).
 UPDATE coverage_days AS line SET verified_at = now()
-FROM locked
-WHERE line.exchange = %(exchange)s AND line.dataset = %(dataset)s AND line.symbol = locked.symbol
-  AND line.day = locked.day;
+FROM unnest(%(symbols)s::text[], %(days)s::date[]) AS said (symbol, day)
+WHERE line.exchange = %(exchange)s AND line.dataset = %(dataset)s AND line.symbol = said.symbol
+  AND line.day = said.day;
 
 -- name: folders_read
 SELECT folder FROM archive_listings

@@ -175,7 +175,8 @@ CROSS JOIN LATERAL (
 ) AS hole;
 
 -- name: lock_lines
--- In the order in which everybody locks them. What they say is returned, to be compared with what is counted.
+-- In the order in which everybody locks them, before whatever changes the lines of given days. What they say is
+-- returned, to be compared with what is counted.
 SELECT line.symbol, line.day, line.have, line.absent, line.dirty
 FROM unnest(%(symbols)s::text[], %(days)s::date[]) AS asked (symbol, day)
 JOIN coverage_days AS line
@@ -250,25 +251,14 @@ WHERE line.exchange = %(exchange)s
 RETURNING line.symbol, line.day, line.have, line.absent;
 
 -- name: looked
--- The lines are locked in the order in which everybody locks them.
-WITH locked AS (
-    SELECT line.symbol, line.day
-    FROM unnest(%(symbols)s::text[], %(days)s::date[]) AS asked (symbol, day)
-    JOIN coverage_days AS line
-      ON line.exchange = %(exchange)s
-     AND line.dataset = %(dataset)s
-     AND line.symbol = asked.symbol
-     AND line.day = asked.day
-    ORDER BY line.symbol COLLATE "C", line.day
-    FOR UPDATE OF line
-)
+-- After lock_lines.
 UPDATE coverage_days AS line
 SET attempts = least(line.attempts + 1, 32767), next_look_at = %(next_look)s
-FROM locked
+FROM unnest(%(symbols)s::text[], %(days)s::date[]) AS asked (symbol, day)
 WHERE line.exchange = %(exchange)s
   AND line.dataset = %(dataset)s
-  AND line.symbol = locked.symbol
-  AND line.day = locked.day;
+  AND line.symbol = asked.symbol
+  AND line.day = asked.day;
 
 -- name: stored_candles
 -- After lock_lines and as a statement of its own, as is stored_metrics: whoever stores a row from here on waits for the

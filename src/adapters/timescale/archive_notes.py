@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date, timedelta
+from functools import partial
 
 from psycopg import AsyncConnection
 
 from ...model import DAY_MS, ArchiveFile, Dataset, FileState, KnownFile, Span
 from .days import start_of, utc
+from .ledger_work import Key, key_columns
 from .queries import query
 from .rows import printable
 from .shared_session import SharedSession, fetch
@@ -60,21 +62,20 @@ class ArchiveNoteStore:
     async def unverified(self, dataset: Dataset, until: date, limit: int) -> list[tuple[str, date]]:
         """Complete days that no file was compared with; those that a filling imported are noted on the way."""
         given = self._subject(dataset) | {"until": until, "limit": _ADOPT_AT_ONCE}
-        await self._session.rows(query("archive_notes", "adopt_imports"), given)
+        await self._session.call(partial(_adopt_imports, given=given))
         given |= {"limit": limit, "asked_since": utc(start_of(until) + DAY_MS)}
         rows = await self._session.rows(query("archive_notes", "unverified"), given)
         return [(symbol, day) for symbol, day in rows]
 
     async def verified(self, files: Sequence[ArchiveFile]) -> None:
         """Note that the files were compared, for every day they hold."""
-        by_dataset: dict[Dataset, list[tuple[str, date]]] = {}
+        by_dataset: dict[Dataset, list[Key]] = {}
         for file in files:
             days = by_dataset.setdefault(file.dataset, [])
             days += [(file.symbol, day) for day in _days(file)]
         for dataset, keys in by_dataset.items():
-            given = self._subject(dataset)
-            given |= {"symbols": [symbol for symbol, _ in keys], "days": [day for _, day in keys]}
-            await self._session.rows(query("archive_notes", "verified"), given)
+            given = self._subject(dataset) | key_columns(keys)
+            await self._session.call(partial(_mark_verified, given=given))
 
     async def folders_read(self, dataset: Dataset, since_ms: int) -> set[str]:
         """The folders whose listing was read after ``since_ms``."""
@@ -102,6 +103,20 @@ class ArchiveNoteStore:
 
     def _subject(self, dataset: Dataset) -> dict[str, object]:
         return {"exchange": self._session.exchange, "dataset": dataset.value}
+
+
+async def _adopt_imports(connection: AsyncConnection, *, given: Mapping[str, object]) -> None:
+    async with connection.transaction():
+        imported = await fetch(connection, query("archive_notes", "imported"), given)
+        if imported:
+            keys = key_columns([(symbol, day) for symbol, day in imported])
+            await _mark_verified(connection, given={**given, **keys})
+
+
+async def _mark_verified(connection: AsyncConnection, *, given: Mapping[str, object]) -> None:
+    async with connection.transaction():
+        await fetch(connection, query("coverage", "lock_lines"), given)
+        await fetch(connection, query("archive_notes", "verified"), given)
 
 
 def _days(file: ArchiveFile) -> list[date]:

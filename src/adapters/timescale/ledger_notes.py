@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import LiteralString
 
 from psycopg import AsyncConnection
@@ -30,9 +31,8 @@ class CoverageNoteStore:
         for dataset, items in by_dataset.items():
             for batch in batches(items, LINES):
                 given = self._subject(dataset) | key_columns([(day.symbol, day.day) for day in batch])
-                await self._session.rows(
-                    query("coverage", "looked"), given | {"next_look": utc(next_look_ms)}
-                )
+                given |= {"next_look": utc(next_look_ms)}
+                await self._session.call(partial(_looked, given=given))
 
     async def mark_absent(self, file: ArchiveFile, sha256: str, ts_ms: Sequence[int], asked_ms: int) -> None:
         """Record that the rows beginning at ``ts_ms`` are neither in ``file`` nor in REST, asked at ``asked_ms``.
@@ -66,6 +66,12 @@ class CoverageNoteStore:
 
     def _subject(self, dataset: Dataset) -> dict[str, object]:
         return {"exchange": self._session.exchange, "dataset": dataset.value}
+
+
+async def _looked(connection: AsyncConnection, *, given: Mapping[str, object]) -> None:
+    async with connection.transaction():
+        await fetch(connection, query("coverage", "lock_lines"), given)
+        await fetch(connection, query("coverage", "looked"), given)
 
 
 def _stored_query(dataset: Dataset) -> LiteralString:
