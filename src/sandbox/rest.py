@@ -12,6 +12,7 @@ from aiohttp import web
 from . import klines
 from .faults import Fault, Kind
 from .limits import Budgets
+from .stats import KlinesAsked
 from .stream import reset
 from .venue import Venue
 
@@ -71,6 +72,8 @@ class Rest:
             query = klines.parse(self._venue, request.query)
         except klines.Refused as refused:
             return problem(400, refused.code, refused.text)
+        asked = KlinesAsked(query.instrument.symbol, query.limit, query.start_ms, query.end_ms)
+        self._venue.stats.klines.append(asked)
         return answer([tuple(row) for row in klines.rows(self._venue, query)])
 
     @web.middleware

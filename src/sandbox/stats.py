@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 _KEPT = 10_000
-"""Attempts, subscriptions and downloads remembered; older ones are still in the counters."""
+"""Attempts, subscriptions, downloads and klines remembered; older ones are still in the counters."""
 
 
 @dataclass(slots=True)
@@ -41,6 +41,16 @@ class Download:
     status: int
 
 
+@dataclass(frozen=True, slots=True)
+class KlinesAsked:
+    """One valid request for candles; times as they were sent, both inclusive."""
+
+    symbol: str
+    limit: int
+    start_ms: int | None
+    end_ms: int | None
+
+
 @dataclass(slots=True)
 class Stats:
     """Counters since the start."""
@@ -61,6 +71,8 @@ class Stats:
     attempts: deque[Attempt] = field(default_factory=lambda: deque(maxlen=_KEPT))
     subscriptions: deque[Subscription] = field(default_factory=lambda: deque(maxlen=_KEPT))
     downloads: deque[Download] = field(default_factory=lambda: deque(maxlen=_KEPT))
+    klines: deque[KlinesAsked] = field(default_factory=lambda: deque(maxlen=_KEPT))
+    """For tests in this process; no part of ``as_dict``, which others read many times a second."""
     opened: int = 0
     open_now: int = 0
     out_of_order: int = 0
