@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
 from decimal import Decimal
 from enum import StrEnum
 from pathlib import Path
@@ -77,6 +78,13 @@ class MetricSink(Protocol):
     async def reach(self, since_ms: int) -> dict[str, Reach]: ...
 
     async def stored(self, symbol: str, after_ms: int, until_ms: int) -> list[FuturesMetric]: ...
+
+
+class MetricBlanks(Protocol):
+    """Which days have a row without one of its values: symbol and UTC day of the period's beginning, for the days of
+    [since, until]. Raises ``Retryable`` or ``Misconfigured``."""
+
+    async def blank_days(self, since: date, until: date) -> set[tuple[str, date]]: ...
 
 
 class FundingSink(Protocol):

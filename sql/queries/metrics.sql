@@ -150,6 +150,18 @@ FROM binance_futures_metrics_5m
 WHERE exchange = %(exchange)s AND symbol = %(symbol)s AND create_time > %(after)s AND create_time <= %(until)s
 ORDER BY create_time;
 
+-- name: blank_days
+-- Days with a row in which some column is NULL, its rank -1. Reads the chunks of the stretch once.
+SELECT DISTINCT symbol, ((create_time - interval '5 minutes') AT TIME ZONE 'UTC')::date AS day
+FROM binance_futures_metrics_5m
+WHERE exchange = %(exchange)s
+  AND create_time > %(after)s
+  AND create_time <= %(until)s
+  AND least(
+      sum_open_interest_rank, sum_open_interest_value_rank, count_toptrader_long_short_ratio_rank,
+      sum_toptrader_long_short_ratio_rank, count_long_short_ratio_rank, sum_taker_long_short_vol_ratio_rank
+  ) < 0;
+
 -- name: file_before
 -- What is known of an archive file, locked until its rows are committed.
 SELECT state, sha256, revision FROM archive_files WHERE exchange = %(exchange)s AND path = %(path)s FOR UPDATE;

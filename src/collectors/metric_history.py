@@ -9,12 +9,26 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 from ..errors import BadData, NotPublished, Permanent, Retryable
-from ..metric_ports import FileRows, MetricSeries, MetricSink, MetricSource, SmallFiles
-from ..model import DAY_MS, METRIC_COLUMNS, ArchiveFile, CoverageDay, Dataset, FuturesMetric, Listing, Span
+from ..metric_ports import FileRows, MetricBlanks, MetricSeries, MetricSink, MetricSource, SmallFiles
+from ..model import (
+    DAY_MS,
+    FIVE_MINUTES_MS,
+    METRIC_COLUMNS,
+    ArchiveFile,
+    CoverageDay,
+    Dataset,
+    FileState,
+    FuturesMetric,
+    Listing,
+    Span,
+)
 from ..ports import Archive, ArchiveLayout, ArchiveNotes, Clock, CoverageLedger, CoverageNotes, Listings
 from ..telemetry.log import get_logger
 from ..telemetry.metrics import Metrics
+from .backoff import Backoff
+from .metric_blanks import BlankDays
 from .metric_check import Verdict, compare
+from .metric_plan import MOST_ROWS
 from .unwrap import first_error
 from .workers import for_each
 
@@ -23,6 +37,8 @@ _log = get_logger("metrics")
 _WORKERS = 4
 _DAYS_A_PASS = 2000
 _INTERVAL_S = 3600.0
+_AGAIN_S = 60.0
+"""While days wait and nothing can be compared, because archive or REST is away, the first pause is about so long."""
 _RECENT_DAYS = 3
 _RECENT_LOOK_MS, _LATE_LOOK_MS = 3_600_000, 7 * DAY_MS
 """A day whose file is not there is looked at again in an hour, or in a week when it is older than three days."""
@@ -42,6 +58,7 @@ class HistoryParts:
     files: SmallFiles
     source: MetricSource
     sink: MetricSink
+    blanks: MetricBlanks
     ledger: CoverageLedger
     notes: CoverageNotes
     names: ArchiveNotes
@@ -49,11 +66,13 @@ class HistoryParts:
 
 
 class MetricHistory:
-    """Looks every hour at days since ``since(now_ms)`` that the ledger calls incomplete, the newest first.
+    """Looks every hour at days since ``since(now_ms)`` that the ledger calls incomplete, the newest first, and at
+    those in which columns are NULL that REST cannot bring any more.
 
     Before anything is merged, again in every pass, the newest archive day of the largest symbols is compared with
     REST. When they disagree nothing is merged, ``metric_archive_disagrees`` is 1 and a line of level error says so;
-    when nothing could be compared the pass waits for the next. ``folder`` takes the downloads, which do not stay.
+    when nothing could be compared the next pass comes sooner. The first one waits for all of ``after``. ``folder``
+    takes the downloads, which do not stay.
     """
 
     def __init__(
@@ -64,14 +83,17 @@ class MetricHistory:
         *,
         folder: Path,
         since: Callable[[int], int],
-        ready: asyncio.Event | None = None,
+        after: Sequence[asyncio.Event] = (),
     ) -> None:
         self._parts = parts
         self._clock = clock
         self._metrics = metrics
         self._folder = folder
         self._since = since
-        self._ready = ready
+        self._after = after
+        self._blanks = BlankDays(parts.blanks, parts.names)
+        self._backoff = Backoff(_AGAIN_S, _INTERVAL_S)
+        self._pause_s = _INTERVAL_S
         self.rows = 0
         """Rows stored so far; the supervisor's measure of progress."""
         for verdict in Verdict:
@@ -80,22 +102,24 @@ class MetricHistory:
 
     async def run(self) -> None:
         """Fill until cancelled. Raises ``Retryable`` or ``Misconfigured`` of the database."""
-        if self._ready:
-            await self._ready.wait()
+        for event in self._after:
+            await event.wait()
         while True:
             if not await self.look():
-                await self._clock.sleep(_INTERVAL_S)
+                await self._clock.sleep(self._pause_s)
 
     async def look(self) -> bool:
         """One pass; whether there is more to do at once."""
         now_ms = self._clock.now_ms()
         newest = _day((now_ms - DAY_MS) - _MORNING_MS)
-        days = await self._parts.ledger.open_days(Dataset.METRICS, _day(self._since(now_ms)), newest)
-        due = sorted(
-            (day for day in days if day.next_look_ms <= now_ms and day.unaccounted),
-            key=lambda day: (-day.day.toordinal(), day.symbol),
-        )
-        if not due or await self.check(newest) is not Verdict.AGREES:
+        due = await self._due(now_ms, newest)
+        verdict = await self.check(newest) if due else None
+        if verdict is Verdict.UNKNOWN:
+            self._pause_s = min(self._backoff.next(), _INTERVAL_S)
+        else:
+            self._backoff.reset()
+            self._pause_s = _INTERVAL_S
+        if verdict is not Verdict.AGREES:
             return False
         folders = await self._parts.names.folders()
         listings = _by_symbol(await self._parts.listings.listings())
@@ -109,10 +133,18 @@ class MetricHistory:
             raise first_error(group) from group
         return len(due) > _DAYS_A_PASS
 
+    async def _due(self, now_ms: int, newest: date) -> list[CoverageDay]:
+        since = _day(self._since(now_ms))
+        days = await self._parts.ledger.open_days(Dataset.METRICS, since, newest)
+        rows = [day for day in days if day.next_look_ms <= now_ms and day.unaccounted]
+        keys = {(day.symbol, day.day) for day in days}
+        blank = [day for day in await self._blanks.due(since, now_ms) if (day.symbol, day.day) not in keys]
+        return sorted([*rows, *blank], key=lambda day: (-day.day.toordinal(), day.symbol))
+
     async def check(self, newest: date) -> Verdict:
         """Compare the newest published day of the largest symbols with REST."""
         verdict = Verdict.UNKNOWN
-        reach = await self._parts.sink.reach(self._clock.now_ms() - DAY_MS)
+        reach = await self._parts.sink.reach(self._clock.now_ms() - MOST_ROWS * FIVE_MINUTES_MS)
         largest = sorted(reach, key=lambda symbol: (-reach[symbol].value, symbol))[:_CHECKED_SYMBOLS]
         for symbol in largest:
             verdict = await self._check_symbol(symbol, newest)
@@ -156,7 +188,10 @@ class MetricHistory:
         file = self._file(folder, day.symbol, day.day)
         try:
             read, sha256, size = await self._read(file)
-        except NotPublished:
+        except NotPublished as error:
+            if not day.unaccounted:
+                now_ms = self._clock.now_ms()
+                await self._parts.names.note(file, FileState.MISSING, detail=str(error), now_ms=now_ms)
             await self._looked(day, "missing")
         except BadData as error:
             _log.warning("metric_file_refused", msg=str(error), path=file.path, reason=error.reason)

@@ -64,6 +64,8 @@ class MetricsSweep:
         self._paused_until = 0.0
         self.rows = 0
         """Rows stored so far; the supervisor's measure of progress."""
+        self.valued = asyncio.Event()
+        """Set once somebody's open interest is stored: who is largest is known, and can be compared elsewhere."""
         for series in MetricSeries:
             resting = metrics.metric_series_resting.labels(series.value)
             resting.set_function(partial(self._is_resting, series))
@@ -84,6 +86,8 @@ class MetricsSweep:
         since_ms = newest_due(self._clock.now_ms()) - MOST_ROWS * FIVE_MINUTES_MS
         found = await self._sink.reach(since_ms)
         self._known = {symbol: Known.of(reach) for symbol, reach in found.items()}
+        if any(known.value for known in self._known.values()):
+            self.valued.set()
 
     async def sweep(self) -> int:
         """One round; how many symbols were asked. Raises what the database raises.
@@ -141,7 +145,9 @@ class MetricsSweep:
             hold = _SHORT_HOLD_S if rows else _EMPTY_HOLD_S
             known.hold_until = max(known.hold_until, self._clock.now() + hold)
         values = [row.sum_open_interest_value for row in rows if row.sum_open_interest_value is not None]
-        known.value = values[-1] if values else known.value
+        if values:
+            known.value = values[-1]
+            self.valued.set()
 
     async def _series(self, series: MetricSeries, symbol: str, span: tuple[int, int]) -> list[FuturesMetric]:
         """The rows of ``span``, none when the venue does not say. Never raises what a venue does."""

@@ -61,6 +61,7 @@ class MetricsRole(Role):
                 files,
                 self.rest,
                 sink,
+                sink,
                 CoverageStore(self.session),
                 CoverageNoteStore(self.session),
                 ArchiveNoteStore(self.session),
@@ -70,8 +71,8 @@ class MetricsRole(Role):
             metrics,
             folder=folder,
             since=self.since,
-            # Before that no day is due, and it looks but once an hour.
-            ready=core.ledger_ready,
+            # Before the ledger follows no day is due, and before somebody is stored nothing can be compared.
+            after=(core.ledger_ready, self.sweep.valued),
         )
         self.funding = FundingCollector(
             self.rest,

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from datetime import date
 from decimal import Decimal
 from functools import partial
 
 from psycopg import AsyncConnection
 
 from ...metric_ports import MetricSeries, Reach
-from ...model import METRIC_COLUMNS, ArchiveFile, Authority, FuturesMetric, WriteResult
+from ...model import DAY_MS, METRIC_COLUMNS, ArchiveFile, Authority, FuturesMetric, WriteResult
 from .archive_lines import Line, line_before, note
-from .days import utc
+from .days import start_of, utc
 from .merging import merged_metrics, parameters
 from .queries import query
 from .shared_session import SharedSession, fetch
@@ -30,7 +31,7 @@ _BATCH = 5000
 
 
 class MetricStore:
-    """``metric_ports.MetricSink``. One transaction for 5000 rows at most; safe to repeat."""
+    """``metric_ports.MetricSink`` and ``MetricBlanks``. One transaction for 5000 rows at most; safe to repeat."""
 
     def __init__(self, session: SharedSession) -> None:
         self._session = session
@@ -97,6 +98,17 @@ class MetricStore:
             )
             for end_ms, *values, source, authority in rows
         ]
+
+    async def blank_days(self, since: date, until: date) -> set[tuple[str, date]]:
+        """See ``metric_ports.MetricBlanks``."""
+        given = {
+            "exchange": self._session.exchange,
+            "after": utc(start_of(since)),
+            "until": utc(start_of(until) + DAY_MS),
+        }
+        return {
+            (symbol, day) for symbol, day in await self._session.rows(query("metrics", "blank_days"), given)
+        }
 
     async def close(self) -> None:
         await self._session.close()

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,13 +22,24 @@ from src.adapters.timescale.ledger import CoverageStore
 from src.adapters.timescale.ledger_notes import CoverageNoteStore
 from src.adapters.timescale.options import DatabaseOptions
 from src.adapters.timescale.shared_session import SharedSession
+from src.collectors.metric_blanks import BlankDays
 from src.collectors.metric_check import Verdict
 from src.collectors.metric_history import HistoryParts, MetricHistory
 from src.metric_ports import MetricSeries
-from src.model import DAY_MS, FIVE_MINUTES_MS, Dataset, Listing, Span
+from src.model import (
+    DAY_MS,
+    FIVE_MINUTES_MS,
+    METRIC_COLUMNS,
+    Authority,
+    Dataset,
+    FuturesMetric,
+    Listing,
+    Span,
+)
 from src.telemetry.metrics import Metrics
 from tests.integration.timescale.helpers import fetch
 from tests.support.archive_server import ArchiveServer, archive_server
+from tests.support.eventually import eventually
 from tests.support.metric_venue import row_of
 from tests.support.zips import zipped
 
@@ -42,14 +56,16 @@ def midnight_ms(day: date) -> int:
     return int(datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp()) * 1000
 
 
-def day_text(symbol: str, day: date, *, first: int = 1, wrong_by: int = 0) -> str:
+def day_text(symbol: str, day: date, *, first: int = 1, wrong_by: int = 0, blank_column: str = "") -> str:
     """A day file whose labels begin with the ``first`` 5 min; with values of ``wrong_by`` periods later."""
     lines = [HEADER]
     for number in range(288):
         end_ms = midnight_ms(day) + (number + 1) * FIVE_MINUTES_MS
         label = datetime.fromtimestamp(midnight_ms(day) / 1000, UTC) + timedelta(minutes=5 * (first + number))
         values = row_of(symbol, end_ms + wrong_by * FIVE_MINUTES_MS)
-        lines.append(f"{label:%Y-%m-%d %H:%M:%S},{symbol},{','.join(map(str, values))}")
+        said = zip(METRIC_COLUMNS, values, strict=True)
+        cells = ["" if name == blank_column else str(value) for name, value in said]
+        lines.append(f"{label:%Y-%m-%d %H:%M:%S},{symbol},{','.join(cells)}")
     return "\n".join([lines[0], *reversed(lines[1:])])
 
 
@@ -59,6 +75,7 @@ class Past:
     server: ArchiveServer
     history: MetricHistory
     ledger: CoverageStore
+    notes: ArchiveNoteStore
     folder: Path
     yesterday: date
 
@@ -76,9 +93,9 @@ class Past:
 
 
 @asynccontextmanager
-async def past(database: str, folder: Path) -> AsyncIterator[Past]:
-    """Five days are due; REST knows all of them, and the last 41 h are stored."""
-    async with world(database, [SYMBOL]) as it, archive_server() as server:
+async def past(database: str, folder: Path, *, swept: bool = True, speed: float = 1.0) -> AsyncIterator[Past]:
+    """A week is due; REST knows all of them, and the last 41 h are stored when it is ``swept``."""
+    async with world(database, [SYMBOL], speed=speed) as it, archive_server() as server:
         permits = RateLimiter(it.clock, Metrics(), limit=10_000)
         options = ArchiveOptions(url=f"{server.url}/archive", list_url=f"{server.url}/list")
         archive = BinanceArchive(options, permits, it.clock, Metrics())
@@ -91,25 +108,44 @@ async def past(database: str, folder: Path) -> AsyncIterator[Past]:
             SmallFileReader(),
             it.rest,
             it.store,
+            it.store,
             ledger,
             CoverageNoteStore(session),
             notes,
             InstrumentStore(session),
         )
-        since_ms = (it.clock.now_ms() // DAY_MS - 4) * DAY_MS
-        history = MetricHistory(parts, it.clock, it.metrics, folder=folder, since=lambda _: since_ms)
+        since_ms = (it.clock.now_ms() // DAY_MS - 6) * DAY_MS
+        history = MetricHistory(
+            parts,
+            it.clock,
+            it.metrics,
+            folder=folder,
+            since=lambda _: since_ms,
+            after=(it.sweep.valued,),
+        )
         await archive.open()
         try:
             await ledger.follow(
                 Dataset.METRICS, [Listing(SYMBOL, since_ms, 4_000_000_000_000)], it.clock.now_ms()
             )
             await it.sweep.load()
-            await it.sweep.sweep()
+            if swept:
+                await it.sweep.sweep()
             newest = datetime.fromtimestamp((it.clock.now_ms() - DAY_MS - 7_200_000) / 1000, UTC).date()
-            yield Past(it, server, history, ledger, folder, newest)
+            yield Past(it, server, history, ledger, notes, folder, newest)
         finally:
             await archive.close()
             await session.close()
+
+
+@asynccontextmanager
+async def running(history: MetricHistory) -> AsyncIterator[None]:
+    async with asyncio.TaskGroup() as tasks:
+        task = tasks.create_task(history.run(), name="history")
+        try:
+            yield
+        finally:
+            task.cancel()
 
 
 async def values_of(url: str, day: date) -> dict[int, tuple[Any, ...]]:
@@ -213,3 +249,87 @@ async def test_archive_fills_what_a_failing_series_left_null(database: str, tmp_
         found = await values_of(database, day)
         assert all(values == row_of(SYMBOL, end_ms) for end_ms, values in found.items())
         assert it.it.venue.requests[SYMBOL, MetricSeries.TAKER] >= 2, "the check asked REST as well"
+
+
+async def test_the_first_look_waits_for_somebody_to_be_stored(database: str, tmp_path: Path) -> None:
+    """On a fresh database the ledger is there before the first row, and a look in vain would cost an hour."""
+    async with past(database, tmp_path, swept=False) as it:
+        older = it.yesterday - timedelta(days=2)
+        it.publish(it.yesterday)
+        it.publish(older)
+        async with running(it.history):
+            # As long as a look takes: whoever does not wait has looked by then, and counted one more.
+            await it.history.look()
+            await it.it.sweep.sweep()
+            await eventually(partial(_is_complete, it, database, older), timeout=20)
+        assert it.it.count("metric_archive_checks_total", result="agrees") == 1
+        assert it.it.count("metric_archive_checks_total", result="unknown") == 1
+
+
+async def test_what_could_not_be_compared_is_compared_soon(database: str, tmp_path: Path) -> None:
+    """The archive is away at first; the next look comes within two minutes of the venue's time, not in an hour."""
+    async with past(database, tmp_path, speed=30) as it:
+        older = it.yesterday - timedelta(days=2)
+        async with running(it.history):
+            await eventually(lambda: it.it.count("metric_archive_checks_total", result="unknown") >= 1)
+            it.publish(it.yesterday)
+            it.publish(older)
+            began = it.it.clock.now()
+            await eventually(partial(_is_complete, it, database, older), timeout=20)
+            assert it.it.clock.now() - began < 1800
+
+
+async def _is_complete(it: Past, database: str, day: date) -> bool:
+    return (await it.states(database)).get(day) == "complete"
+
+
+def _rows_without(day: date, *columns: str) -> list[FuturesMetric]:
+    """All rows of a day as REST says them, but for some columns."""
+    rows = []
+    for number in range(1, 289):
+        end_ms = midnight_ms(day) + number * FIVE_MINUTES_MS
+        said = dict(zip(METRIC_COLUMNS, map(Decimal, map(str, row_of(SYMBOL, end_ms))), strict=True))
+        kept = {name: None if name in columns else value for name, value in said.items()}
+        rows.append(FuturesMetric.of(SYMBOL, end_ms, kept, "binance_rest", Authority.REST))
+    return rows
+
+
+async def test_what_a_series_never_said_is_brought_by_the_archive_though_the_day_has_all_its_rows(
+    database: str, tmp_path: Path
+) -> None:
+    async with past(database, tmp_path) as it:
+        day = it.yesterday - timedelta(days=2)
+        await it.it.store.write(_rows_without(day, "sum_taker_long_short_vol_ratio"))
+        assert (await it.states(database))[day] == "complete"
+        it.publish(it.yesterday)
+        path = it.publish(day)
+        await it.history.look()
+        found = await values_of(database, day)
+        assert all(values == row_of(SYMBOL, end_ms) for end_ms, values in found.items())
+        assert len(found) == 288
+        await it.history.look()
+        assert len(it.server.requests(path)) == 1
+
+
+async def test_blank_days_are_asked_for_once_whatever_the_archive_has(database: str, tmp_path: Path) -> None:
+    """A file that is blank itself, and one that was never published."""
+    async with past(database, tmp_path) as it:
+        blank, unpublished = (it.yesterday - timedelta(days=number) for number in (2, 3))
+        for day in (blank, unpublished):
+            await it.it.store.write(_rows_without(day, "count_long_short_ratio"))
+        it.publish(it.yesterday)
+        it.publish(blank, blank_column="count_long_short_ratio")
+        finder, since = BlankDays(it.it.store, it.notes), unpublished
+        for _ in range(2):
+            assert {item.day for item in await finder.due(since, it.it.clock.now_ms())} == {
+                blank,
+                unpublished,
+            }
+        await it.history.look()
+        found = await values_of(database, blank)
+        assert {values[4] for values in found.values()} == {None}
+        for now_ms in (it.it.clock.now_ms(), it.it.clock.now_ms() + 6 * DAY_MS):
+            again = BlankDays(it.it.store, it.notes)
+            assert await again.due(since, now_ms) == []
+        later_ms = it.it.clock.now_ms() + 8 * DAY_MS
+        assert [item.day for item in await finder.due(since, later_ms)] == [unpublished]
