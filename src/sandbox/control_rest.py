@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from email.utils import formatdate
 
 from .control_part import ControlPart
 from .faults import Fault, Kind
@@ -52,10 +53,17 @@ class RestFaults(ControlPart):
         return until
 
     def too_many(self, seconds: float, *, retry_after: str | None = None) -> int:
-        """429 until ``seconds`` from now; ``retry_after`` None is the seconds, "" leaves the header out."""
-        until = self._venue.clock.now_ms() + int(seconds * 1000)
-        text = str(max(1, round(seconds))) if retry_after is None else retry_after
-        self._budget.refuse(429, until, text or None)
+        """429 until ``seconds`` from now; returns that time, UTC milliseconds.
+
+        ``retry_after`` None is the seconds, "date" the time as an HTTP date, "" leaves the header out.
+        """
+        clock = self._venue.clock
+        until = clock.now_ms() + int(seconds * 1000)
+        told = {
+            None: str(max(1, round(seconds))),
+            "date": formatdate(-(-(until + clock.skew_ms) // 1000), usegmt=True),
+        }
+        self._budget.refuse(429, until, told.get(retry_after, retry_after) or None)
         return until
 
     def spend_weight(self, weight: int) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gzip
 from collections.abc import Awaitable, Callable
+from email.utils import formatdate
 
 import orjson
 from aiohttp import web
@@ -118,6 +119,8 @@ class Rest:
                 response.headers["Retry-After"] = refusal.retry_after
         if used is not None:
             response.headers["X-MBX-USED-WEIGHT-1M"] = str(used)
+        # Of the exchange's clock and not this computer's, as every time it tells.
+        response.headers["Date"] = formatdate(self._venue.clock.stated_ms() // 1000, usegmt=True)
         return response
 
     async def _instead(self, request: web.Request, fault: Fault) -> web.StreamResponse:

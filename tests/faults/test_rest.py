@@ -41,6 +41,19 @@ async def test_c1_too_many_requests(world: World, retry_after: str | None) -> No
     await _heal(world)
 
 
+async def test_c1_too_many_requests_until_a_date(world: World) -> None:
+    """Retry-After as a date of the venue's clock, which is months from this computer's: the pause ends then."""
+    await _needs_rest(world)
+    until_ms = await _refuse(world, "too_many", code="429", seconds=200, retry_after="date")
+    seen = await world.daemon.metrics()
+    pause_s = seen.total("rate_limit_ban_until_timestamp_seconds", budget="fapi")
+    # What is told in whole seconds, and what one answer takes on a busy machine; a minute is what no date would give.
+    assert -2 <= pause_s - until_ms / 1000 <= 20
+    await world.venue.minutes(4)
+    assert await world.venue.fired("too_many") <= _AT_ONCE
+    await _heal(world)
+
+
 async def test_c2_banned(world: World) -> None:
     """418 until a time in the text: no request before it."""
     await _needs_rest(world)
@@ -100,14 +113,19 @@ async def test_c12_redirected_to_another_host(world: World) -> None:
     await _heal(world)
 
 
-async def _refuse(world: World, kind: str, *, code: str, **how: Any) -> None:
-    """Begin to refuse, and again if nobody asked while it lasted, until the daemon has counted the answer."""
+async def _refuse(world: World, kind: str, *, code: str, **how: Any) -> int:
+    """Begin to refuse, and again if nobody asked while it lasted, until the daemon has counted the answer.
+
+    The venue's time at which it ends, milliseconds.
+    """
+    until_ms = 0
     for _ in range(_TRIES):
-        await world.venue.control(kind, **how)
+        until_ms = int(await world.venue.control(kind, **how))
         with contextlib.suppress(AssertionError):
             await eventually(lambda: _fired(world, kind, 1), timeout=how["seconds"] / _SPEED)
             break
     await eventually(lambda: _counted(world, code), timeout=15)
+    return until_ms
 
 
 async def _counted(world: World, code: str) -> bool:

@@ -71,6 +71,7 @@ class Venue:
         """Exchange time at the start, UTC milliseconds, a whole minute."""
         self.port = 0
         self.children: list[Child] = []
+        self._lost: dict[str, tuple[int, int]] = {}
         self.symbols = sorted(
             one["symbol"]
             for one in self._inside.listing()
@@ -150,6 +151,11 @@ class Venue:
             self._inside.universe.list_symbol(symbol, int(info["onboardDate"]), now_ms, contract)
         return info
 
+    async def lose(self, symbol: str, from_ms: int, to_ms: int) -> None:
+        """The venue has no candles of [from_ms, to_ms), for good; once for a symbol."""
+        await self.control("lose", symbol=symbol, from_ms=from_ms, to_ms=to_ms)
+        self._lost[symbol] = (from_ms, to_ms)
+
     # --- the truth -----------------------------------------------------------------------------------------
 
     async def now_ms(self) -> int:
@@ -161,16 +167,20 @@ class Venue:
         await asyncio.sleep(number * 60 / self.options.speed)
 
     async def listings(self) -> Spans:
-        """The trading periods of everything that must be stored."""
+        """The trading periods of everything that must be stored, less what the venue lost."""
         return {
             one["symbol"]: [
-                Span(
-                    first=int(period["from_ms"]),
-                    end=int(period["to_ms"] or _FOR_EVER_MS),
-                    owed_from=-(-max(int(period["from_ms"]), int(period["onboard_ms"])) // MINUTE_MS)
-                    * MINUTE_MS,
-                )
+                span
                 for period in one["periods"]
+                for span in _without(
+                    Span(
+                        first=int(period["from_ms"]),
+                        end=int(period["to_ms"] or _FOR_EVER_MS),
+                        owed_from=-(-max(int(period["from_ms"]), int(period["onboard_ms"])) // MINUTE_MS)
+                        * MINUTE_MS,
+                    ),
+                    self._lost.get(one["symbol"]),
+                )
             ]
             for one in await self._ask("GET", "/control/universe")
             if one["quote"] == "USDT" and one["contract_type"] in _CONTRACTS
@@ -191,6 +201,18 @@ class Venue:
             text = await answer.text()
             assert answer.status == 200, f"{method} {path}: {answer.status} {text}"
             return json.loads(text)
+
+
+def _without(span: Span, lost: tuple[int, int] | None) -> list[Span]:
+    """What is left of a span."""
+    if lost is None:
+        return [span]
+    start, end = lost
+    parts = [
+        Span(span.first, min(span.end, start), span.owed_from),
+        Span(max(span.first, end), span.end, max(span.owed_from, end)),
+    ]
+    return [part for part in parts if part.first < part.end]
 
 
 def _universe(options: VenueOptions, path: Path) -> Path:

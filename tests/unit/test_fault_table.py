@@ -8,8 +8,9 @@ from tests.support.processes import ROOT
 
 _PROMISED = (
     *(f"A{number}" for number in range(1, 19)),
-    *(f"B{number}" for number in (*range(1, 10), *range(12, 17))),
-    *(f"C{number}" for number in (*range(1, 10), 11, 12, 14)),
+    *(f"B{number}" for number in range(1, 17)),
+    *(f"C{number}" for number in range(1, 15)),
+    *(f"D{number}" for number in (*range(1, 13), *range(15, 18))),
     *(f"E{number}" for number in (*range(1, 6), 7, *range(9, 14), *range(15, 18), 19, 22, 24)),
     *(f"F{number}" for number in (1, 2, 3, 5, 7, 9, 10, 16, 17, 19, 20)),
     *(f"G{number}" for number in range(1, 7)),

@@ -6,6 +6,7 @@ import asyncio
 import gzip
 import json
 import re
+from email.utils import parsedate_to_datetime
 from typing import Any
 
 import aiohttp
@@ -208,6 +209,17 @@ async def test_429_with_any_retry_after(given: str | None, header: str | None) -
         status, _, headers = await client.get("/fapi/v1/ping")
         assert status == 429
         assert headers.get("Retry-After") == header
+
+
+async def test_429_until_a_date_of_the_exchanges_own_clock() -> None:
+    """Date and Retry-After are of one clock, whole seconds on either side of the truth."""
+    async with Client.open(speed=1) as client:
+        until_ms = client.sandbox.control.too_many(100, retry_after="date")
+        status, _, headers = await client.get("/fapi/v1/ping")
+        assert status == 429
+        told, asked = (parsedate_to_datetime(headers[name]).timestamp() for name in ("Retry-After", "Date"))
+        assert 0 <= told - until_ms / 1000 < 1
+        assert 0 <= client.sandbox.now_ms() / 1000 - asked < 30
 
 
 async def test_the_stated_time_can_be_wrong() -> None:
