@@ -103,28 +103,6 @@ SELECT
     coalesce((SELECT bool_or(absences) FROM counted), false) AS absences
 FROM written;
 
--- name: take_back_absences
--- Rows that were proved absent and are here now. A statement of its own: the lines are locked by the one before, so
--- no absence can be written beside it unseen. Only a line that has absences costs this second look.
-WITH found AS (
-    UPDATE absent_minutes SET found_at = now()
-    FROM pg_temp.candles_incoming AS incoming
-    WHERE absent_minutes.exchange = %(exchange)s
-      AND absent_minutes.dataset = 'candles_1m'
-      AND absent_minutes.symbol = incoming.symbol
-      AND absent_minutes.ts = to_timestamp(incoming.open_ms::double precision / 1000)
-      AND absent_minutes.found_at IS NULL
-    RETURNING absent_minutes.symbol, absent_minutes.ts
-)
-UPDATE coverage_days SET absent = absent - taken.rows
-FROM (
-    SELECT symbol, (ts AT TIME ZONE 'UTC')::date AS day, count(*) AS rows FROM found GROUP BY symbol, day
-) AS taken
-WHERE exchange = %(exchange)s
-  AND dataset = 'candles_1m'
-  AND coverage_days.symbol = taken.symbol
-  AND coverage_days.day = taken.day;
-
 -- name: insert_gaps
 INSERT INTO gap_events (exchange, symbol, from_ts, to_ts, reason)
 SELECT %(exchange)s, symbol, to_timestamp(from_ms::double precision / 1000),

@@ -306,6 +306,30 @@ ON CONFLICT (exchange, dataset, symbol, ts) DO UPDATE SET
     END,
     found_at = NULL;
 
+-- name: take_back_absences
+-- Rows that were proved absent and are here now. A statement of its own after the one that counted them: the lines are
+-- locked by then, so no absence can be written beside it unseen. Only a line that has absences costs this second look.
+-- The planner does not see how long an array from a SELECT is, and goes by the keys; of a long one it would make a hash
+-- and read all absences and the whole ledger past it.
+WITH found AS (
+    UPDATE absent_minutes AS absence SET found_at = now()
+    FROM unnest((SELECT %(symbols)s::text[]), (SELECT %(ts)s::timestamptz[])) AS stored (symbol, ts)
+    WHERE absence.exchange = %(exchange)s
+      AND absence.dataset = %(dataset)s
+      AND absence.symbol = stored.symbol
+      AND absence.ts = stored.ts
+      AND absence.found_at IS NULL
+    RETURNING absence.symbol, absence.ts
+)
+UPDATE coverage_days SET absent = absent - taken.rows
+FROM (
+    SELECT symbol, (ts AT TIME ZONE 'UTC')::date AS day, count(*) AS rows FROM found GROUP BY symbol, day
+) AS taken
+WHERE exchange = %(exchange)s
+  AND dataset = %(dataset)s
+  AND coverage_days.symbol = taken.symbol
+  AND coverage_days.day = taken.day;
+
 -- name: count_absent
 -- In the same transaction, so that the line says what the rows beside it say.
 UPDATE coverage_days AS line

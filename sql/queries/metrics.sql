@@ -100,27 +100,6 @@ SELECT
     coalesce((SELECT bool_or(absences) FROM counted), false) AS absences
 FROM written;
 
--- name: take_back_absences
--- Rows that were proved absent and are here now; a statement of its own, as for candles (candles.sql).
-WITH found AS (
-    UPDATE absent_minutes SET found_at = now()
-    FROM unnest(%(symbol)s::text[], %(end_ms)s::bigint[]) AS incoming (symbol, end_ms)
-    WHERE absent_minutes.exchange = %(exchange)s
-      AND absent_minutes.dataset = 'metrics_5m'
-      AND absent_minutes.symbol = incoming.symbol
-      AND absent_minutes.ts = to_timestamp((incoming.end_ms - 300000)::double precision / 1000)
-      AND absent_minutes.found_at IS NULL
-    RETURNING absent_minutes.symbol, absent_minutes.ts
-)
-UPDATE coverage_days SET absent = absent - taken.rows
-FROM (
-    SELECT symbol, (ts AT TIME ZONE 'UTC')::date AS day, count(*) AS rows FROM found GROUP BY symbol, day
-) AS taken
-WHERE exchange = %(exchange)s
-  AND dataset = 'metrics_5m'
-  AND coverage_days.symbol = taken.symbol
-  AND coverage_days.day = taken.day;
-
 -- name: newest
 -- How far each column of each symbol reaches, and how large its open interest was last.
 SELECT

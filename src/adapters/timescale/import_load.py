@@ -17,11 +17,13 @@ import numpy as np
 import psycopg
 
 from ...errors import Misconfigured
+from ...model import Dataset
 from ..binance.archive_klines import KlineTable
 from .copy_records import decode
 from .errors import CLIENT_ERRORS, translate
 from .import_job import ImportJob, ImportReport, WorkerOptions
 from .import_rows import STORED, Mask, as_date, as_number, compare, days, direct_stream, incoming_stream
+from .ledger_work import row_columns
 from .options import conninfo
 from .queries import query
 from .rows import printable
@@ -222,7 +224,9 @@ class Loader:
             row = cursor.execute(query("candles", "upsert"), exchange).fetchone()
             inserted, replaced, absences = row or (0, 0, False)
             if absences:
-                cursor.execute(query("candles", "take_back_absences"), exchange)
+                keys = ((job.file.symbol, open_ms) for open_ms in table.open_ms.tolist())
+                columns = row_columns(self._options.exchange, Dataset.CANDLES, keys)
+                cursor.execute(query("coverage", "take_back_absences"), columns)
         return _Loaded(inserted, replaced)
 
     def _note(self, connection: psycopg.Connection, job: ImportJob, table: KlineTable, revision: int) -> None:

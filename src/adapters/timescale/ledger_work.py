@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import TypeVar
 
-from ...model import DAY_MS
+from ...model import DAY_MS, Dataset
 from .days import Span, clipped, day_of, first_difference, merged, start_of, utc
 
 T = TypeVar("T")
@@ -107,4 +107,15 @@ def key_columns(keys: Sequence[Key]) -> dict[str, object]:
         "days": [day for _, day in keys],
         "earliest": utc(min(start_of(day) for _, day in keys)),
         "latest": utc(max(start_of(day) for _, day in keys) + DAY_MS),
+    }
+
+
+def row_columns(exchange: str, dataset: Dataset, rows: Iterable[tuple[str, int]]) -> dict[str, object]:
+    """Single rows by symbol and the beginning of their period (UTC ms)."""
+    keys = list(rows)
+    return {
+        "exchange": exchange,
+        "dataset": dataset.value,
+        "symbols": [symbol for symbol, _ in keys],
+        "ts": [utc(ms) for _, ms in keys],
     }

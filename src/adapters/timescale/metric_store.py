@@ -11,9 +11,19 @@ from functools import partial
 from psycopg import AsyncConnection
 
 from ...metric_ports import MetricSeries, Reach
-from ...model import DAY_MS, METRIC_COLUMNS, ArchiveFile, Authority, FuturesMetric, WriteResult
+from ...model import (
+    DAY_MS,
+    FIVE_MINUTES_MS,
+    METRIC_COLUMNS,
+    ArchiveFile,
+    Authority,
+    Dataset,
+    FuturesMetric,
+    WriteResult,
+)
 from .archive_lines import Line, line_before, note
 from .days import start_of, utc
+from .ledger_work import row_columns
 from .merging import merged_metrics, parameters
 from .queries import query
 from .shared_session import SharedSession, fetch
@@ -127,5 +137,7 @@ class MetricStore:
         }
         ((inserted, replaced, absences),) = await fetch(connection, query("metrics", "merge"), given)
         if absences:
-            await fetch(connection, query("metrics", "take_back_absences"), given)
+            starts = ((row.symbol, row.at_ms - FIVE_MINUTES_MS) for row in keyed)
+            columns = row_columns(self._session.exchange, Dataset.METRICS, starts)
+            await fetch(connection, query("coverage", "take_back_absences"), columns)
         return WriteResult(inserted, replaced, len(rows) - inserted - replaced)

@@ -10,6 +10,7 @@ from psycopg import AsyncConnection
 
 from ...model import Authority, Candle, Dataset, WriteResult
 from .days import day_of, utc
+from .ledger_work import row_columns
 from .queries import query
 from .rows import COLUMN_TYPES, as_row, rejected_row, winners
 from .shared_session import SharedSession, fetch
@@ -68,7 +69,8 @@ class RepairStore:
                 await copy.write_row(as_row(row))
         [(inserted, replaced, absences)] = await fetch(connection, query("candles", "upsert"), exchange)
         if absences:
-            await fetch(connection, query("candles", "take_back_absences"), exchange)
+            keys = row_columns(self._session.exchange, Dataset.CANDLES, (row.key for row in rows))
+            await fetch(connection, query("coverage", "take_back_absences"), keys)
         return inserted, replaced
 
     async def _have_table(self, connection: AsyncConnection) -> None:

@@ -15,8 +15,9 @@ from typing import Any, TypeVar
 from psycopg import AsyncConnection
 
 from ...errors import ConfigError, Unavailable
-from ...model import Candle, Gap, WriteResult
+from ...model import Candle, Dataset, Gap, WriteResult
 from ...telemetry.metrics import Metrics
+from .ledger_work import row_columns
 from .lock import take_lock
 from .migrations import pending
 from .options import DatabaseOptions
@@ -146,9 +147,8 @@ class CandleStore:
                 inserted, replaced, absences = await cursor.fetchone() or (0, 0, False)
                 counts = (inserted, replaced)
                 if absences:
-                    await connection.execute(
-                        query("candles", "take_back_absences"), {"exchange": self._options.exchange}
-                    )
+                    keys = row_columns(self._options.exchange, Dataset.CANDLES, (row.key for row in rows))
+                    await connection.execute(query("coverage", "take_back_absences"), keys)
             if gaps:
                 await connection.execute(query("candles", "insert_gaps"), self._gap_columns(gaps))
         return counts
