@@ -226,7 +226,7 @@ class Loader:
             if absences:
                 keys = ((job.file.symbol, open_ms) for open_ms in table.open_ms.tolist())
                 columns = row_columns(self._options.exchange, Dataset.CANDLES, keys)
-                cursor.execute(query("coverage", "take_back_absences"), columns)
+                cursor.execute(query("absences", "take_back_absences"), columns)
         return _Loaded(inserted, replaced)
 
     def _note(self, connection: psycopg.Connection, job: ImportJob, table: KlineTable, revision: int) -> None:

@@ -167,7 +167,7 @@ class CoverageStore:
 async def _follow(connection: AsyncConnection, *, given: Mapping[str, object]) -> None:
     async with connection.transaction():
         await connection.execute(query("coverage", "follow"), given)
-        await connection.execute(query("coverage", "release_absences"), given)
+        await connection.execute(query("absences", "release_absences"), given)
 
 
 def _count_columns(rows: Sequence[Row]) -> dict[str, object]:

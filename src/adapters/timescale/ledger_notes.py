@@ -53,15 +53,15 @@ class CoverageNoteStore:
                 await fetch(connection, query("coverage", "lock_lines"), given)
                 stored = await fetch(connection, _stored_query(file.dataset), given | {"ts": sorted(said)})
                 lacking = sorted(said - {row[0] for row in stored})
-                await fetch(connection, query("coverage", "mark_absent"), given | {"ts": lacking})
-                await fetch(connection, query("coverage", "count_absent"), given)
+                await fetch(connection, query("absences", "mark_absent"), given | {"ts": lacking})
+                await fetch(connection, query("absences", "count_absent"), given)
 
         await self._session.call(work)
 
     async def absences_due(self, dataset: Dataset, now_ms: int, limit: int) -> list[Gap]:
         """The absent rows to be asked for again by ``now_ms``, at most ``limit`` of them, neighbours joined."""
         given = self._subject(dataset) | {"now": utc(now_ms), "limit": limit}
-        rows = await self._session.rows(query("coverage", "absences_due"), given)
+        rows = await self._session.rows(query("absences", "absences_due"), given)
         return joined(Gap(symbol, open_ms, open_ms + step_of(dataset), ABSENT) for symbol, open_ms in rows)
 
     def _subject(self, dataset: Dataset) -> dict[str, object]:
@@ -76,6 +76,6 @@ async def _looked(connection: AsyncConnection, *, given: Mapping[str, object]) -
 
 def _stored_query(dataset: Dataset) -> LiteralString:
     if dataset is Dataset.METRICS:
-        return query("coverage", "stored_metrics")
+        return query("absences", "stored_metrics")
     step_of(dataset)  # refuses what has no fixed rows, none of which could be said to be absent
-    return query("coverage", "stored_candles")
+    return query("absences", "stored_candles")

@@ -139,5 +139,5 @@ class MetricStore:
         if absences:
             starts = ((row.symbol, row.at_ms - FIVE_MINUTES_MS) for row in keyed)
             columns = row_columns(self._session.exchange, Dataset.METRICS, starts)
-            await fetch(connection, query("coverage", "take_back_absences"), columns)
+            await fetch(connection, query("absences", "take_back_absences"), columns)
         return WriteResult(inserted, replaced, len(rows) - inserted - replaced)

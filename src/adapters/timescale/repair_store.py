@@ -70,7 +70,7 @@ class RepairStore:
         [(inserted, replaced, absences)] = await fetch(connection, query("candles", "upsert"), exchange)
         if absences:
             keys = row_columns(self._session.exchange, Dataset.CANDLES, (row.key for row in rows))
-            await fetch(connection, query("coverage", "take_back_absences"), keys)
+            await fetch(connection, query("absences", "take_back_absences"), keys)
         return inserted, replaced
 
     async def _have_table(self, connection: AsyncConnection) -> None:

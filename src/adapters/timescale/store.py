@@ -148,7 +148,7 @@ class CandleStore:
                 counts = (inserted, replaced)
                 if absences:
                     keys = row_columns(self._options.exchange, Dataset.CANDLES, (row.key for row in rows))
-                    await connection.execute(query("coverage", "take_back_absences"), keys)
+                    await connection.execute(query("absences", "take_back_absences"), keys)
             if gaps:
                 await connection.execute(query("candles", "insert_gaps"), self._gap_columns(gaps))
         return counts
