@@ -33,4 +33,7 @@ class Metrics(LiveFamilies, HistoryFamilies, FuturesFamilies, ProcessFamilies):
         self._process()
         self._retention()
         self._futures_metrics()
+        self._metric_files()
+        self._funding()
+        self._alpha()
         self._archive()

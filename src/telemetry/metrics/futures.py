@@ -41,6 +41,8 @@ class FuturesFamilies(Families):
             "metric_symbols_behind",
             "Symbols of which some series was over 25 min behind at the end of the last sweep.",
         )
+
+    def _metric_files(self) -> None:
         self.metric_files = self._counter(
             "metric_files",
             "Archive files of metrics and funding, by dataset and result: imported, refused, missing, failed.",
@@ -56,12 +58,16 @@ class FuturesFamilies(Families):
             "metric_archive_disagrees",
             "1 while archive and REST disagree and no archive day is merged, else 0.",
         )
+
+    def _funding(self) -> None:
         self.funding_rows = self._counter(
             "funding_rows",
             "Settlements of funding stored, by source and result: inserted, replaced.",
             "source",
             "result",
         )
+
+    def _alpha(self) -> None:
         self.alpha_tokens = self._gauge("alpha_tokens", "Alpha tokens in the last good list.")
         self.alpha_refreshes = self._counter(
             "alpha_refreshes", "Readings of the Alpha list, by result: ok, failed.", "result"
