@@ -50,10 +50,14 @@ class Missing:
 
 @dataclass(frozen=True, slots=True)
 class Findings:
-    """Everything that is missing, by symbol and time, and the plan for the part that is planned."""
+    """Everything that is missing, by symbol and time, and the plan for the part that is planned.
+
+    ``filled`` says whether a daemon with ``--backfill`` runs, which does what is planned.
+    """
 
     missing: list[Missing] = field(default_factory=list)
     plan: Plan = field(default_factory=Plan)
+    filled: bool = True
 
     @property
     def minutes(self) -> int:
@@ -78,7 +82,7 @@ def explain(facts: GapsFacts, bounds: Bounds, layout: ArchiveLayout) -> Findings
         for gap in part.gaps
     ]
     found += list(book.blanks())
-    return Findings(_joined(found), plan)
+    return Findings(_joined(found), plan, facts.filled)
 
 
 def _request(part: DayPart, facts: GapsFacts) -> int | None:

@@ -85,6 +85,7 @@ def document(found: Findings, cost: Estimate, bounds: Bounds, weight_per_minute:
         "fills_from": _iso(bounds.since_ms),
         "missing_minutes": found.minutes,
         "planned_minutes": found.planned_minutes,
+        "daemon_fills": found.filled,
         "estimate": {
             "files": cost.files,
             "requests": cost.requests,

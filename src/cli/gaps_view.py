@@ -146,6 +146,11 @@ def _forecast(found: Findings, cost: Estimate, bounds: Bounds) -> list[str]:
             f"planned: {found.planned_minutes:,} minutes, {files} and {requests} (weight {cost.weight:,}); at the"
             f" present budget {age(cost.seconds)}, done about {done:%Y-%m-%d %H:%M} UTC while the daemon runs"
         )
+        if not found.filled:
+            lines.append(
+                "no daemon with --backfill runs: until one does, only the last 25 h are filled, by one with --ws;"
+                " `marketd backfill` fills now"
+            )
     if rest:
         lines.append(f"not planned: {rest:,} minutes")
     return lines

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import Any, LiteralString
 
@@ -23,12 +23,15 @@ from ...model import (
 )
 from .coverage_report import Choose, OpenRequest, instant, listings_of, open_requests, reading, symbols_known
 from .days import clipped, day_of, spans, start_of
+from .lock import lock_holder
 from .options import DatabaseOptions
 from .queries import query
 
 _SEARCHED = 500
 """Days whose rows are looked through in one statement: half a second on two cores."""
 _WEEK = 7
+_FILLER = "backfill"
+"""The role that fills what is planned."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +56,7 @@ class GapsFacts:
     ``blank`` are stretches (symbol, first day, last day) of which nothing is stored and nothing was asked. ``files``
     are archive files with what is noted of them, ``losses`` minutes lost from a full buffer, ``folders`` the archive's
     names of listings that have another one than their symbol, by (symbol, onboard_ms). ``requests`` are fillings that
-    a person asked for.
+    a person asked for; ``filled`` says whether a daemon is there that fills.
     """
 
     days: list[CoverageDay]
@@ -64,6 +67,7 @@ class GapsFacts:
     losses: list[Gap]
     folders: dict[tuple[str, int], str]
     requests: list[OpenRequest] = field(default_factory=list)
+    filled: bool = True
 
 
 async def read_gaps(options: DatabaseOptions, question: GapsQuestion) -> GapsFacts:
@@ -97,6 +101,7 @@ async def read_gaps(options: DatabaseOptions, question: GapsQuestion) -> GapsFac
                 Gap(*row) for row in await session.call(_rows(connection, query("sight", "losses"), who))
             ],
             requests=requests,
+            filled=await session.call(lock_holder(connection, replace(options, role=_FILLER))) is not None,
             folders={
                 (symbol, onboard_ms): folder
                 for symbol, onboard_ms, folder in await session.call(

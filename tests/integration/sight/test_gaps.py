@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import random
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
+from src.adapters.timescale.options import DatabaseOptions
+from src.adapters.timescale.role_lock import SessionLock
 from src.cli import main
 
 from .ledgers import Books, midnight
@@ -83,9 +87,11 @@ def test_the_story_of_each_gap(
     assert old["hint"] == f"`marketd backfill --from {midnight(100).date()}`"
     assert (new["why"], new["planned"]) == ("daily file quarantined: checksum, asked 3 times", "REST")
     assert report["estimate"]["weight"] == 6
+    assert report["daemon_fills"] is False
     assert main(["gaps"]) == 0
     out = capsys.readouterr().out
     assert "102,240 minutes are missing in 1 symbol" in out
+    assert "no daemon with --backfill runs" in out
     monkeypatch.setenv("BACKFILL_FROM", "listing")
     assert asked(capsys)["planned_minutes"] == 71 * 1440
 
@@ -112,3 +118,19 @@ def test_what_is_not_due_yet_is_not_missing(books: Books, capsys: pytest.Capture
     assert asked(capsys)["missing_minutes"] <= 1  # a minute may have passed meanwhile
     assert main(["gaps", "--symbol", "NOTHING*"]) == 0
     assert capsys.readouterr().out == "nothing that is due is missing\n"
+
+
+def test_a_plan_is_only_as_good_as_who_carries_it_out(
+    books: Books, database: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    books.list("BTCUSDT", midnight(3))
+    books.day("BTCUSDT", midnight(2).date())
+    lock = SessionLock(replace(DatabaseOptions(database), role="backfill", run_id="filler"))
+    with asyncio.Runner() as runner:
+        runner.run(lock.open())
+        try:
+            assert asked(capsys)["daemon_fills"] is True
+            assert main(["gaps"]) == 0
+            assert "no daemon with --backfill runs" not in capsys.readouterr().out
+        finally:
+            runner.run(lock.close())
