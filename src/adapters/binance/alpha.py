@@ -11,14 +11,13 @@ from typing import NoReturn
 import orjson
 from yarl import URL
 
-from ...config.network import endpoint
-from ...errors import BadData, ConfigError, Unavailable
+from ...errors import BadData, Unavailable
 from ...metric_ports import AlphaToken
 from ...ports import Clock
 from ...telemetry.log import get_logger
 from ...telemetry.metrics import Metrics
 from .rest_errors import error_of
-from .rest_http import GuardedSession
+from .rest_http import GuardedSession, checked_url
 
 PATH = "/bapi/defi/v1/public/wallet-direct/buw/wallet/cex/alpha/all/token/list"
 _GOOD_CODE = "000000"
@@ -44,10 +43,7 @@ class AlphaList:
         proxy: str | None = None,
         timeout: float = 30.0,
     ) -> None:
-        try:
-            self._base_url = endpoint(base_url, secure="https", plain="http")
-        except ValueError as error:
-            raise ConfigError(f"BINANCE_ALPHA_URL: {error}") from None
+        self._base_url = checked_url("BINANCE_ALPHA_URL", base_url)
         self._clock, self._metrics = clock, metrics
         self._proxy, self._timeout = proxy, timeout
 

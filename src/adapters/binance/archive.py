@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import random
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import ParamSpec, Protocol, TypeVar
+from typing import Protocol
 
 import certifi
-from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type
 from yarl import URL
 
-from ...config.network import endpoint
-from ...errors import BadData, ConfigError, NotPublished, Retryable, Unavailable
+from ...errors import BadData, NotPublished, Unavailable
 from ...model import ArchiveFile, Dataset, Span
 from ...ports import Clock, Priority
 from ...telemetry.log import get_logger
@@ -26,7 +23,8 @@ from .archive_download import download
 from .archive_listing import MAX_PAGES, ListingPage, page_query, parse_page, refuse_page
 from .archive_part import Part, sha256_of
 from .rest_errors import error_of
-from .rest_http import Answer, GuardedSession
+from .rest_http import Answer, GuardedSession, checked_url
+from .rest_retry import Retrying
 
 MAX_FILE_BYTES = 64 * 1024 * 1024
 """The largest month of 1m candles has 2.6 MB."""
@@ -37,8 +35,6 @@ CHECKSUM_ATTEMPTS = 3
 _CHECKSUM = re.compile(r"\s*([0-9a-fA-F]{64})[ \t]+\*?(\S+)\s*")
 
 log = get_logger("archive")
-_P = ParamSpec("_P")
-_T = TypeVar("_T")
 
 
 class Permits(Protocol):
@@ -74,8 +70,9 @@ class BinanceArchive:
     """
 
     def __init__(self, options: ArchiveOptions, permits: Permits, clock: Clock, metrics: Metrics) -> None:
-        self._url = _endpoint("BINANCE_ARCHIVE_URL", options.url)
-        self._list_url = _endpoint("BINANCE_ARCHIVE_LIST_URL", options.list_url)
+        self._url = checked_url("BINANCE_ARCHIVE_URL", options.url)
+        self._list_url = checked_url("BINANCE_ARCHIVE_LIST_URL", options.list_url)
+        self._retrying = Retrying(options)
         self._options, self._permits, self._clock, self._metrics = options, permits, clock, metrics
         self._files: GuardedSession | None = None
         self._lists: GuardedSession | None = None
@@ -249,39 +246,6 @@ class BinanceArchive:
         self._metrics.archive_entries_rejected.labels(error.reason).inc()
         log.debug("archive_entry_rejected", msg=str(error), reason=error.reason)
 
-    async def _retrying(self, call: Callable[_P, Awaitable[_T]], *args: _P.args, **named: _P.kwargs) -> _T:
-        retrying = AsyncRetrying(
-            retry=retry_if_exception_type(Retryable),
-            stop=self._gives_up,
-            wait=self._wait,
-            sleep=asyncio.sleep,
-            reraise=True,
-        )
-        return await retrying(call, *args, **named)
-
-    def _gives_up(self, state: RetryCallState) -> bool:
-        wait = _retryable(state).retry_after
-        return state.attempt_number >= self._options.attempts or wait > self._options.patience
-
-    def _wait(self, state: RetryCallState) -> float:
-        """Wall seconds: full jitter, doubling, capped, on top of what the answer asked for."""
-        ceiling = min(self._options.backoff_cap, self._options.backoff_base * 2 ** (state.attempt_number - 1))
-        return random.uniform(0, ceiling) + _retryable(state).retry_after
-
-
-def _endpoint(name: str, url: str) -> str:
-    try:
-        return endpoint(url, secure="https", plain="http")
-    except ValueError as error:
-        raise ConfigError(f"{name}: {error}") from None
-
 
 def _has(final: Path, sha256: str) -> bool:
     return final.exists() and sha256_of(final) == sha256
-
-
-def _retryable(state: RetryCallState) -> Retryable:
-    error = state.outcome.exception() if state.outcome is not None else None
-    if not isinstance(error, Retryable):
-        raise TypeError("only Retryable errors are tried again")
-    return error

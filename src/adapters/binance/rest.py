@@ -2,13 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
-import random
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import ParamSpec, TypeVar
-
-from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type
 
 from ...errors import BadData, Retryable, Unavailable
 from ...model import MINUTE_MS, Authority, Candle, Instrument
@@ -18,6 +13,7 @@ from ...telemetry.metrics import Metrics
 from ..rate_limiter import RateLimiter
 from .parse import kline_row
 from .rest_errors import is_about_address
+from .rest_retry import Retrying
 from .rest_session import RestSession
 from .symbols import parse_exchange_info
 
@@ -41,8 +37,6 @@ _MAX_CONNECTIONS = 64
 _WEIGHT_DIGITS = 8
 
 log = get_logger("rest")
-_P = ParamSpec("_P")
-_T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +66,7 @@ class BinanceRest:
 
     def __init__(self, options: RestOptions, limiter: RateLimiter, clock: Clock, metrics: Metrics) -> None:
         self._options, self._limiter, self._clock, self._metrics = options, limiter, clock, metrics
+        self._retrying = Retrying(options, owed=_owed, tell=_tell)
         self._session = RestSession(
             options.base_url,
             clock,
@@ -186,43 +181,16 @@ class BinanceRest:
         if used.isascii() and used.isdecimal() and len(used) < _WEIGHT_DIGITS:
             self._limiter.observe(int(used), age=seconds * self._clock.speed)
 
-    async def _retrying(self, call: Callable[_P, Awaitable[_T]], *args: _P.args, **named: _P.kwargs) -> _T:
-        retrying = AsyncRetrying(
-            retry=retry_if_exception_type(Retryable),
-            stop=self._gives_up,
-            wait=self._wait,
-            sleep=asyncio.sleep,
-            before_sleep=_tell,
-            reraise=True,
-        )
-        return await retrying(call, *args, **named)
-
-    def _gives_up(self, state: RetryCallState) -> bool:
-        error = _error(state)
-        return state.attempt_number >= self._options.attempts or error.retry_after > self._options.patience
-
-    def _wait(self, state: RetryCallState) -> float:
-        """Wall seconds: full jitter, doubling, capped, on top of what the answer asked for.
-
-        Where the address is paused the limiter keeps the time, on the venue's clock; only the jitter is added.
-        """
-        error = _error(state)
-        ceiling = min(self._options.backoff_cap, self._options.backoff_base * 2 ** (state.attempt_number - 1))
-        return random.uniform(0, ceiling) + (0.0 if is_about_address(error) else error.retry_after)
-
 
 def _is_settled(row: object, asked_ms: int) -> bool:
     open_ms = row[0] if isinstance(row, list) and row else None
     return type(open_ms) is int and asked_ms - (open_ms + MINUTE_MS) >= SETTLED_MS
 
 
-def _error(state: RetryCallState) -> Retryable:
-    error = state.outcome.exception() if state.outcome is not None else None
-    if not isinstance(error, Retryable):
-        raise TypeError("only Retryable errors are tried again")
-    return error
+def _owed(error: Retryable) -> float:
+    """Where the address is paused the limiter keeps the time, on the venue's clock; only the jitter is added."""
+    return 0.0 if is_about_address(error) else error.retry_after
 
 
-def _tell(state: RetryCallState) -> None:
-    error = _error(state)
-    log.warning("rest_retry", msg=str(error), reason=error.reason, attempt=state.attempt_number)
+def _tell(error: Retryable, attempt: int) -> None:
+    log.warning("rest_retry", msg=str(error), reason=error.reason, attempt=attempt)

@@ -10,8 +10,8 @@ import asyncio
 import socket
 import ssl
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,8 +19,8 @@ import aiohttp
 from multidict import CIMultiDictProxy
 from yarl import URL
 
-from ...config.network import is_loopback_url
-from ...errors import Unavailable
+from ...config.network import endpoint, is_loopback_url
+from ...errors import ConfigError, Unavailable
 from .names import RestResolver
 from .rest_sockets import dialling, make_socket
 
@@ -139,18 +139,10 @@ class GuardedSession:
             connect=_CONNECT_S, sock_connect=_CONNECT_S, sock_read=self._timeout.total
         )
         began = time.monotonic()
-        try:
-            with dialling():
-                response = await self._session.get(
-                    url, headers=headers, proxy=self._proxy, allow_redirects=False, timeout=limits
-                )
-        except _FAILURES as error:
-            failure = failure_of(error)
-            self._on_answer(url.path, failure.reason, {}, time.monotonic() - began)
-            raise failure from _shown_cause(error)
-        except Unavailable as failure:
-            self._on_answer(url.path, failure.reason, {}, time.monotonic() - began)
-            raise
+        with self._failures(url.path, began), dialling():
+            response = await self._session.get(
+                url, headers=headers, proxy=self._proxy, allow_redirects=False, timeout=limits
+            )
         self._on_answer(url.path, str(response.status), response.headers, time.monotonic() - began)
         try:
             yield Streamed(response)
@@ -159,7 +151,7 @@ class GuardedSession:
 
     async def _get(self, url: URL, headers: Mapping[str, str]) -> Answer:
         began = time.monotonic()
-        try:
+        with self._failures(url.path, began):
             with dialling():
                 response = await self._session.get(
                     url, headers=headers, proxy=self._proxy, allow_redirects=False, timeout=self._timeout
@@ -167,15 +159,21 @@ class GuardedSession:
             async with response:
                 body = await self._read(response)
                 answer = Answer(response.status, response.reason or "", response.headers, body)
-        except _FAILURES as error:
-            failure = failure_of(error)
-            self._on_answer(url.path, failure.reason, {}, time.monotonic() - began)
-            raise failure from _shown_cause(error)
-        except Unavailable as failure:
-            self._on_answer(url.path, failure.reason, {}, time.monotonic() - began)
-            raise
         self._on_answer(url.path, str(answer.status), answer.headers, time.monotonic() - began)
         return answer
+
+    @contextmanager
+    def _failures(self, path: str, began: float) -> Iterator[None]:
+        """A request that fails within is told, and comes out as ``Unavailable``."""
+        try:
+            yield
+        except _FAILURES as error:
+            failure = failure_of(error)
+            self._on_answer(path, failure.reason, {}, time.monotonic() - began)
+            raise failure from _shown_cause(error)
+        except Unavailable as failure:
+            self._on_answer(path, failure.reason, {}, time.monotonic() - began)
+            raise
 
     async def _read(self, response: aiohttp.ClientResponse) -> bytes:
         """The body, decompressed piece by piece and never past the cap, whatever its length header says."""
@@ -186,6 +184,17 @@ class GuardedSession:
                 raise Unavailable(f"the answer is over {self._max_body} bytes", reason="too_large")
             parts.append(part)
         return b"".join(parts)
+
+
+def checked_url(setting: str, url: str) -> str:
+    """A base URL that a session may be made to, without its trailing slash.
+
+    Raises ``ConfigError``, which names ``setting``, for one that is not TLS and not loopback.
+    """
+    try:
+        return endpoint(url, secure="https", plain="http")
+    except ValueError as error:
+        raise ConfigError(f"{setting}: {error}") from None
 
 
 def _context(trusted: str | None) -> ssl.SSLContext:

@@ -7,12 +7,11 @@ import importlib
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Protocol
 
-from ...config.network import endpoint
-from ...errors import ConfigError, Retryable, Unavailable
+from ...errors import Retryable, Unavailable
 from ...ports import Clock
 from ...telemetry.metrics import Metrics
 from .rest_errors import is_about_address
-from .rest_http import GuardedSession
+from .rest_http import GuardedSession, checked_url
 
 # Exported as 0 from the start, so that an alert sees the first one happen.
 _WATCHED_CODES = ("200", "418", "429")
@@ -44,10 +43,7 @@ class RestSession:
         max_connections: int,
         on_answer: Callable[[Mapping[str, str], float], None] = lambda _headers, _seconds: None,
     ) -> None:
-        try:
-            self._base_url = endpoint(base_url, secure="https", plain="http")
-        except ValueError as error:
-            raise ConfigError(f"BINANCE_REST_URL: {error}") from None
+        self._base_url = checked_url("BINANCE_REST_URL", base_url)
         self._clock, self._metrics, self._on_answer = clock, metrics, on_answer
         self._proxy, self._timeout, self._max_connections = proxy, timeout, max_connections
         self._endpoints = frozenset(endpoints)
