@@ -22,7 +22,8 @@ from ..model import BackfillRequest, floor_minute
 from ..telemetry import log
 from ..telemetry.metrics import Metrics
 from ..wiring.core import Core
-from ..wiring.history import History, leasing
+from ..wiring.history import History
+from ..wiring.leasing import leasing
 from ..wiring.options import database_options
 from ..wiring.roles import BACKFILL
 from . import output
@@ -73,7 +74,7 @@ class _Command:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, self._on_signal)
-        async with leasing(self._core), self._opened():
+        async with leasing(self._core.budgets), self._opened():
             await self._set_clock()
             ours = await self._take_lock()
             if ours:

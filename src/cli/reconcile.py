@@ -26,7 +26,8 @@ from ..ports import Priority
 from ..telemetry import log
 from ..telemetry.metrics import Metrics
 from ..wiring.core import Core
-from ..wiring.history import History, leasing
+from ..wiring.history import History
+from ..wiring.leasing import leasing
 from . import output
 from .context import Context
 from .differences import Difference, differences
@@ -61,7 +62,7 @@ class _Comparison:
         context = multiprocessing.get_context("spawn")
         with ProcessPoolExecutor(1, mp_context=context) as pool:
             try:
-                async with leasing(core):
+                async with leasing(core.budgets):
                     await core.rest.open()
                     await history.archive.open()
                     core.clock.set(await core.rest.server_time())

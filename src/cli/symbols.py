@@ -8,13 +8,13 @@ from collections import Counter
 from dataclasses import dataclass
 
 from ..adapters.binance.rest import BinanceRest
-from ..adapters.rate_limiter import RateLimiter
 from ..clock import VenueClock
 from ..collectors.selection import Picture, Selection, survey
 from ..config import Settings
 from ..errors import EXIT_OK, Retryable, Unavailable
 from ..model import ContractStatus, Instrument
 from ..telemetry.metrics import Metrics
+from ..wiring.leasing import budgets_at_hand, leasing
 from ..wiring.options import rest_options, selection
 from . import output
 from .context import Context
@@ -22,17 +22,23 @@ from .context import Context
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What the exchange said. ``offset`` is its time minus this computer's, in seconds."""
+    """What the exchange said. ``offset`` is its time minus this computer's, in seconds.
+
+    ``alone`` is why the request budget was not shared with the daemon's although a database is configured, or empty.
+    """
 
     offset: float
     instruments: list[Instrument]
     selection: Selection
     picture: Picture
+    alone: str = ""
 
 
 def run(context: Context, *, as_json: bool) -> int:
     """Print them. Raises ``ConfigError``, or ``Unavailable`` (69) when the exchange cannot be asked."""
     answer = asyncio.run(ask_exchange(context.settings()))
+    if answer.alone:
+        output.note(f"the request budget is not shared with other processes: {answer.alone}")
     chosen = sorted(answer.picture.live)
     out = Counter(
         why_out(item, answer.selection)
@@ -64,18 +70,21 @@ def why_out(item: Instrument, chosen: Selection) -> str:
 
 
 async def ask_exchange(settings: Settings) -> Answer:
-    """Ask for time and contracts (weight 2). Raises ``Unavailable`` or ``ConfigError``."""
+    """Ask for time and contracts (weight 2), out of the budget of all processes where a database has it. Raises
+    ``Unavailable`` or ``ConfigError``."""
     clock, metrics = VenueClock(speed=settings.speed), Metrics()
-    limiter = RateLimiter(clock, metrics, limit=settings.rate_limit_per_minute)
-    rest = BinanceRest(rest_options(settings), limiter, clock, metrics)
+    budgets, alone = await budgets_at_hand(settings, clock, metrics)
+    rest = BinanceRest(rest_options(settings), budgets.fapi, clock, metrics)
     try:
-        await rest.open()
-        clock.set(await rest.server_time())
-        offset = clock.now() - time.time()
-        instruments = await rest.instruments()
+        async with leasing(budgets):
+            await rest.open()
+            clock.set(await rest.server_time())
+            offset = clock.now() - time.time()
+            instruments = await rest.instruments()
     except Retryable as error:
         raise Unavailable(f"{settings.binance_rest_url} cannot be asked: {error}") from error
     finally:
         await rest.close()
+        await budgets.close()
     chosen = selection(settings)
-    return Answer(offset, instruments, chosen, survey(instruments, chosen, clock.now_ms()))
+    return Answer(offset, instruments, chosen, survey(instruments, chosen, clock.now_ms()), alone)

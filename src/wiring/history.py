@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 
 from ..adapters.binance.archive import BinanceArchive
@@ -161,14 +158,3 @@ class History:
             Closer("ledger", self.ledger_session.close),
             Closer("history", self.repair_session.close),
         ]
-
-
-@asynccontextmanager
-async def leasing(core: Core) -> AsyncIterator[None]:
-    """While it is entered the budgets are leased from the book that all processes share; nothing is asked without."""
-    task = asyncio.create_task(core.budgets.run(), name="budgets")
-    try:
-        yield
-    finally:
-        task.cancel()
-        await asyncio.wait({task})

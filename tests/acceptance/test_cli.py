@@ -16,6 +16,9 @@ from typing import Any
 
 import pytest
 
+from src.adapters.rate_limiter.book import LeaseAsk
+from src.adapters.timescale.options import DatabaseOptions
+from src.adapters.timescale.rate_limits import RateLimitBook
 from src.sandbox import Sandbox, SandboxOptions
 from tests.support.daemon import Daemon
 from tests.support.eventually import eventually
@@ -139,6 +142,37 @@ async def test_symbols_are_the_selected_ones(exchange: Mapping[str, str]) -> Non
     assert one.out == f"{symbols[0]}\n"
     assert "marketd: 1 symbols selected\n" in one.err
     assert " out: name not selected (SYMBOLS, EXCLUDE_SYMBOLS)\n" in one.err
+
+
+async def test_symbols_are_asked_for_out_of_the_budget_of_all_processes(
+    exchange: Mapping[str, str], database: str
+) -> None:
+    settings = {**exchange, "DATABASE_URL": database}
+    shared = await marketd("symbols", **settings)
+    assert (shared.code, len(shared.out.splitlines())) == (0, SYMBOLS)
+    assert "not shared" not in shared.err
+    book = RateLimitBook(DatabaseOptions(database), "direct")
+    try:
+        minute = int(time.time() // 60)
+        used = [await book.lease(LeaseAsk("fapi", minute - back, 1, 1800)) for back in (0, 1)]
+        assert sum(grant.total for grant in used) > 0, "nothing was booked"
+        # Another process of the address was told to wait: this one does not ask, whatever it counted itself.
+        await book.ban(["fapi"], 3600.0)
+    finally:
+        await book.close()
+    banned = await marketd("symbols", **settings)
+    assert (banned.code, banned.out) == (69, "")
+    assert "cannot be asked: no request for " in banned.err
+
+
+async def test_symbols_do_without_a_database_that_cannot_be_used(
+    exchange: Mapping[str, str], empty_database: str
+) -> None:
+    for url in (AWAY, empty_database):
+        result = await marketd("symbols", **exchange, DATABASE_URL=url)
+        assert (result.code, len(result.out.splitlines())) == (0, SYMBOLS), result.err
+        assert "marketd: the request budget is not shared with other processes: " in result.err
+        assert "hunter2" not in result.err
 
 
 async def test_an_exchange_that_is_away_is_one_line() -> None:

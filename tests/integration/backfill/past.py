@@ -23,7 +23,8 @@ from src.sandbox.market import Kline
 from src.sandbox.past import first_day_ms
 from src.telemetry.metrics import Metrics
 from src.wiring.core import Core
-from src.wiring.history import History, leasing
+from src.wiring.history import History
+from src.wiring.leasing import leasing
 
 Key = tuple[str, int]
 Values = tuple[float | int | None, ...]
@@ -133,7 +134,7 @@ async def open_past(database_url: str, folder: Path, **options: Any) -> AsyncIte
         core = Core(settings, Metrics(), run_id="past")
         history = History(core, recent_ms=UNSETTLED_MS)
         try:
-            async with leasing(core):
+            async with leasing(core.budgets):
                 await core.rest.open()
                 await history.archive.open()
                 core.clock.set(await core.rest.server_time())
