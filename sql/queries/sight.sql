@@ -110,7 +110,7 @@ ORDER BY symbol COLLATE "C", onboard_ts;
 SELECT symbol, day, expected, have, absent, expired, dirty, attempts,
        (extract(epoch FROM greatest(next_look_at, '1970-01-01 00:00+00')) * 1000)::bigint AS next_look_ms
 FROM coverage_days
-WHERE exchange = %(exchange)s AND dataset = 'candles_1m' AND symbol = ANY(%(symbols)s)
+WHERE exchange = %(exchange)s AND dataset = %(dataset)s AND symbol = ANY(%(symbols)s)
   AND day BETWEEN %(first)s AND %(last)s AND state IN ('dirty', 'open')
   AND (day >= %(plain_until)s OR dirty OR have + absent + expired + attempts > 0)
 ORDER BY symbol COLLATE "C", day;
@@ -121,7 +121,7 @@ SELECT symbol, min(day) AS first, max(day) AS last
 FROM (
     SELECT symbol, day, day - (row_number() OVER (PARTITION BY symbol ORDER BY day))::integer AS island
     FROM coverage_days
-    WHERE exchange = %(exchange)s AND dataset = 'candles_1m' AND symbol = ANY(%(symbols)s)
+    WHERE exchange = %(exchange)s AND dataset = %(dataset)s AND symbol = ANY(%(symbols)s)
       AND day BETWEEN %(first)s AND %(last)s AND day < %(plain_until)s
       AND state = 'open' AND have + absent + expired + attempts = 0
 ) AS blank
@@ -132,7 +132,7 @@ ORDER BY symbol COLLATE "C", first;
 -- What is known of archive files that are no use now: wrong for good, or not there.
 SELECT path, symbol, span, first_day, state, sha256, detail, (extract(epoch FROM checked_at) * 1000)::bigint
 FROM archive_files
-WHERE exchange = %(exchange)s AND dataset = 'candles_1m' AND symbol = ANY(%(symbols)s)
+WHERE exchange = %(exchange)s AND dataset = %(dataset)s AND symbol = ANY(%(symbols)s)
   AND first_day BETWEEN date_trunc('month', %(first)s::timestamp)::date AND %(last)s
 ORDER BY path;
 

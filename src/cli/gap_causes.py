@@ -52,12 +52,14 @@ class Missing:
 class Findings:
     """Everything that is missing, by symbol and time, and the plan for the part that is planned.
 
-    ``filled`` says whether a daemon with ``--backfill`` runs, which does what is planned.
+    ``filled`` says whether a daemon with ``--backfill`` runs (of metrics: with ``--metrics``), which does what is
+    planned. ``when`` says when it does, where no estimate is made.
     """
 
     missing: list[Missing] = field(default_factory=list)
     plan: Plan = field(default_factory=Plan)
     filled: bool = True
+    when: str = ""
 
     @property
     def minutes(self) -> int:
@@ -82,7 +84,7 @@ def explain(facts: GapsFacts, bounds: Bounds, layout: ArchiveLayout) -> Findings
         for gap in part.gaps
     ]
     found += list(book.blanks())
-    return Findings(_joined(found), plan, facts.filled)
+    return Findings(joined(found), plan, facts.filled)
 
 
 def _request(part: DayPart, facts: GapsFacts) -> int | None:
@@ -199,7 +201,7 @@ class _Book:
         return ""
 
 
-def _joined(found: Sequence[Missing]) -> list[Missing]:
+def joined(found: Sequence[Missing]) -> list[Missing]:
     """Neighbours with the same story made one."""
     kept: list[Missing] = []
     for item in sorted(found):

@@ -138,7 +138,9 @@ def _span(from_ms: int, to_ms: int) -> str:
 def _forecast(found: Findings, cost: Estimate, bounds: Bounds) -> list[str]:
     rest = found.minutes - found.planned_minutes
     lines = []
-    if found.planned_minutes:
+    if found.planned_minutes and found.when:
+        lines.append(f"planned: {found.planned_minutes:,} minutes, {found.when}")
+    elif found.planned_minutes:
         files = f"{cost.files:,} {_plural('file', cost.files)}"
         requests = f"{cost.requests:,} {_plural('request', cost.requests)}"
         done = datetime.fromtimestamp(bounds.now_ms / 1000 + cost.seconds, UTC)

@@ -44,16 +44,19 @@ def gaps(
     first: FirstDay = None,
     last: LastDay = None,
     limit: Annotated[int, typer.Option("--limit", metavar="N", min=1, help="Show at most N entries.")] = 20,
+    dataset: Annotated[
+        Dataset, typer.Option("--dataset", help="Candles or metrics; of funding the ledger has only numbers.")
+    ] = Dataset.CANDLES,
     as_json: Json = False,
 ) -> None:
     """List the candles that are missing, since when, why, and what is planned.
 
-    Exact to the minute, from the ledger and the rows of incomplete days; needs no daemon. Symbols with the same gap
+    Exact to the row, from the ledger and the rows of incomplete days; needs no daemon. Symbols with the same gap
     and the same story are one entry; --json lists every gap of every symbol.
     """
     from .gaps import Wanted, run
 
-    wanted = Wanted(split(symbol), first and first.date(), last and last.date(), limit)
+    wanted = Wanted(split(symbol), first and first.date(), last and last.date(), limit, dataset)
     raise typer.Exit(run(context_of(ctx), wanted, as_json=as_json))
 
 

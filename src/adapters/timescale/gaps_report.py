@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import Any, LiteralString
@@ -11,7 +11,6 @@ from psycopg import AsyncConnection
 
 from ...model import (
     DAY_MS,
-    MINUTE_MS,
     ArchiveFile,
     CoverageDay,
     Dataset,
@@ -22,7 +21,7 @@ from ...model import (
     Span,
 )
 from .coverage_report import Choose, OpenRequest, instant, listings_of, open_requests, reading, symbols_known
-from .days import clipped, day_of, spans, start_of
+from .days import clipped, day_of, spans, start_of, step_of
 from .lock import lock_holder
 from .options import DatabaseOptions
 from .queries import query
@@ -30,16 +29,20 @@ from .queries import query
 _SEARCHED = 500
 """Days whose rows are looked through in one statement: half a second on two cores."""
 _WEEK = 7
-_FILLER = "backfill"
+_FILLERS = {Dataset.CANDLES: "backfill", Dataset.METRICS: "metrics"}
 """The role that fills what is planned."""
+_HOLES: dict[Dataset, Callable[[], LiteralString]] = {
+    Dataset.CANDLES: lambda: query("coverage", "candle_holes"),
+    Dataset.METRICS: lambda: query("coverage", "metric_holes"),
+}
 
 
 @dataclass(frozen=True, slots=True)
 class GapsQuestion:
     """What shall be read: the days from ``first`` to ``last`` (None: all) of the symbols that ``choose`` picks.
 
-    Minutes from ``until_ms`` on are not due yet. Days before ``plain_until`` of which nothing is known come as
-    ``blank`` stretches instead of one by one.
+    Periods that begin at ``until_ms`` or later are not due yet. Days before ``plain_until`` of which nothing is known
+    come as ``blank`` stretches instead of one by one.
     """
 
     choose: Choose
@@ -47,16 +50,19 @@ class GapsQuestion:
     last: date | None
     plain_until: date
     until_ms: int
+    dataset: Dataset = Dataset.CANDLES
+    """Candles or metrics; of funding the ledger knows how many rows a day lacks, and not which."""
 
 
 @dataclass(frozen=True, slots=True)
 class GapsFacts:
-    """What was found. ``days`` are the incomplete ones; ``holes`` their missing minutes where some rows are there.
+    """What was found. ``days`` are the incomplete ones; ``holes`` their missing minutes where some rows are there, of
+    metrics all of them.
 
     ``blank`` are stretches (symbol, first day, last day) of which nothing is stored and nothing was asked. ``files``
     are archive files with what is noted of them, ``losses`` minutes lost from a full buffer, ``folders`` the archive's
-    names of listings that have another one than their symbol, by (symbol, onboard_ms). ``requests`` are fillings that
-    a person asked for; ``filled`` says whether a daemon is there that fills.
+    names of listings that have another one than their symbol, by (symbol, onboard_ms). ``requests`` are fillings of
+    candles that a person asked for; ``filled`` says whether a daemon is there that fills.
     """
 
     days: list[CoverageDay]
@@ -73,10 +79,11 @@ class GapsFacts:
 async def read_gaps(options: DatabaseOptions, question: GapsQuestion) -> GapsFacts:
     """Everything over one connection. Raises ``ConfigError``, ``Unavailable`` or ``Misconfigured``."""
     async with reading(options, "gaps") as session:
-        connection = session.connection
-        who: dict[str, object] = {"exchange": options.exchange, "dataset": Dataset.CANDLES.value}
+        connection, dataset = session.connection, question.dataset
+        candles = dataset is Dataset.CANDLES
+        who: dict[str, object] = {"exchange": options.exchange, "dataset": dataset.value}
         who["symbols"] = question.choose(await session.call(symbols_known(connection, who)))
-        requests = await session.call(open_requests(connection, who))
+        requests = await session.call(open_requests(connection, who)) if candles else []
         who |= {
             "first": question.first or date(1970, 1, 1),
             "last": question.last or date(9999, 1, 1),
@@ -84,24 +91,31 @@ async def read_gaps(options: DatabaseOptions, question: GapsQuestion) -> GapsFac
             "plain_until": min([question.plain_until, *(day_of(request.from_ms) for request in requests)]),
         }
         rows = await session.call(_rows(connection, query("sight", "open_lines"), who))
-        days = [CoverageDay(Dataset.CANDLES, *row) for row in rows]
+        days = [CoverageDay(dataset, *row) for row in rows]
         listings = await session.call(listings_of(connection, who))
         holes: list[Gap] = []
-        for windows in _batches(_windows(days, listings, question.until_ms)):
+        for windows in _batches(_windows(days, listings, question)):
             asked = {"exchange": options.exchange, **_columns(windows)}
-            found = await session.call(_rows(connection, query("coverage", "candle_holes"), asked))
+            found = await session.call(_rows(connection, _HOLES[dataset](), asked))
             holes += [Gap(symbol, from_ms, to_ms, "missing") for symbol, from_ms, to_ms in found]
         return GapsFacts(
             days=days,
             holes=sorted(holes),
             blank=await session.call(_rows(connection, query("sight", "blank_runs"), who)),
             listings=listings,
-            files=[_file(row) for row in await session.call(_rows(connection, query("sight", "files"), who))],
+            files=[
+                _file(row, dataset)
+                for row in await session.call(_rows(connection, query("sight", "files"), who))
+            ],
             losses=[
-                Gap(*row) for row in await session.call(_rows(connection, query("sight", "losses"), who))
+                Gap(*row)
+                for row in (
+                    await session.call(_rows(connection, query("sight", "losses"), who)) if candles else []
+                )
             ],
             requests=requests,
-            filled=await session.call(lock_holder(connection, replace(options, role=_FILLER))) is not None,
+            filled=await session.call(lock_holder(connection, replace(options, role=_FILLERS[dataset])))
+            is not None,
             folders={
                 (symbol, onboard_ms): folder
                 for symbol, onboard_ms, folder in await session.call(
@@ -114,13 +128,18 @@ async def read_gaps(options: DatabaseOptions, question: GapsQuestion) -> GapsFac
 _Window = tuple[str, int, int]
 
 
-def _windows(days: Sequence[CoverageDay], listings: dict[str, list[Listing]], until_ms: int) -> list[_Window]:
-    """The stretches whose rows must be looked through: listed minutes of days that have some rows."""
-    listed = spans((item for items in listings.values() for item in items), MINUTE_MS, until_ms)
+def _windows(
+    days: Sequence[CoverageDay], listings: dict[str, list[Listing]], question: GapsQuestion
+) -> list[_Window]:
+    """The stretches whose rows must be looked through: listed periods of days that have some rows, or of metrics, where
+    a listing begins inside a period, of all."""
+    step_ms = step_of(question.dataset)
+    listed = spans((item for items in listings.values() for item in items), step_ms, question.until_ms)
+    every = question.dataset is not Dataset.CANDLES
     return [
         (day.symbol, start, end)
         for day in days
-        if day.dirty or day.have + day.absent + day.expired > 0
+        if every or day.dirty or day.have + day.absent + day.expired > 0
         for start, end in clipped(listed.get(day.symbol, ()), start_of(day.day), start_of(day.day) + DAY_MS)
     ]
 
@@ -145,9 +164,9 @@ def _columns(windows: Sequence[_Window]) -> dict[str, object]:
     }
 
 
-def _file(row: tuple[Any, ...]) -> tuple[KnownFile, str]:
+def _file(row: tuple[Any, ...], dataset: Dataset) -> tuple[KnownFile, str]:
     path, symbol, span, first_day, state, sha256, detail, checked_ms = row
-    file = ArchiveFile(path, Dataset.CANDLES, symbol, Span(span), first_day)
+    file = ArchiveFile(path, dataset, symbol, Span(span), first_day)
     return KnownFile(file, FileState(state), sha256, checked_ms), detail
 
 

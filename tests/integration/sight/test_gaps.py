@@ -18,6 +18,8 @@ from src.cli import main
 
 from .ledgers import Books, midnight
 
+FIVE = timedelta(minutes=5)
+
 
 @pytest.fixture
 def books(database: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Books]:
@@ -134,3 +136,53 @@ def test_a_plan_is_only_as_good_as_who_carries_it_out(
             assert "no daemon with --backfill runs" not in capsys.readouterr().out
         finally:
             runner.run(lock.close())
+
+
+def test_random_metrics_are_found_exactly(books: Books, capsys: pytest.CaptureFixture[str]) -> None:
+    """One listing begins inside a period, one day has no row, and the candles of all of them are another matter."""
+    rng = random.Random(8)
+    gone: set[tuple[str, datetime]] = set()
+    for symbol in ("BTCUSDT", "币安人生USDT"):
+        onboard = midnight(9) + timedelta(hours=7, minutes=12)
+        books.list(symbol, onboard)
+        books.day(symbol, midnight(8).date())
+        for ago in range(9, 3, -1):
+            first = max(midnight(ago), onboard - timedelta(minutes=2))
+            expected = int((midnight(ago - 1) - first) / FIVE)
+            lost = (
+                set(range(expected)) if ago == 6 else set(rng.sample(range(expected), rng.randrange(1, 40)))
+            )
+            for number in set(range(expected)) - lost:
+                books.metrics(symbol, first + number * FIVE, 1)
+            have = expected - len(lost)
+            books.day(symbol, first.date(), expected=expected, have=have, dataset="metrics_5m")
+            gone |= {(symbol, first + number * FIVE) for number in lost}
+    report = asked(capsys, "--dataset", "metrics_5m")
+    assert minutes_of(report) == {
+        (symbol, ts + timedelta(minutes=minute)) for symbol, ts in gone for minute in range(5)
+    }
+    assert report["missing_minutes"] == report["planned_minutes"] == 5 * len(gone)
+    assert {gap["planned"] for gap in report["gaps"]} == {"daily file"}
+    assert main(["gaps", "--dataset", "metrics_5m"]) == 0
+    assert "when a daemon with --metrics runs; none does" in capsys.readouterr().out
+
+
+def test_what_becomes_of_missing_metrics(books: Books, capsys: pytest.CaptureFixture[str]) -> None:
+    books.list("BTCUSDT", midnight(100))
+    for ago in (100, 99, 98, 12, 0):
+        attempts = 2 if ago == 12 else 0
+        books.day("BTCUSDT", midnight(ago).date(), expected=288, attempts=attempts, dataset="metrics_5m")
+    old, tried, *today = asked(capsys, "--dataset", "metrics_5m")["gaps"]
+    assert (old["minutes"], old["planned"]) == (3 * 1440, None)
+    assert old["why"].startswith("before BACKFILL_FROM")
+    assert old["hint"] == f"BACKFILL_FROM {midnight(100).date()} or earlier"
+    assert (tried["minutes"], tried["why"], tried["planned"]) == (1440, "asked 2 times", "daily file")
+    assert {gap["planned"] for gap in today} <= {"REST"}
+    for gap in today:
+        due = datetime.now(UTC) - timedelta(minutes=5)
+        assert datetime.fromisoformat(gap["to"]) <= due < datetime.fromisoformat(gap["to"]) + 2 * FIVE
+
+
+def test_of_funding_only_the_number_is_known(books: Books, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["gaps", "--dataset", "funding"]) == 78
+    assert "see `marketd coverage --dataset funding`" in capsys.readouterr().err
