@@ -95,7 +95,7 @@ def symbols(
 ) -> None:
     """List the selected symbols, and why others are out.
 
-    Asks the exchange (weight 1), not the database. With --listings the other way round: every listing interval the
+    Asks the exchange (weight 2), not the database. With --listings the other way round: every listing interval the
     database knows, living and delisted; a symbol that was listed again has a line for each time.
     """
     if listings:

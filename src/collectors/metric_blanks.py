@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
 
 from ..metric_ports import MetricBlanks
@@ -9,7 +10,9 @@ from ..model import DAY_MS, FIVE_MINUTES_MS, CoverageDay, Dataset, FileState
 from ..ports import ArchiveNotes
 from .metric_plan import MOST_ROWS
 
-_DAYS_AT_ONCE = 28
+_DAYS_A_LOOK = 28
+_DAYS_AT_ONCE = 7
+"""Of one statement, which reads a chunk or two: others wait for the session meanwhile."""
 _ASK_AGAIN_MS = 7 * DAY_MS
 """A file that was not there is asked for again after a week."""
 _ROWS = DAY_MS // FIVE_MINUTES_MS
@@ -34,11 +37,17 @@ class BlankDays:
         raises."""
         until = _day(now_ms - MOST_ROWS * FIVE_MINUTES_MS) - timedelta(days=1)
         todo = [day for day in _back(until, since) if self._next_ms.get(day, 0) <= now_ms]
-        todo = [day for day in todo if (todo[0] - day).days < _DAYS_AT_ONCE]
-        if not todo:
-            return []
-        blank = await self._blanks.blank_days(todo[-1], todo[0])
-        known = await self._names.known(Dataset.METRICS, todo[-1], todo[0])
+        todo = [day for day in todo if (todo[0] - day).days < _DAYS_A_LOOK]
+        found: list[CoverageDay] = []
+        while todo:
+            week = [day for day in todo if (todo[0] - day).days < _DAYS_AT_ONCE]
+            found += await self._look(week, now_ms)
+            todo = todo[len(week) :]
+        return found
+
+    async def _look(self, days: Sequence[date], now_ms: int) -> list[CoverageDay]:
+        blank = await self._blanks.blank_days(days[-1], days[0])
+        known = await self._names.known(Dataset.METRICS, days[-1], days[0])
         read = {
             (item.file.symbol, item.file.first_day)
             for item in known
@@ -50,7 +59,7 @@ class BlankDays:
             if item.state is FileState.MISSING
         }
         found = []
-        for day in todo:
+        for day in days:
             left = sorted(symbol for symbol, blank_day in blank - read if blank_day == day)
             wanted = [symbol for symbol in left if missing.get((symbol, day), 0) <= now_ms]
             if not wanted:
