@@ -11,6 +11,7 @@ import queue
 import signal
 import sys
 import threading
+import traceback
 from typing import BinaryIO
 
 from ...errors import BadData, MarketdError, Unavailable
@@ -61,11 +62,18 @@ class Worker:
             return Unavailable(f"{job.local.name} cannot be read: {error}", reason="file")
 
     def _load_all(self) -> None:
-        while (work := self._parsed.get()) is not None:
-            job, table = work
-            self._answers.write(self._load(job, table))
-            self._answers.flush()
-        self._loader.close()
+        try:
+            while (work := self._parsed.get()) is not None:
+                job, table = work
+                self._answers.write(self._load(job, table))
+                self._answers.flush()
+            self._loader.close()
+        except BaseException as error:
+            # Nobody would take what is parsed from now on: the parsing thread would wait for ever, with a session of
+            # the database. A parent that was killed shows here, as an answer that nobody reads.
+            if not isinstance(error, BrokenPipeError):
+                traceback.print_exc()
+            os._exit(1)
 
     def _load(self, job: ImportJob, table: KlineTable | MarketdError) -> bytes:
         if isinstance(table, MarketdError):

@@ -13,8 +13,9 @@ from typing import Any
 
 import pytest
 
+from src.adapters.timescale.import_job import READY, ImportJob, WorkerOptions, job_line, options_line
 from src.errors import BadData, Unavailable
-from src.model import MINUTE_MS, Authority, Candle, Span, WriteResult
+from src.model import MINUTE_MS, ArchiveFile, Authority, Candle, Dataset, Span, WriteResult
 from src.telemetry.metrics import Metrics
 from tests.integration.timescale.helpers import as_tuple, connect, fetch, opened, stored
 from tests.support.eventually import eventually
@@ -310,6 +311,30 @@ async def test_closing_ends_every_process(database: str, tmp_path: Path) -> None
         assert niceness == min(os.getpriority(os.PRIO_PROCESS, 0) + 10, 19)
     with pytest.raises(ProcessLookupError):
         os.kill(pid, 0)
+
+
+def test_a_worker_ends_with_its_parent_also_while_it_has_answers_to_give(tmp_path: Path) -> None:
+    worker = subprocess.Popen(
+        [sys.executable, "-m", "src.adapters.timescale.import_worker"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        env={**os.environ, "POLARS_MAX_THREADS": "1"},
+    )
+    try:
+        assert worker.stdin and worker.stdout
+        assert worker.stdout.readline() == READY
+        # What the kernel does to both pipes when the parent is killed. More files than may wait inside the worker.
+        worker.stdout.close()
+        options = WorkerOptions("postgresql://127.0.0.1:1/none", "market_data", "none", "test", "none")
+        worker.stdin.write(options_line(options))
+        for number in range(5):
+            file = ArchiveFile(f"{number}.zip", Dataset.CANDLES, "BTCUSDT", Span.DAILY, date(2026, 2, 1))
+            worker.stdin.write(job_line(ImportJob(number, file, tmp_path / "none.zip", "", force=False)))
+        worker.stdin.close()
+        assert worker.wait(timeout=60) == 1
+    finally:
+        worker.kill()
+        worker.wait()
 
 
 def test_nothing_of_polars_reaches_the_process_of_the_daemon() -> None:
