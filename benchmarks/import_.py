@@ -34,7 +34,7 @@ from src.adapters.timescale.options import DatabaseOptions
 from src.model import MINUTE_MS, ArchiveFile, Dataset, Span
 from src.telemetry.metrics import Metrics
 
-ROUNDS = int(os.environ.get("MARKETD_IMPORT_ROUNDS", "3"))
+ROUNDS = int(os.environ.get("MARKETD_IMPORT_ROUNDS", "5"))
 COPIES = 3
 _ROOT = Path(__file__).resolve().parents[1]
 _SCRIPT = _ROOT / "scripts" / "timescaledb.sh"

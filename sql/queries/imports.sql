@@ -38,7 +38,8 @@ ORDER BY range_start;
 
 -- name: days_with_rows
 -- Days that may hold a row, or a row proved absent: every other one is empty, because whoever inserts counts.
-SELECT day
+-- In those that are neither dirty nor known to lack rows, ``plain``, a row that is not stored can simply be added.
+SELECT day, absent = 0 AND NOT dirty AS plain
 FROM coverage_days
 WHERE exchange = %(exchange)s
   AND dataset = 'candles_1m'

@@ -16,6 +16,8 @@ import numpy.typing as npt
 _SIGNATURE = b"PGCOPY\n\xff\r\n\0" + struct.pack(">ii", 0, 0)
 _END = struct.pack(">h", -1)
 _NULL = -1
+_PIECE_ROWS = 4096
+"""About a megabyte: what a socket's buffers hold while the server is busy with the one before."""
 _POSTGRES_EPOCH_MS = 946_684_800_000
 """2000-01-01 UTC: PostgreSQL counts from there, in microseconds."""
 
@@ -48,7 +50,7 @@ def milliseconds(timestamps: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
 
 
 def encode(columns: Sequence[Column], rows: int) -> Iterator[bytes]:
-    """The stream of a COPY FROM, in few large pieces.
+    """The stream of a COPY FROM, in pieces: the server stores one while the next is put together.
 
     Rows of one pattern of NULLs have one width and go out together; most files have one pattern, none.
     """
@@ -58,17 +60,19 @@ def encode(columns: Sequence[Column], rows: int) -> Iterator[bytes]:
         if column.nulls is not None:
             pattern |= column.nulls.astype(np.int64) << at
     for bits in np.unique(pattern):
-        yield _records(columns, int(bits), pattern == bits)
+        chosen = np.flatnonzero(pattern == bits)
+        for start in range(0, len(chosen), _PIECE_ROWS):
+            yield _records(columns, int(bits), chosen[start : start + _PIECE_ROWS])
     yield _END
 
 
-def _records(columns: Sequence[Column], bits: int, chosen: npt.NDArray[np.bool_]) -> bytes:
+def _records(columns: Sequence[Column], bits: int, chosen: npt.NDArray[np.intp]) -> bytes:
     fields: list[tuple[str, np.dtype[Any]]] = [("count", INT2)]
     for at, column in enumerate(columns):
         fields.append((f"length{at}", INT4))
         if not bits >> at & 1:
             fields.append((f"value{at}", column.kind))
-    records = np.zeros(int(chosen.sum()), np.dtype(fields))
+    records = np.zeros(len(chosen), np.dtype(fields))
     records["count"] = len(columns)
     for at, column in enumerate(columns):
         if bits >> at & 1:

@@ -1,7 +1,8 @@
 """Puts the rows of one parsed file into the database. Imported in worker processes only; everything here blocks.
 
-Days that the ledger knows to be empty are loaded straight into the table; all others are compared first, and only
-rows that differ go through the guarded statement. Rows, counts and the file's line are one transaction.
+Rows that are not stored are loaded straight into the table: those of days that the ledger knows to be empty, and of
+others after a look. The rest is compared, and only rows that differ go through the guarded statement. Rows, counts and
+the file's line are one transaction.
 """
 
 from __future__ import annotations
@@ -22,7 +23,19 @@ from ..binance.archive_klines import KlineTable
 from .copy_records import decode
 from .errors import CLIENT_ERRORS, translate
 from .import_job import ImportJob, ImportReport, WorkerOptions
-from .import_rows import STORED, Mask, as_date, as_number, compare, days, direct_stream, incoming_stream
+from .import_rows import (
+    NOTHING_STORED,
+    STORED,
+    Mask,
+    Stored,
+    as_date,
+    as_number,
+    compare,
+    days,
+    direct_stream,
+    incoming_stream,
+    stored_minutes,
+)
 from .ledger_work import row_columns
 from .options import conninfo
 from .queries import query
@@ -157,23 +170,25 @@ class Loader:
             return _Loaded()
         day = days(table)
         parameters = {**self._subject(job), "first_day": as_date(day[0]), "last_day": as_date(day[-1])}
-        held = [
-            as_number(row[0]) for row in connection.execute(query("imports", "days_with_rows"), parameters)
-        ]
-        empty: Mask = ~np.isin(day, held)
+        rows = connection.execute(query("imports", "days_with_rows"), parameters).fetchall()
+        held = np.isin(day, [as_number(day) for day, _ in rows])
+        stored = self._stored(connection, job, table.take(held)) if held.any() else NOTHING_STORED
+        plain = ~held | np.isin(day, [as_number(day) for day, plain in rows if plain])
+        added: Mask = plain & ~np.isin(table.open_ms, stored_minutes(stored))
         loaded = _Loaded()
-        if empty.any() and self._direct(connection, job, table.take(empty), revision):
-            loaded.inserted = int(empty.sum())
-        else:
-            empty[:] = False
-        if not empty.all():
-            loaded += self._compared(connection, job, table.take(~empty), revision)
+        if added.any():
+            if self._direct(connection, job, table.take(added), revision):
+                loaded.inserted = int(added.sum())
+            else:
+                stored, added = self._stored(connection, job, table), np.zeros(len(table), np.bool_)
+        if not added.all():
+            loaded += self._compared(connection, job, table.take(~added), stored, revision)
         return loaded
 
     def _direct(
         self, connection: psycopg.Connection, job: ImportJob, table: KlineTable, revision: int
     ) -> bool:
-        """Load into empty days; False if one was not empty after all, and nothing was done."""
+        """Add rows that are not stored; False if one was there after all, and nothing was done."""
         options = self._options
         stream = direct_stream(table, options.exchange, job.file.symbol, options.source, revision)
         try:
@@ -195,19 +210,17 @@ class Loader:
         return True
 
     def _compared(
-        self, connection: psycopg.Connection, job: ImportJob, table: KlineTable, revision: int
+        self, connection: psycopg.Connection, job: ImportJob, table: KlineTable, stored: Stored, revision: int
     ) -> _Loaded:
         """Leave out what is stored just so, and merge the rest."""
-        equal, outranked = compare(table, self._stored(connection, job, table), revision)
+        equal, outranked = compare(table, stored, revision)
         loaded = _Loaded(kept_by_rank=int(outranked.sum()))
         different = table.take(~equal & ~outranked)
         if len(different):
             loaded += self._merge(connection, job, different, revision)
         return loaded
 
-    def _stored(
-        self, connection: psycopg.Connection, job: ImportJob, table: KlineTable
-    ) -> np.ndarray[Any, Any]:
+    def _stored(self, connection: psycopg.Connection, job: ImportJob, table: KlineTable) -> Stored:
         parameters = {**self._subject(job), **_bounds(table), "source": self._options.source}
         with connection.cursor() as cursor, cursor.copy(query("imports", "copy_stored"), parameters) as copy:
             return decode(b"".join(copy), STORED)

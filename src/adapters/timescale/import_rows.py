@@ -26,6 +26,10 @@ STORED = {
 }
 """The columns of ``imports.copy_stored`` in order."""
 
+Stored = npt.NDArray[Any]
+"""Rows of ``imports.copy_stored``, ordered by time."""
+NOTHING_STORED: Stored = np.zeros(0, np.dtype(list(STORED.items())))
+
 _OPTIONAL = ("quote_volume", "taker_buy_volume", "taker_buy_quote_volume")
 _EPOCH = date(1970, 1, 1)
 
@@ -68,16 +72,16 @@ def incoming_stream(table: KlineTable, symbol: str, source: str, revision: int) 
     )
 
 
-def compare(table: KlineTable, stored: npt.NDArray[Any], revision: int) -> tuple[Mask, Mask]:
+def compare(table: KlineTable, stored: Stored, revision: int) -> tuple[Mask, Mask]:
     """Which rows are stored just so, and which are archive rows without trades that can never replace what is stored.
 
-    ``stored`` is ordered by time, as ``STORED`` says. The second is the rule of docs/adr/0003 that is decided most
+    The second is the rule of docs/adr/0003 that is decided most
     often; everything else is left to the guarded statement.
     """
     nothing = np.zeros(len(table), np.bool_)
     if not len(stored):
         return nothing, nothing
-    times = milliseconds(stored["bucket_ts"].astype(np.int64))
+    times = stored_minutes(stored)
     places = np.minimum(np.searchsorted(times, table.open_ms), len(times) - 1)
     is_there = times[places] == table.open_ms
     beside = stored[places]
@@ -95,6 +99,11 @@ def compare(table: KlineTable, stored: npt.NDArray[Any], revision: int) -> tuple
         complete &= ~np.isnan(theirs)
     traded = complete & (beside["trade_count"] > 0) & (beside["authority"] > Authority.FOREIGN)
     return equal, is_there & ~equal & traded & (table.trade_count <= 0)
+
+
+def stored_minutes(stored: Stored) -> npt.NDArray[np.int64]:
+    """The starts of the stored minutes in UTC ms."""
+    return milliseconds(stored["bucket_ts"].astype(np.int64))
 
 
 def _values(table: KlineTable) -> list[Column]:
