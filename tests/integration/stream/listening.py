@@ -6,9 +6,13 @@ import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
+from types import ModuleType
 from typing import Any
 
+import pytest
+
 from src.adapters.binance.stream import BinanceStream, StreamOptions
+from src.adapters.binance.stream_pacing import SlidingWindow
 from src.clock import VenueClock
 from src.model import MINUTE_MS, Candle, ContractChange
 from src.sandbox import Kline, Sandbox
@@ -128,3 +132,25 @@ def assert_complete(candles: Collection[Candle], symbols: Collection[str]) -> No
     assert len(expected) >= 2
     missing = {symbol: sorted(expected - found) for symbol, found in minutes.items() if expected - found}
     assert not missing
+
+
+def windows_told(monkeypatch: pytest.MonkeyPatch, module: ModuleType, window_s: float) -> list[list[float]]:
+    """What every window of that length, made by ``module`` from now on, lets go, and when; in the clock it is told.
+
+    When it arrives at the venue is up to a busy machine, and no rule of ours.
+    """
+    windows: list[list[float]] = []
+
+    class Told(SlidingWindow):
+        def __init__(self, limit: int, seconds: float) -> None:
+            super().__init__(limit, seconds)
+            self._told: list[float] = []
+            if seconds == window_s:
+                windows.append(self._told)
+
+        def take(self, now: float) -> None:
+            super().take(now)
+            self._told.append(now)
+
+    monkeypatch.setattr(module, "SlidingWindow", Told)
+    return windows

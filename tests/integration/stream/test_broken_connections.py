@@ -11,14 +11,13 @@ from pathlib import Path
 import pytest
 
 from src.adapters.binance import stream_shared
-from src.adapters.binance.stream_pacing import SlidingWindow
 from src.adapters.binance.transport_reasons import REASONS
 from src.clock import VenueClock
 from src.sandbox import Sandbox
 from tests.support.chaosproxy import ChaosProxy
 from tests.support.eventually import eventually
 
-from .listening import Listener, assert_true, listening, symbols_of
+from .listening import Listener, assert_true, listening, symbols_of, windows_told
 
 
 async def _ended(listener: Listener, reason: str, times: int = 1) -> None:
@@ -59,7 +58,7 @@ async def test_a_closed_connection_comes_back(
 async def test_a_reset_is_told_from_a_fin_and_all_come_back_one_after_the_other(
     sandbox: Sandbox, clock: VenueClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    permitted = _permitted(monkeypatch)
+    windows = windows_told(monkeypatch, stream_shared, 1.0)
     symbols = symbols_of(sandbox)
     async with listening(sandbox.ws_url, clock, symbols, streams_per_connection=12) as listener:
         await listener.subscribed(len(symbols))
@@ -69,26 +68,10 @@ async def test_a_reset_is_told_from_a_fin_and_all_come_back_one_after_the_other(
         await _ended(listener, "reset", cut)
         await listener.fresh(symbols)
         attempts = len(sandbox.venue.stats.attempts)
+    [permitted] = windows
     assert attempts == len(permitted) == before + cut
     # Never more than two in a venue second, whatever the dice say.
     assert all(third - first > 0.999_999 for first, third in zip(permitted, permitted[2:], strict=False))
-
-
-def _permitted(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """When each attempt is let go, in venue seconds. When it arrives is up to a busy machine, and no rule of ours."""
-    times: list[float] = []
-
-    class Told(SlidingWindow):
-        def __init__(self, limit: int, seconds: float) -> None:
-            super().__init__(limit, seconds)
-            self._told = times if seconds == 1 else []
-
-        def take(self, now: float) -> None:
-            super().take(now)
-            self._told.append(now)
-
-    monkeypatch.setattr(stream_shared, "SlidingWindow", Told)
-    return times
 
 
 async def test_a_connection_that_never_delivers_is_given_up(sandbox: Sandbox, clock: VenueClock) -> None:
@@ -221,13 +204,17 @@ async def test_a_refused_handshake_is_named_and_not_hammered(
     assert all(later - earlier > (9_900 if longer else 900) for earlier, later in pairwise(attempts))
 
 
-async def test_attempts_are_capped_over_all_connections(sandbox: Sandbox, clock: VenueClock) -> None:
+async def test_attempts_are_capped_over_all_connections(
+    sandbox: Sandbox, clock: VenueClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    windows = windows_told(monkeypatch, stream_shared, 100.0)
     sandbox.control.handshake(503)
     options = {"streams_per_connection": 12, "attempts": 10, "attempt_window_s": 100.0, "backoff_cap_s": 1.0}
     async with listening(sandbox.ws_url, clock, symbols_of(sandbox), **options):
         await eventually(lambda: len(sandbox.venue.stats.attempts) >= 25, timeout=30)
-    attempts = [one.at_ms for one in sandbox.venue.stats.attempts]
-    assert all(last - first >= 99_900 for first, last in zip(attempts, attempts[10:], strict=False))
+    [permitted] = windows
+    assert len(permitted) >= len(sandbox.venue.stats.attempts) >= 25
+    assert all(last - first > 99.999_999 for first, last in zip(permitted, permitted[10:], strict=False))
 
 
 async def test_a_venue_that_is_away_at_the_start_is_waited_for(clock: VenueClock, sandbox: Sandbox) -> None:
