@@ -38,8 +38,7 @@ ORDER BY range_start;
 
 -- name: days_with_rows
 -- Days that may hold a row, or a row proved absent: every other one is empty, because whoever inserts counts.
--- In those that are neither dirty nor known to lack rows, ``plain``, a row that is not stored can simply be added.
-SELECT day, absent = 0 AND NOT dirty AS plain
+SELECT day
 FROM coverage_days
 WHERE exchange = %(exchange)s
   AND dataset = 'candles_1m'
@@ -54,12 +53,17 @@ COPY candles_1m (
 ) FROM STDIN (FORMAT BINARY);
 
 -- name: count_rows
--- What copy_candles wrote, in its transaction.
-INSERT INTO coverage_days AS line (exchange, dataset, symbol, day, have)
-SELECT %(exchange)s, 'candles_1m', %(symbol)s, day, rows
-FROM unnest(%(days)s::date[], %(rows)s::integer[]) AS counted (day, rows)
-ORDER BY day
-ON CONFLICT (exchange, dataset, symbol, day) DO UPDATE SET have = line.have + excluded.have;
+-- What copy_candles wrote, in its transaction. Says whether a line has absences: they are looked at after it, as after
+-- the guarded statement (docs/adr/0020-coverage-ledger.md).
+WITH counted AS (
+    INSERT INTO coverage_days AS line (exchange, dataset, symbol, day, have)
+    SELECT %(exchange)s, 'candles_1m', %(symbol)s, day, rows
+    FROM unnest(%(days)s::date[], %(rows)s::integer[]) AS counted (day, rows)
+    ORDER BY day
+    ON CONFLICT (exchange, dataset, symbol, day) DO UPDATE SET have = line.have + excluded.have
+    RETURNING line.absent > 0 AS absences
+)
+SELECT bool_or(absences) FROM counted;
 
 -- name: copy_stored
 -- Every column of one width, so that all rows are read as one array; NULL is NaN or -1, which no row holds.

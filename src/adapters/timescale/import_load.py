@@ -170,11 +170,10 @@ class Loader:
             return _Loaded()
         day = days(table)
         parameters = {**self._subject(job), "first_day": as_date(day[0]), "last_day": as_date(day[-1])}
-        rows = connection.execute(query("imports", "days_with_rows"), parameters).fetchall()
-        held = np.isin(day, [as_number(day) for day, _ in rows])
+        rows = connection.execute(query("imports", "days_with_rows"), parameters)
+        held = np.isin(day, [as_number(row[0]) for row in rows])
         stored = self._stored(connection, job, table.take(held)) if held.any() else NOTHING_STORED
-        plain = ~held | np.isin(day, [as_number(day) for day, plain in rows if plain])
-        added: Mask = plain & ~np.isin(table.open_ms, stored_minutes(stored))
+        added: Mask = ~np.isin(table.open_ms, stored_minutes(stored))
         loaded = _Loaded()
         if added.any():
             if self._direct(connection, job, table.take(added), revision):
@@ -205,6 +204,8 @@ class Loader:
                         "rows": counts.tolist(),
                     },
                 )
+                if (cursor.fetchone() or (False,))[0]:
+                    self._take_back(cursor, job, table)
         except psycopg.errors.UniqueViolation:
             return False
         return True
@@ -237,10 +238,13 @@ class Loader:
             row = cursor.execute(query("candles", "upsert"), exchange).fetchone()
             inserted, replaced, absences = row or (0, 0, False)
             if absences:
-                keys = ((job.file.symbol, open_ms) for open_ms in table.open_ms.tolist())
-                columns = row_columns(self._options.exchange, Dataset.CANDLES, keys)
-                cursor.execute(query("absences", "take_back_absences"), columns)
+                self._take_back(cursor, job, table)
         return _Loaded(inserted, replaced)
+
+    def _take_back(self, cursor: psycopg.Cursor, job: ImportJob, table: KlineTable) -> None:
+        keys = ((job.file.symbol, open_ms) for open_ms in table.open_ms.tolist())
+        columns = row_columns(self._options.exchange, Dataset.CANDLES, keys)
+        cursor.execute(query("absences", "take_back_absences"), columns)
 
     def _note(self, connection: psycopg.Connection, job: ImportJob, table: KlineTable, revision: int) -> None:
         file = job.file

@@ -75,8 +75,8 @@ def incoming_stream(table: KlineTable, symbol: str, source: str, revision: int) 
 def compare(table: KlineTable, stored: Stored, revision: int) -> tuple[Mask, Mask]:
     """Which rows are stored just so, and which are archive rows without trades that can never replace what is stored.
 
-    The second is the rule of docs/adr/0003 that is decided most
-    often; everything else is left to the guarded statement.
+    The second is the rule of docs/adr/0003 that is decided most often; everything else is left to the guarded
+    statement.
     """
     nothing = np.zeros(len(table), np.bool_)
     if not len(stored):
