@@ -1,7 +1,8 @@
 -- name: create_incoming
--- The writer session's own landing table; emptied by every commit.
+-- The session's own landing table; emptied by every commit. Its texts are bounded, so that it has no TOAST table,
+-- whose index every commit would build anew.
 CREATE TEMP TABLE candles_incoming (
-    symbol                 text,
+    symbol                 varchar(200),
     open_ms                bigint,
     open                   double precision,
     high                   double precision,
@@ -12,7 +13,7 @@ CREATE TEMP TABLE candles_incoming (
     trade_count            bigint,
     taker_buy_volume       double precision,
     taker_buy_quote_volume double precision,
-    source                 text,
+    source                 varchar(100),
     authority              smallint,
     revision               integer
 ) ON COMMIT DELETE ROWS;
@@ -100,6 +101,40 @@ counted AS (
 SELECT
     count(*) FILTER (WHERE inserted) AS inserted,
     count(*) FILTER (WHERE NOT inserted) AS replaced,
+    coalesce((SELECT bool_or(absences) FROM counted), false) AS absences
+FROM written;
+
+-- name: insert_new
+-- Rows of which none is stored, one of each symbol: there is no stored row to look for and nothing to add up, which is
+-- a fifth of the time. 23505 if one is stored after all: the caller sends all of them through "upsert" then.
+WITH written AS (
+    INSERT INTO candles_1m (
+        exchange, symbol, bucket_ts, open, high, low, close, volume, quote_volume, trade_count, taker_buy_volume,
+        taker_buy_quote_volume, source, authority, revision
+    )
+    SELECT
+        %(exchange)s, symbol, to_timestamp(open_ms::double precision / 1000), open, high, low, close, volume,
+        quote_volume, trade_count, taker_buy_volume, taker_buy_quote_volume, source, authority, revision
+    FROM pg_temp.candles_incoming
+    ORDER BY symbol COLLATE "C"
+    RETURNING symbol, bucket_ts
+),
+keyed AS (
+    -- Stores nothing: where the key is gone this is refused (42P10), as "upsert" is.
+    INSERT INTO candles_1m (exchange) SELECT %(exchange)s WHERE false
+    ON CONFLICT (exchange, symbol, bucket_ts) DO NOTHING
+),
+counted AS (
+    -- "written" gives its rows as they went in, which is the order of locks of docs/adr/0020-coverage-ledger.md.
+    INSERT INTO coverage_days AS line (exchange, dataset, symbol, day, have)
+    SELECT %(exchange)s, 'candles_1m', symbol, (bucket_ts AT TIME ZONE 'UTC')::date, 1
+    FROM written
+    ON CONFLICT (exchange, dataset, symbol, day) DO UPDATE SET have = line.have + excluded.have
+    RETURNING line.absent > 0 AS absences
+)
+SELECT
+    count(*) AS inserted,
+    0 AS replaced,
     coalesce((SELECT bool_or(absences) FROM counted), false) AS absences
 FROM written;
 

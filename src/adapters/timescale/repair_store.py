@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -10,13 +9,10 @@ from psycopg import AsyncConnection
 
 from ...model import Authority, Candle, Dataset, WriteResult
 from .days import day_of, utc
-from .ledger_work import row_columns
+from .landing import LandingTable
 from .queries import query
-from .rows import COLUMN_TYPES, as_row, rejected_row, winners
+from .rows import rejected_row, winners
 from .shared_session import SharedSession, fetch
-
-_RENEW_S = 6 * 3600.0
-"""A temporary table that lives for weeks would hold back ``datfrozenxid`` (see ``store``)."""
 
 
 class RepairStore:
@@ -24,8 +20,7 @@ class RepairStore:
 
     def __init__(self, session: SharedSession) -> None:
         self._session = session
-        self._made_on: AsyncConnection | None = None
-        self._made_at = 0.0
+        self._landing = LandingTable(session.exchange)
 
     async def write(self, candles: Sequence[Candle]) -> WriteResult:
         """Store ``candles`` in one transaction; a stored row gives way only to one of larger rank.
@@ -37,9 +32,11 @@ class RepairStore:
             return WriteResult(0, 0, 0)
 
         async def work(connection: AsyncConnection) -> tuple[int, int]:
-            await self._have_table(connection)
+            await self._landing.prepare(connection)
             async with connection.transaction():
-                return await self._write(connection, rows)
+                claims = {"exchange": self._session.exchange, **_claims(rows)}
+                await fetch(connection, query("repairs", "claim"), claims)
+                return await self._landing.merge(connection, rows)
 
         inserted, replaced = await self._session.call(work)
         return WriteResult(inserted, replaced, len(candles) - inserted - replaced)
@@ -59,26 +56,6 @@ class RepairStore:
         }
         rows = await self._session.rows(query("repairs", "stored_between"), given)
         return [replace(Candle(symbol, *row), authority=Authority(row[-2])) for row in rows]
-
-    async def _write(self, connection: AsyncConnection, rows: Sequence[Candle]) -> tuple[int, int]:
-        exchange = {"exchange": self._session.exchange}
-        await fetch(connection, query("repairs", "claim"), exchange | _claims(rows))
-        async with connection.cursor() as cursor, cursor.copy(query("candles", "copy_incoming")) as copy:
-            copy.set_types(COLUMN_TYPES)
-            for row in rows:
-                await copy.write_row(as_row(row))
-        [(inserted, replaced, absences)] = await fetch(connection, query("candles", "upsert"), exchange)
-        if absences:
-            keys = row_columns(self._session.exchange, Dataset.CANDLES, (row.key for row in rows))
-            await fetch(connection, query("absences", "take_back_absences"), keys)
-        return inserted, replaced
-
-    async def _have_table(self, connection: AsyncConnection) -> None:
-        if self._made_on is connection and time.monotonic() - self._made_at < _RENEW_S:
-            return
-        await fetch(connection, query("candles", "drop_incoming"), {})
-        await fetch(connection, query("candles", "create_incoming"), {})
-        self._made_on, self._made_at = connection, time.monotonic()
 
 
 def _claims(rows: Sequence[Candle]) -> dict[str, object]:

@@ -1,33 +1,32 @@
 """Where candles go: the writer's one session, which also holds the instance lock and the landing table.
 
-The session is never replaced while it works. A temporary table that lives for weeks would hold back
-``datfrozenxid`` (autovacuum cannot freeze another session's table), so every six hours the *table* is dropped and
-made again inside a flush. Replacing the session instead would open a moment in which another instance could
-take the lock.
+The session is never replaced while it works: that would open a moment in which another instance could take the
+lock. A live flush holds one new minute of each symbol, and is inserted without looking for stored rows first; whatever
+else comes goes through the guarded upsert (docs/adr/0034-new-rows-need-no-guard.md).
 """
 
 from __future__ import annotations
 
-import time
 from collections.abc import Coroutine, Sequence
 from typing import Any, TypeVar
 
 from psycopg import AsyncConnection
+from psycopg.errors import UniqueViolation
 
 from ...errors import ConfigError, Unavailable
-from ...model import Candle, Dataset, Gap, WriteResult
+from ...model import Candle, Gap, WriteResult
 from ...telemetry.metrics import Metrics
-from .ledger_work import row_columns
+from .errors import sqlstate_class
+from .frontier import Frontier
+from .landing import LandingTable
 from .lock import take_lock
 from .migrations import pending
 from .options import DatabaseOptions
 from .queries import query
-from .rows import COLUMN_TYPES, as_row, printable, rejected_row, winners
+from .rows import printable, rejected_row, winners
 from .session import Session
 
 T = TypeVar("T")
-
-_RENEW_S = 6 * 3600.0
 
 
 class CandleStore:
@@ -40,7 +39,8 @@ class CandleStore:
         self._options = options
         self._metrics = metrics
         self._session: Session | None = None
-        self._table_made = 0.0
+        self._landing = LandingTable(options.exchange)
+        self._frontier = Frontier()
         self._clean_start: int | None = None
 
     @property
@@ -112,7 +112,8 @@ class CandleStore:
             )
         name = self._options.application_name(self._options.role)
         await take_lock(connection, self._options, application_name=name)
-        await self._make_table(connection)
+        await self._landing.prepare(connection)
+        self._frontier.forget()
         await self._start_run(connection)
 
     async def _start_run(self, connection: AsyncConnection) -> None:
@@ -135,23 +136,31 @@ class CandleStore:
     async def _write(
         self, connection: AsyncConnection, rows: Sequence[Candle], gaps: Sequence[Gap]
     ) -> tuple[int, int]:
-        counts = (0, 0)
-        async with connection.transaction():
-            if time.monotonic() - self._table_made > _RENEW_S:
-                await self._make_table(connection)
-            if rows:
-                await _copy(connection, rows)
-                cursor = await connection.execute(
-                    query("candles", "upsert"), {"exchange": self._options.exchange}
-                )
-                inserted, replaced, absences = await cursor.fetchone() or (0, 0, False)
-                counts = (inserted, replaced)
-                if absences:
-                    keys = row_columns(self._options.exchange, Dataset.CANDLES, (row.key for row in rows))
-                    await connection.execute(query("absences", "take_back_absences"), keys)
-            if gaps:
-                await connection.execute(query("candles", "insert_gaps"), self._gap_columns(gaps))
+        await self._landing.prepare(connection)
+        counts = await self._insert(connection, rows, gaps) if self._frontier.lies_before(rows) else None
+        if counts is None:
+            async with connection.transaction():
+                counts = await self._landing.merge(connection, rows) if rows else (0, 0)
+                await self._note(connection, gaps)
+        self._frontier.advance(rows)
         return counts
+
+    async def _insert(
+        self, connection: AsyncConnection, rows: Sequence[Candle], gaps: Sequence[Gap]
+    ) -> tuple[int, int] | None:
+        """Store rows that should all be new; None, and nothing is done, if somebody has stored one."""
+        try:
+            async with connection.transaction():
+                counts = await self._landing.insert(connection, rows)
+                await self._note(connection, gaps)
+        except UniqueViolation as error:
+            self._count_error(sqlstate_class(error))
+            return None
+        return counts
+
+    async def _note(self, connection: AsyncConnection, gaps: Sequence[Gap]) -> None:
+        if gaps:
+            await connection.execute(query("candles", "insert_gaps"), self._gap_columns(gaps))
 
     def _gap_columns(self, gaps: Sequence[Gap]) -> dict[str, object]:
         # Escaped, because a poison row that fell out of the buffer leaves its symbol here.
@@ -162,11 +171,6 @@ class CandleStore:
             "to_ms": [gap.to_ms for gap in gaps],
             "reasons": [printable(gap.reason, 100) for gap in gaps],
         }
-
-    async def _make_table(self, connection: AsyncConnection) -> None:
-        await connection.execute(query("candles", "drop_incoming"))
-        await connection.execute(query("candles", "create_incoming"))
-        self._table_made = time.monotonic()
 
     async def _call(self, session: Session, work: Coroutine[Any, Any, T]) -> T:
         try:
@@ -191,13 +195,6 @@ class CandleStore:
 
 async def _execute(connection: AsyncConnection, name: str, parameters: dict[str, object]) -> None:
     await connection.execute(query("candles", name), parameters)
-
-
-async def _copy(connection: AsyncConnection, rows: Sequence[Candle]) -> None:
-    async with connection.cursor() as cursor, cursor.copy(query("candles", "copy_incoming")) as copy:
-        copy.set_types(COLUMN_TYPES)
-        for row in rows:
-            await copy.write_row(as_row(row))
 
 
 async def _refuse_lossy_commit(connection: AsyncConnection) -> None:
