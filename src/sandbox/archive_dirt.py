@@ -147,6 +147,17 @@ def _encrypted(stem: str, text: bytes) -> bytes:
     return _patched(pack((f"{stem}.csv", text)), local=6, central=8, value=struct.pack("<H", 0x801))
 
 
+def _published_short(stem: str, text: bytes) -> bytes:
+    """Cut in the middle before anybody reckoned the checksum."""
+    content = pack((f"{stem}.csv", text))
+    return content[: len(content) // 2]
+
+
+def _published_flip(stem: str, text: bytes) -> bytes:
+    """One bit was another already when the checksum was reckoned."""
+    return flipped(pack((f"{stem}.csv", text)))
+
+
 def _patched(content: bytes, *, local: int, central: int, value: bytes) -> bytes:
     changed = bytearray(content)
     second = content.rindex(b"PK\x01\x02")
@@ -176,6 +187,8 @@ _FORMS: dict[str, Callable[[str, bytes], bytes]] = {
     "bomb": _bomb,
     "forged_size": _forged_size,
     "encrypted": _encrypted,
+    "published_short": _published_short,
+    "published_flip": _published_flip,
 }
 CONTENT = frozenset({*_ROWS, *_FORMS, "headerless", "extra_columns", "crlf", "bom"})
 """What is wrong inside the file; the checksum is that of the spoiled file."""

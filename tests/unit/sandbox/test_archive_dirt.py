@@ -117,6 +117,13 @@ def test_a_flipped_bit_is_found() -> None:
     assert checksum("a.zip", content) != checksum("a.zip", flipped(content))
 
 
+def test_what_was_published_damaged_cannot_be_read() -> None:
+    with pytest.raises(zipfile.BadZipFile):
+        opened("published_short")
+    with pytest.raises((zipfile.BadZipFile, zlib.error)):
+        opened("published_flip").read("a.csv")
+
+
 def test_a_corrected_candle_differs_in_volume_and_trades() -> None:
     start = 29_000_700 * 60_000
     changed = [
