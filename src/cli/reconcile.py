@@ -113,7 +113,7 @@ class _Comparison:
         file = BinanceLayout().file(Dataset.CANDLES, Span.DAILY, folder, listing.symbol, day)
         await asyncio.to_thread(self._folder.mkdir, parents=True, exist_ok=True)
         try:
-            local, _ = await self._history.archive.fetch(file, self._folder)
+            local, _ = await self._history.archive.fetch(file, self._folder, priority=Priority.VERIFY)
         except NotPublished:
             return None
         except BadData as error:

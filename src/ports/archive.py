@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Protocol
 
 from ..model import ArchiveFile, Dataset, FileState, KnownFile, Span, WriteResult
+from .venue import Priority
 
 
 class Archive(Protocol):
@@ -22,10 +23,12 @@ class Archive(Protocol):
     async def symbols(self, dataset: Dataset, span: Span) -> list[str]: ...
 
     async def files(
-        self, dataset: Dataset, span: Span, folder_symbol: str
+        self, dataset: Dataset, span: Span, folder_symbol: str, *, priority: Priority = Priority.HISTORY
     ) -> list[tuple[ArchiveFile, int]]: ...
 
-    async def fetch(self, file: ArchiveFile, folder: Path) -> tuple[Path, str]: ...
+    async def fetch(
+        self, file: ArchiveFile, folder: Path, *, priority: Priority = Priority.HISTORY
+    ) -> tuple[Path, str]: ...
 
 
 class ArchiveLayout(Protocol):

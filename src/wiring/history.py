@@ -17,6 +17,7 @@ from ..adapters.timescale.repair_store import RepairStore
 from ..adapters.timescale.shared_session import SharedSession
 from ..collectors.archive_listings import ArchiveListings
 from ..collectors.backfill.absent import AbsentWork
+from ..collectors.backfill.announce import Announcement
 from ..collectors.backfill.campaign import Campaign
 from ..collectors.backfill.engine import Engine
 from ..collectors.backfill.files import FileWork
@@ -108,6 +109,9 @@ class History:
             recent_ms=recent_ms,
             interval=interval,
             ready=self.keeper.ready,
+            announcement=Announcement(
+                self.campaign, weight_per_minute=settings.rate_limit_per_minute, workers=self.workers
+            ),
         )
         self.server = RequestServer(
             self.requests,

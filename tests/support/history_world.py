@@ -67,6 +67,7 @@ class World:
         self.due: list[Gap] = []
         self.followed = False
         self.fetched: list[str] = []
+        self.priorities: set[Priority] = set()
         self.imported: list[tuple[str, bool]] = []
         self.requests: list[tuple[str, int, int, Priority]] = []
         self.recounted: list[tuple[str, date]] = []
@@ -205,12 +206,17 @@ class World:
     async def symbols(self, dataset: Dataset, span: Span) -> list[str]:
         raise NotImplementedError
 
-    async def files(self, dataset: Dataset, span: Span, folder_symbol: str) -> list[tuple[ArchiveFile, int]]:
+    async def files(
+        self, dataset: Dataset, span: Span, folder_symbol: str, *, priority: Priority = Priority.HISTORY
+    ) -> list[tuple[ArchiveFile, int]]:
         listed = self.listed_files.get(folder_symbol, [])
         return [item for item in listed if item[0].span is span]
 
-    async def fetch(self, file: ArchiveFile, folder: Path) -> tuple[Path, str]:
+    async def fetch(
+        self, file: ArchiveFile, folder: Path, *, priority: Priority = Priority.HISTORY
+    ) -> tuple[Path, str]:
         self.fetched.append(file.path)
+        self.priorities.add(priority)
         await asyncio.sleep(0)
         self.fail("fetch")
         if file.path in self.unpublished:

@@ -92,7 +92,9 @@ class BinanceArchive:
     async def symbols(self, dataset: Dataset, span: Span) -> list[str]:
         """See ``ports.Archive``; folders whose names cannot be symbols are counted and left out."""
         found = []
-        async for page in self._pages(paths.dataset_prefix(dataset, span), folders=True):
+        async for page in self._pages(
+            paths.dataset_prefix(dataset, span), folders=True, priority=Priority.HISTORY
+        ):
             for prefix in page.folders:
                 try:
                     found.append(paths.folder_of(prefix, dataset, span))
@@ -100,10 +102,13 @@ class BinanceArchive:
                     self._leave_out(error)
         return found
 
-    async def files(self, dataset: Dataset, span: Span, folder_symbol: str) -> list[tuple[ArchiveFile, int]]:
+    async def files(
+        self, dataset: Dataset, span: Span, folder_symbol: str, *, priority: Priority = Priority.HISTORY
+    ) -> list[tuple[ArchiveFile, int]]:
         """See ``ports.Archive``; ordered by day. Keys that are no file of the dataset are counted and left out."""
         found = []
-        async for page in self._pages(paths.folder_prefix(dataset, span, folder_symbol), folders=False):
+        prefix = paths.folder_prefix(dataset, span, folder_symbol)
+        async for page in self._pages(prefix, folders=False, priority=priority):
             for key, modified_ms, _ in page.keys:
                 if key.endswith(paths.CHECKSUM_SUFFIX):
                     continue
@@ -113,14 +118,16 @@ class BinanceArchive:
                     self._leave_out(error)
         return sorted(found)
 
-    async def fetch(self, file: ArchiveFile, folder: Path) -> tuple[Path, str]:
+    async def fetch(
+        self, file: ArchiveFile, folder: Path, *, priority: Priority = Priority.HISTORY
+    ) -> tuple[Path, str]:
         """See ``ports.Archive``. A file that is already there with the published checksum is not fetched again.
 
         Raises ``NotPublished``, ``Retryable``, ``BadData`` (``checksum``, ``no_checksum``, ``too_large``) and
         ``OSError`` when the folder cannot be written.
         """
         final = folder / paths.file_name(file)
-        async with self._permits.permit(1, Priority.HISTORY):
+        async with self._permits.permit(1, priority):
             for attempt in range(1, CHECKSUM_ATTEMPTS + 1):
                 published = await self._retrying(self._published, file)
                 if await asyncio.to_thread(_has, final, published):
@@ -184,10 +191,10 @@ class BinanceArchive:
             await asyncio.to_thread(part.discard)
         return False
 
-    async def _pages(self, prefix: str, *, folders: bool) -> AsyncIterator[ListingPage]:
+    async def _pages(self, prefix: str, *, folders: bool, priority: Priority) -> AsyncIterator[ListingPage]:
         token: str | None = None
         for _ in range(MAX_PAGES):
-            async with self._permits.permit(1, Priority.HISTORY):
+            async with self._permits.permit(1, priority):
                 page = await self._retrying(self._page, page_query(prefix, folders=folders, token=token))
             yield page
             if page.token is None:

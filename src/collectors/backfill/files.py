@@ -82,7 +82,7 @@ class FileWork:
 
     async def _fetch(self, task: FileTask, job: Job, outcome: Outcome) -> _Local | None:
         try:
-            path, sha256 = await self._archive.fetch(task.file, self._folder.path)
+            path, sha256 = await self._archive.fetch(task.file, self._folder.path, priority=job.priority)
         except NotPublished as error:
             await self._failed(task, FileState.MISSING, str(error), "missing", job, outcome)
         except BadData as error:

@@ -14,6 +14,7 @@ from ...telemetry.metrics import Metrics
 from ..backoff import Backoff
 from ..selection import Selection
 from .absent import AbsentWork
+from .announce import Announcement
 from .campaign import Campaign, Result
 from .progress import Progress
 from .scope import Scope
@@ -30,8 +31,8 @@ class Patrol:
     The minutes after that are somebody else's (``HoleRepair``'s 25 h); where nobody is, ``recent_ms`` is five
     minutes. A pass looks only at days that are not complete or are dirty. A day that could not be completed is
     looked at again after 1, 2, 4 .. 60 min; rows that exist nowhere are asked for again when they are due; a small
-    share of all days is counted anew. A pass ends when its time is over or somebody else wants to fill; what is
-    left is in the ledger.
+    share of all days is counted anew. The first pass says what it will cost. A pass ends when its time is over or
+    somebody else wants to fill; what is left is in the ledger.
     """
 
     def __init__(
@@ -48,6 +49,7 @@ class Patrol:
         recent_ms: int,
         interval: float = 600.0,
         ready: asyncio.Event | None = None,
+        announcement: Announcement | None = None,
     ) -> None:
         self._campaign = campaign
         self._notes = notes
@@ -60,6 +62,7 @@ class Patrol:
         self._recent_ms = recent_ms
         self._interval = interval
         self._ready = ready
+        self._announcement = announcement
         self._wake = asyncio.Event()
         self._backoff = Backoff(1.0, 60.0)
         self._next_look_ms: int | None = None
@@ -97,6 +100,9 @@ class Patrol:
         )
         if scope.since_ms >= scope.until_ms:
             return False
+        if self._announcement:
+            await self._announcement.tell(scope)
+            self._announcement = None
         result = await self._campaign.run(
             scope,
             Progress(),

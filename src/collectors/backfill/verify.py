@@ -131,7 +131,7 @@ class Verifier:
         listed: list[tuple[ArchiveFile, int]] = []
         for span in Span:
             try:
-                found = await self._archive.files(Dataset.CANDLES, span, folder)
+                found = await self._archive.files(Dataset.CANDLES, span, folder, priority=Priority.VERIFY)
             except NotPublished:
                 continue
             listed += [(file, ms) for file, ms in found if file.first_day >= since]

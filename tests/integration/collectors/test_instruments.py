@@ -20,6 +20,7 @@ from src.collectors.selection import Selection
 from src.collectors.universe import Universe
 from src.errors import NotPublished, Unavailable
 from src.model import DAY_MS, MINUTE_MS, ArchiveFile, ContractStatus, Dataset, Instrument, Listing, Span
+from src.ports import Priority
 from src.telemetry.metrics import Metrics
 from tests.integration.timescale.helpers import fetch
 from tests.support.eventually import eventually
@@ -42,7 +43,9 @@ class Listed:
             raise Unavailable("archive: away")
         return sorted(self.days)
 
-    async def files(self, dataset: Dataset, span: Span, folder_symbol: str) -> list[tuple[ArchiveFile, int]]:
+    async def files(
+        self, dataset: Dataset, span: Span, folder_symbol: str, *, priority: Priority = Priority.HISTORY
+    ) -> list[tuple[ArchiveFile, int]]:
         self.asked.append(folder_symbol)
         if folder_symbol in self.broken:
             raise NotPublished("archive: 404")
@@ -51,7 +54,9 @@ class Listed:
             for day in self.days[folder_symbol]
         ]
 
-    async def fetch(self, file: ArchiveFile, folder: Path) -> tuple[Path, str]:
+    async def fetch(
+        self, file: ArchiveFile, folder: Path, *, priority: Priority = Priority.HISTORY
+    ) -> tuple[Path, str]:
         raise NotImplementedError
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from src.collectors.backfill.absent import AbsentWork
+from src.collectors.backfill.announce import Announcement
 from src.collectors.backfill.patrol import Patrol, wait_minutes
 from src.collectors.selection import Selection
 from src.errors import Unavailable
@@ -26,7 +27,9 @@ LIVE = Listing("BTCUSDT", start_of(date(2026, 3, 5)), 10**14)
 RECENT_MS = 1497 * MINUTE_MS
 
 
-def _patrol(parts: Parts, *, recent_ms: int = RECENT_MS, interval: float = 600.0) -> Patrol:
+def _patrol(
+    parts: Parts, *, recent_ms: int = RECENT_MS, interval: float = 600.0, announced: bool = False
+) -> Patrol:
     world = parts.world
     return Patrol(
         parts.campaign,
@@ -39,6 +42,7 @@ def _patrol(parts: Parts, *, recent_ms: int = RECENT_MS, interval: float = 600.0
         since=lambda _: start_of(FIRST),
         recent_ms=recent_ms,
         interval=interval,
+        announcement=Announcement(parts.campaign, weight_per_minute=1200, workers=2) if announced else None,
     )
 
 
@@ -48,7 +52,25 @@ async def test_a_pass_fills_its_reach_and_nothing_beyond(tmp_path: Path) -> None
     stored = sorted(ms for _, ms in parts.world.stored)
     assert stored == list(range(start_of(FIRST), NOW_MS - RECENT_MS, MINUTE_MS))
     assert {request[3] for request in parts.world.requests} == {Priority.REPAIR}
+    assert parts.world.priorities == {Priority.REPAIR}
     assert parts.world.audits == 1
+
+
+async def test_the_first_pass_says_what_it_will_cost(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    parts = make_parts(tmp_path, [LIVE])
+    patrol = _patrol(parts, announced=True)
+    with caplog.at_level("INFO"):
+        await patrol.look()
+        await patrol.look()
+    said = [record.msg for record in caplog.records if isinstance(record.msg, dict)]
+    [plan] = [line for line in said if line["event"] == "filling_planned"]
+    assert plan["rows"] == len(parts.world.stored)
+    assert plan["files"] == len(parts.world.fetched)
+    assert plan["requests"] == len(parts.world.requests)
+    assert plan["weight"] > 0
+    assert plan["stored_bytes"] > plan["download_bytes"] > 0
 
 
 async def test_a_complete_history_costs_no_request(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from src.collectors.backfill.verify import READ_AGAIN_MS, Verifier
 from src.collectors.selection import Selection
 from src.errors import Unavailable
 from src.model import DAY_MS, MINUTE_MS, ArchiveFile, Dataset, FileState, Listing, Span
+from src.ports import Priority
 from tests.support.archive_layout import PlainLayout
 from tests.support.fakes import count
 from tests.support.history_world import start_of
@@ -52,6 +53,7 @@ async def test_every_complete_day_is_compared_once(tmp_path: Path) -> None:
     assert sorted(parts.world.imported) == [(_file(date(2026, 3, day)).path, False) for day in range(10, 19)]
     assert count(parts.metrics, "verified_files_total", result="equal") == 8
     assert count(parts.metrics, "verified_files_total", result="corrected") == 1
+    assert parts.world.priorities == {Priority.VERIFY}
     assert await verifier.compare() == 0
     assert len(parts.world.imported) == 9
 
