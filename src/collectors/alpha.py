@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from ..errors import MarketdError, Permanent, Retryable
-from ..metric_ports import AlphaSink, AlphaSource
+from ..ports.metrics import AlphaSink, AlphaSource
 from ..ports import Clock
 from ..telemetry.log import get_logger
 from ..telemetry.metrics import Metrics

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Protocol
 
 from ..errors import BadData, NotPublished, Permanent, RateLimited, Retryable
-from ..metric_ports import FundingSink, FundingSource, SmallFiles
+from ..ports.metrics import FundingSink, FundingSource, SmallFiles
 from ..model import DAY_MS, ArchiveFile, Dataset, FundingRate, Span, WriteResult
 from ..ports import Archive, ArchiveLayout, Clock
 from ..telemetry.log import get_logger

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
 
-from ..metric_ports import MetricBlanks
+from ..ports.metrics import MetricBlanks
 from ..model import DAY_MS, FIVE_MINUTES_MS, CoverageDay, Dataset, FileState
 from ..ports import ArchiveNotes
 from .metric_plan import MOST_ROWS

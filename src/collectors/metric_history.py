@@ -9,7 +9,7 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 from ..errors import BadData, NotPublished, Permanent, Retryable
-from ..metric_ports import FileRows, MetricBlanks, MetricSeries, MetricSink, MetricSource, SmallFiles
+from ..ports.metrics import FileRows, MetricBlanks, MetricSeries, MetricSink, MetricSource, SmallFiles
 from ..model import (
     DAY_MS,
     FIVE_MINUTES_MS,

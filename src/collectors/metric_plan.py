@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 
-from ..metric_ports import MetricSeries, Reach
+from ..ports.metrics import MetricSeries, Reach
 from ..model import FIVE_MINUTES_MS
 
 MOST_ROWS = 500

@@ -8,7 +8,7 @@ from functools import partial
 from typing import Protocol
 
 from ..errors import BadData, MarketdError, Permanent, RateLimited, Retryable, UnknownSymbol
-from ..metric_ports import MetricSeries, MetricSink, MetricSource
+from ..ports.metrics import MetricSeries, MetricSink, MetricSource
 from ..model import FIVE_MINUTES_MS, FuturesMetric
 from ..ports import Clock
 from ..telemetry.log import get_logger

@@ -12,7 +12,7 @@ from zlib import crc32
 
 from aiohttp import web
 
-from src.metric_ports import MetricSeries
+from src.ports.metrics import MetricSeries
 from src.model import FIVE_MINUTES_MS, METRIC_COLUMNS
 
 PATHS = {

@@ -36,6 +36,10 @@ def _tracked() -> list[Path]:
     return [ROOT / name for name in listed.stdout.decode().split("\0") if name]
 
 
+def test_no_tracked_path_is_a_link() -> None:
+    assert [path.name for path in _tracked() if path.is_symlink()] == []
+
+
 @pytest.mark.parametrize("package", ["src", "marketd"])
 def test_the_package_never_names_itself(package: str) -> None:
     # Run as src and installed as marketd: a self-import by name would load everything twice.

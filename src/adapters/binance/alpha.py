@@ -12,7 +12,7 @@ import orjson
 from yarl import URL
 
 from ...errors import BadData, Unavailable
-from ...metric_ports import AlphaToken
+from ...ports.metrics import AlphaToken
 from ...ports import Clock
 from ...telemetry.log import get_logger
 from ...telemetry.metrics import Metrics
@@ -29,7 +29,7 @@ log = get_logger("alpha")
 
 
 class AlphaList:
-    """``metric_ports.AlphaSource``. A session for each reading: it comes every 6 h.
+    """``ports.metrics.AlphaSource``. A session for each reading: it comes every 6 h.
 
     Raises ``ConfigError`` for a base URL that is not TLS and not loopback. ``timeout`` is in wall seconds.
     """

@@ -12,7 +12,7 @@ from decimal import Decimal
 from typing import Any, NoReturn
 
 from ...errors import BadData
-from ...metric_ports import FileRows
+from ...ports.metrics import FileRows
 from ...model import Authority, FundingRate
 from . import venue
 from .parse import symbol_name

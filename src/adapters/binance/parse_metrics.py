@@ -15,7 +15,7 @@ from decimal import Decimal
 from typing import NoReturn
 
 from ...errors import BadData
-from ...metric_ports import FileRows, MetricSeries
+from ...ports.metrics import FileRows, MetricSeries
 from ...model import DAY_MS, FIVE_MINUTES_MS, METRIC_COLUMNS, Authority, FuturesMetric
 from . import venue
 

@@ -7,7 +7,7 @@ from contextlib import AbstractAsyncContextManager
 from typing import Any, Protocol
 
 from ...errors import BadData, Unavailable
-from ...metric_ports import MetricSeries
+from ...ports.metrics import MetricSeries
 from ...model import FIVE_MINUTES_MS, Dataset, FundingRate, FuturesMetric
 from ...ports import Clock, Priority
 from ...telemetry.log import get_logger
@@ -49,7 +49,7 @@ class Budget(Pausable, Protocol):
 
 
 class MetricsRest:
-    """``metric_ports.MetricSource`` and ``FundingSource``. ``open`` before the first call; calls may run side by side.
+    """``ports.metrics.MetricSource`` and ``FundingSource``. ``open`` before the first call; calls may run side by side.
 
     ``futures_data`` (five endpoints together) and ``funding`` are the limiters of these requests; a 429 or 418 pauses
     the one it came to. Nothing is tried twice here: whoever sweeps comes round again. Raises ``ConfigError`` for a base
@@ -81,7 +81,7 @@ class MetricsRest:
     async def between(
         self, series: MetricSeries, symbol: str, after_ms: int, until_ms: int
     ) -> list[FuturesMetric]:
-        """See ``metric_ports.MetricSource``."""
+        """See ``ports.metrics.MetricSource``."""
         early_ms = FIVE_MINUTES_MS if series in START_LABELLED else 0
         first_ms = after_ms + FIVE_MINUTES_MS
         rows = min((until_ms - after_ms) // FIVE_MINUTES_MS, MAX_ROWS)
@@ -90,7 +90,7 @@ class MetricsRest:
         return [row for row in found if after_ms < row.end_ms <= until_ms]
 
     async def settlements(self, symbol: str | None, since_ms: int | None) -> list[FundingRate]:
-        """See ``metric_ports.FundingSource``."""
+        """See ``ports.metrics.FundingSource``."""
         query: dict[str, object] = {"limit": MAX_SETTLEMENTS}
         if symbol is not None:
             query["symbol"] = symbol
@@ -105,7 +105,7 @@ class MetricsRest:
         return list(found.rows)
 
     async def intervals(self) -> dict[str, int]:
-        """See ``metric_ports.FundingSource``."""
+        """See ``ports.metrics.FundingSource``."""
         answer = await self._send(self._funding, "fapiPublicGetFundingInfo", {})
         try:
             return funding_intervals(answer)

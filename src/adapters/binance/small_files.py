@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from ...errors import BadData
-from ...metric_ports import FileRows
+from ...ports.metrics import FileRows
 from ...model import ArchiveFile, FundingRate, FuturesMetric
 from .archive_paths import member_name
 from .archive_zip import ZipLimits, read_member
@@ -22,7 +22,7 @@ _T = TypeVar("_T")
 
 
 class SmallFileReader:
-    """``metric_ports.SmallFiles``."""
+    """``ports.metrics.SmallFiles``."""
 
     async def metrics(self, file: ArchiveFile, local: Path) -> FileRows[FuturesMetric]:
         """The rows of one day, with END labels."""

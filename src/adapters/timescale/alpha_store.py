@@ -8,7 +8,7 @@ from typing import Any
 from psycopg import AsyncConnection
 from psycopg.rows import dict_row
 
-from ...metric_ports import AlphaToken
+from ...ports.metrics import AlphaToken
 from .coverage_report import reading
 from .days import utc
 from .options import DatabaseOptions
@@ -32,13 +32,13 @@ _FIELDS = (
 
 
 class AlphaStore:
-    """``metric_ports.AlphaSink``. Raises ``Unavailable`` or ``Misconfigured``."""
+    """``ports.metrics.AlphaSink``. Raises ``Unavailable`` or ``Misconfigured``."""
 
     def __init__(self, session: SharedSession) -> None:
         self._session = session
 
     async def refresh(self, tokens: Sequence[AlphaToken]) -> tuple[int, int]:
-        """See ``metric_ports.AlphaSink``. An empty list is refused: it would take every token off."""
+        """See ``ports.metrics.AlphaSink``. An empty list is refused: it would take every token off."""
         if not tokens:
             raise ValueError("an empty list is no list")
         given: dict[str, object] = {name: [getattr(token, name) for token in tokens] for name in _FIELDS}

@@ -16,13 +16,13 @@ from .shared_session import SharedSession, fetch
 
 
 class FundingStore:
-    """``metric_ports.FundingSink``. One transaction a call, safe to repeat whatever became of the first."""
+    """``ports.metrics.FundingSink``. One transaction a call, safe to repeat whatever became of the first."""
 
     def __init__(self, session: SharedSession) -> None:
         self._session = session
 
     async def write(self, rows: Sequence[FundingRate]) -> WriteResult:
-        """See ``metric_ports.FundingSink``."""
+        """See ``ports.metrics.FundingSink``."""
 
         async def work(connection: AsyncConnection) -> WriteResult:
             async with connection.transaction():
@@ -33,7 +33,7 @@ class FundingStore:
     async def write_file(
         self, file: ArchiveFile, sha256: str, size_bytes: int, rows: Sequence[FundingRate]
     ) -> WriteResult:
-        """See ``metric_ports.FundingSink``: rows and the file's line are one transaction."""
+        """See ``ports.metrics.FundingSink``: rows and the file's line are one transaction."""
 
         async def work(connection: AsyncConnection) -> WriteResult:
             async with connection.transaction():
@@ -47,13 +47,13 @@ class FundingStore:
         return await self._session.call(work)
 
     async def newest(self, since_ms: int) -> dict[str, int]:
-        """See ``metric_ports.FundingSink``."""
+        """See ``ports.metrics.FundingSink``."""
         given = {"exchange": self._session.exchange, "since": utc(since_ms)}
         rows = await self._session.rows(query("funding", "newest"), given)
         return {symbol: int(funding_ms) for symbol, funding_ms in rows}
 
     async def imported(self) -> set[str]:
-        """See ``metric_ports.FundingSink``."""
+        """See ``ports.metrics.FundingSink``."""
         given = {"exchange": self._session.exchange}
         return {path for (path,) in await self._session.rows(query("funding", "files_done"), given)}
 

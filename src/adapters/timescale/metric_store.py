@@ -10,7 +10,7 @@ from functools import partial
 
 from psycopg import AsyncConnection
 
-from ...metric_ports import MetricSeries, Reach
+from ...ports.metrics import MetricSeries, Reach
 from ...model import (
     DAY_MS,
     FIVE_MINUTES_MS,
@@ -41,13 +41,13 @@ _BATCH = 5000
 
 
 class MetricStore:
-    """``metric_ports.MetricSink`` and ``MetricBlanks``. One transaction for 5000 rows at most; safe to repeat."""
+    """``ports.metrics.MetricSink`` and ``MetricBlanks``. One transaction for 5000 rows at most; safe to repeat."""
 
     def __init__(self, session: SharedSession) -> None:
         self._session = session
 
     async def write(self, rows: Sequence[FuturesMetric]) -> WriteResult:
-        """See ``metric_ports.MetricSink``."""
+        """See ``ports.metrics.MetricSink``."""
         inserted = replaced = 0
         for start in range(0, len(rows), _BATCH):
             result = await self._session.call(partial(self._write, rows=rows[start : start + _BATCH]))
@@ -57,7 +57,7 @@ class MetricStore:
     async def write_file(
         self, file: ArchiveFile, sha256: str, size_bytes: int, rows: Sequence[FuturesMetric]
     ) -> WriteResult:
-        """See ``metric_ports.MetricSink``: rows and the file's line are one transaction."""
+        """See ``ports.metrics.MetricSink``: rows and the file's line are one transaction."""
 
         async def work(connection: AsyncConnection) -> WriteResult:
             async with connection.transaction():
@@ -71,7 +71,7 @@ class MetricStore:
         return await self._session.call(work)
 
     async def refuse_file(self, file: ArchiveFile, sha256: str, reason: str) -> None:
-        """See ``metric_ports.MetricSink``."""
+        """See ``ports.metrics.MetricSink``."""
 
         async def work(connection: AsyncConnection) -> None:
             async with connection.transaction():
@@ -82,7 +82,7 @@ class MetricStore:
         await self._session.call(work)
 
     async def reach(self, since_ms: int) -> dict[str, Reach]:
-        """See ``metric_ports.MetricSink``."""
+        """See ``ports.metrics.MetricSink``."""
         given = {"exchange": self._session.exchange, "since": utc(since_ms)}
         rows = await self._session.rows(query("metrics", "newest"), given)
         return {
@@ -94,7 +94,7 @@ class MetricStore:
         }
 
     async def stored(self, symbol: str, after_ms: int, until_ms: int) -> list[FuturesMetric]:
-        """See ``metric_ports.MetricSink``."""
+        """See ``ports.metrics.MetricSink``."""
         given = {
             "exchange": self._session.exchange,
             "symbol": symbol,
@@ -110,7 +110,7 @@ class MetricStore:
         ]
 
     async def blank_days(self, since: date, until: date) -> set[tuple[str, date]]:
-        """See ``metric_ports.MetricBlanks``."""
+        """See ``ports.metrics.MetricBlanks``."""
         given = {
             "exchange": self._session.exchange,
             "after": utc(start_of(since)),

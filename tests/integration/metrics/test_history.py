@@ -25,7 +25,7 @@ from src.adapters.timescale.shared_session import SharedSession
 from src.collectors.metric_blanks import BlankDays
 from src.collectors.metric_check import Verdict
 from src.collectors.metric_history import HistoryParts, MetricHistory
-from src.metric_ports import MetricSeries
+from src.ports.metrics import MetricSeries
 from src.model import (
     DAY_MS,
     FIVE_MINUTES_MS,

@@ -6,7 +6,7 @@ import asyncio
 from typing import Any
 
 from src.collectors.metric_plan import newest_due
-from src.metric_ports import MetricSeries
+from src.ports.metrics import MetricSeries
 from src.model import FIVE_MINUTES_MS
 from tests.integration.timescale.helpers import fetch
 from tests.support.eventually import eventually

@@ -13,7 +13,7 @@ from src.adapters.timescale.alpha_store import AlphaStore, read_tokens
 from src.adapters.timescale.options import DatabaseOptions
 from src.adapters.timescale.shared_session import SharedSession
 from src.cli.alpha import plain, table
-from src.metric_ports import AlphaToken
+from src.ports.metrics import AlphaToken
 
 from .helpers import fetch
 

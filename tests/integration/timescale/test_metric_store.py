@@ -18,7 +18,7 @@ from src.adapters.timescale.funding_store import FundingStore
 from src.adapters.timescale.metric_store import MetricStore
 from src.adapters.timescale.options import DatabaseOptions
 from src.adapters.timescale.shared_session import SharedSession
-from src.metric_ports import MetricSeries
+from src.ports.metrics import MetricSeries
 from src.model import (
     FIVE_MINUTES_MS,
     METRIC_COLUMNS,

@@ -12,7 +12,7 @@ from src.adapters.binance.alpha import PATH, AlphaList, parse_tokens
 from src.clock import VenueClock
 from src.collectors.alpha import AlphaKeeper
 from src.errors import BadData, ConfigError, RateLimited, Unavailable
-from src.metric_ports import AlphaToken
+from src.ports.metrics import AlphaToken
 from src.telemetry.metrics import Metrics
 from tests.support.fakes import StepClock
 from tests.support.raw_http import answer, raw_http

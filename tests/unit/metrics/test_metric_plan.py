@@ -17,7 +17,7 @@ from src.collectors.metric_plan import (
     newest_due,
     next_due,
 )
-from src.metric_ports import MetricSeries
+from src.ports.metrics import MetricSeries
 from src.model import FIVE_MINUTES_MS
 
 NOW_MS = 1_800_000_000_000

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from src.adapters.binance.parse_metrics import archive_day, decimal, rest_metrics
 from src.errors import BadData
-from src.metric_ports import FileRows, MetricSeries
+from src.ports.metrics import FileRows, MetricSeries
 from src.model import FIVE_MINUTES_MS, Authority, FuturesMetric
 
 DAY = date(2023, 12, 12)

@@ -1,4 +1,4 @@
-"""``ports`` of what is collected beside the candles: metrics, funding and the Alpha list, with the values they pass."""
+"""What is collected beside the candles: metrics, funding and the Alpha list, with the values that are passed."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Generic, Protocol, TypeVar
 
-from .model import ArchiveFile, FundingRate, FuturesMetric, WriteResult
+from ..model import ArchiveFile, FundingRate, FuturesMetric, WriteResult
 
 _Row = TypeVar("_Row", covariant=True)
 
