@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 
 from ..errors import MarketdError, Permanent, Retryable
-from ..ports.metrics import AlphaSink, AlphaSource
 from ..ports import Clock
+from ..ports.metrics import AlphaSink, AlphaSource
 from ..telemetry.log import get_logger
 from ..telemetry.metrics import Metrics
 from .backoff import Backoff

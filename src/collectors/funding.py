@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Protocol
 
 from ..errors import BadData, NotPublished, Permanent, RateLimited, Retryable
-from ..ports.metrics import FundingSink, FundingSource, SmallFiles
 from ..model import DAY_MS, ArchiveFile, Dataset, FundingRate, Span, WriteResult
 from ..ports import Archive, ArchiveLayout, Clock
+from ..ports.metrics import FundingSink, FundingSource, SmallFiles
 from ..telemetry.log import get_logger
 from ..telemetry.metrics import Metrics
 from .metric_history import reason_of

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
 
-from ..ports.metrics import MetricBlanks
 from ..model import DAY_MS, FIVE_MINUTES_MS, CoverageDay, Dataset, FileState
 from ..ports import ArchiveNotes
+from ..ports.metrics import MetricBlanks
 from .metric_plan import MOST_ROWS
 
 _DAYS_A_LOOK = 28

@@ -9,7 +9,6 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 from ..errors import BadData, NotPublished, Permanent, Retryable
-from ..ports.metrics import FileRows, MetricBlanks, MetricSeries, MetricSink, MetricSource, SmallFiles
 from ..model import (
     DAY_MS,
     FIVE_MINUTES_MS,
@@ -23,6 +22,7 @@ from ..model import (
     Span,
 )
 from ..ports import Archive, ArchiveLayout, ArchiveNotes, Clock, CoverageLedger, CoverageNotes, Listings
+from ..ports.metrics import FileRows, MetricBlanks, MetricSeries, MetricSink, MetricSource, SmallFiles
 from ..telemetry.log import get_logger
 from ..telemetry.metrics import Metrics
 from .backoff import Backoff

@@ -6,8 +6,8 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 
-from ..ports.metrics import MetricSeries, Reach
 from ..model import FIVE_MINUTES_MS
+from ..ports.metrics import MetricSeries, Reach
 
 MOST_ROWS = 500
 """What one request can bring: 41 h. What lies further back comes from the archive."""

@@ -8,9 +8,9 @@ from functools import partial
 from typing import Protocol
 
 from ..errors import BadData, MarketdError, Permanent, RateLimited, Retryable, UnknownSymbol
-from ..ports.metrics import MetricSeries, MetricSink, MetricSource
 from ..model import FIVE_MINUTES_MS, FuturesMetric
 from ..ports import Clock
+from ..ports.metrics import MetricSeries, MetricSink, MetricSource
 from ..telemetry.log import get_logger
 from ..telemetry.metrics import Metrics
 from .metric_plan import MOST_ROWS, Breaker, Known, in_order, lacking, newest_due, next_due

@@ -12,8 +12,8 @@ from zlib import crc32
 
 from aiohttp import web
 
-from src.ports.metrics import MetricSeries
 from src.model import FIVE_MINUTES_MS, METRIC_COLUMNS
+from src.ports.metrics import MetricSeries
 
 PATHS = {
     "openInterestHist": MetricSeries.OPEN_INTEREST,

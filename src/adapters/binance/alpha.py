@@ -12,8 +12,8 @@ import orjson
 from yarl import URL
 
 from ...errors import BadData, Unavailable
-from ...ports.metrics import AlphaToken
 from ...ports import Clock
+from ...ports.metrics import AlphaToken
 from ...telemetry.log import get_logger
 from ...telemetry.metrics import Metrics
 from .rest_errors import error_of

@@ -12,8 +12,8 @@ from decimal import Decimal
 from typing import Any, NoReturn
 
 from ...errors import BadData
-from ...ports.metrics import FileRows
 from ...model import Authority, FundingRate
+from ...ports.metrics import FileRows
 from . import venue
 from .parse import symbol_name
 

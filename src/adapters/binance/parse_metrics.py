@@ -15,8 +15,8 @@ from decimal import Decimal
 from typing import NoReturn
 
 from ...errors import BadData
-from ...ports.metrics import FileRows, MetricSeries
 from ...model import DAY_MS, FIVE_MINUTES_MS, METRIC_COLUMNS, Authority, FuturesMetric
+from ...ports.metrics import FileRows, MetricSeries
 from . import venue
 
 _DECIMAL = re.compile(r"[0-9]{1,30}(\.[0-9]{1,30})?([eE][+-]?[0-9]{1,2})?")

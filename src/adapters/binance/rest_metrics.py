@@ -7,9 +7,9 @@ from contextlib import AbstractAsyncContextManager
 from typing import Any, Protocol
 
 from ...errors import BadData, Unavailable
-from ...ports.metrics import MetricSeries
 from ...model import FIVE_MINUTES_MS, Dataset, FundingRate, FuturesMetric
 from ...ports import Clock, Priority
+from ...ports.metrics import MetricSeries
 from ...telemetry.log import get_logger
 from ...telemetry.metrics import Metrics
 from .parse_funding import funding_intervals, rest_funding

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TypeVar
 
 from ...errors import BadData
-from ...ports.metrics import FileRows
 from ...model import ArchiveFile, FundingRate, FuturesMetric
+from ...ports.metrics import FileRows
 from .archive_paths import member_name
 from .archive_zip import ZipLimits, read_member
 from .parse_funding import archive_month

@@ -10,7 +10,6 @@ from functools import partial
 
 from psycopg import AsyncConnection
 
-from ...ports.metrics import MetricSeries, Reach
 from ...model import (
     DAY_MS,
     FIVE_MINUTES_MS,
@@ -21,6 +20,7 @@ from ...model import (
     FuturesMetric,
     WriteResult,
 )
+from ...ports.metrics import MetricSeries, Reach
 from .archive_lines import Line, line_before, note
 from .days import start_of, utc
 from .ledger_work import row_columns

@@ -25,7 +25,6 @@ from src.adapters.timescale.shared_session import SharedSession
 from src.collectors.metric_blanks import BlankDays
 from src.collectors.metric_check import Verdict
 from src.collectors.metric_history import HistoryParts, MetricHistory
-from src.ports.metrics import MetricSeries
 from src.model import (
     DAY_MS,
     FIVE_MINUTES_MS,
@@ -36,6 +35,7 @@ from src.model import (
     Listing,
     Span,
 )
+from src.ports.metrics import MetricSeries
 from src.telemetry.metrics import Metrics
 from tests.integration.timescale.helpers import fetch
 from tests.support.archive_server import ArchiveServer, archive_server

@@ -6,8 +6,8 @@ import asyncio
 from typing import Any
 
 from src.collectors.metric_plan import newest_due
-from src.ports.metrics import MetricSeries
 from src.model import FIVE_MINUTES_MS
+from src.ports.metrics import MetricSeries
 from tests.integration.timescale.helpers import fetch
 from tests.support.eventually import eventually
 from tests.support.metric_venue import row_of

@@ -18,7 +18,6 @@ from src.adapters.timescale.funding_store import FundingStore
 from src.adapters.timescale.metric_store import MetricStore
 from src.adapters.timescale.options import DatabaseOptions
 from src.adapters.timescale.shared_session import SharedSession
-from src.ports.metrics import MetricSeries
 from src.model import (
     FIVE_MINUTES_MS,
     METRIC_COLUMNS,
@@ -30,6 +29,7 @@ from src.model import (
     Span,
     WriteResult,
 )
+from src.ports.metrics import MetricSeries
 
 from .helpers import fetch
 

@@ -17,8 +17,8 @@ from src.collectors.metric_plan import (
     newest_due,
     next_due,
 )
-from src.ports.metrics import MetricSeries
 from src.model import FIVE_MINUTES_MS
+from src.ports.metrics import MetricSeries
 
 NOW_MS = 1_800_000_000_000
 

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 from src.adapters.binance.parse_metrics import archive_day, decimal, rest_metrics
 from src.errors import BadData
-from src.ports.metrics import FileRows, MetricSeries
 from src.model import FIVE_MINUTES_MS, Authority, FuturesMetric
+from src.ports.metrics import FileRows, MetricSeries
 
 DAY = date(2023, 12, 12)
 MIDNIGHT_MS = int(datetime(2023, 12, 12, tzinfo=UTC).timestamp()) * 1000

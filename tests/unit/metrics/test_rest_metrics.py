@@ -14,8 +14,8 @@ from src.adapters.binance.rest_metrics import MetricsRest
 from src.adapters.rate_limiter import RateLimiter
 from src.clock import VenueClock
 from src.errors import ConfigError, RateLimited, Unavailable, UnknownSymbol
-from src.ports.metrics import MetricSeries
 from src.model import FIVE_MINUTES_MS, FuturesMetric
+from src.ports.metrics import MetricSeries
 from src.telemetry.metrics import Metrics
 from tests.support.metric_venue import MetricVenue, metric_venue, row_of
 from tests.support.raw_http import answer, raw_http

@@ -8,8 +8,8 @@ from decimal import Decimal
 
 from src.collectors.metric_plan import newest_due
 from src.collectors.metrics import MetricsSweep
-from src.ports.metrics import MetricSeries, Reach
 from src.model import FIVE_MINUTES_MS, METRIC_COLUMNS, ArchiveFile, Authority, FuturesMetric, WriteResult
+from src.ports.metrics import MetricSeries, Reach
 from src.telemetry.metrics import Metrics
 from tests.support.fakes import StepClock
 
