@@ -23,6 +23,7 @@ from .venue import Venue
 
 LISTING = "archive-list"
 CACHE_BYTES = 64 * 1024 * 1024
+_HALF_WAY = frozenset({"cut", "stall"})
 _RANGE = re.compile(r"bytes=(\d*)-(\d*)")
 
 
@@ -84,19 +85,25 @@ class Archive:
 
     async def _sent(self, request: web.Request, name: FileName, made: Object) -> web.StreamResponse:
         """The file, or what becomes of it on the way."""
-        fault = self._now(name.key, {"truncated", "bit_flip", "cut"})
+        fault = self._now(name.key, {"truncated", "bit_flip", *_HALF_WAY})
+        if fault is not None and fault.mode in _HALF_WAY:
+            return await self._half(request, _part(request, made, made.content), fault)
         content = made.content
-        if fault is not None and fault.mode != "cut":
+        if fault is not None:
             content = flipped(content) if fault.mode == "bit_flip" else content[: len(content) // 2]
-        response = _part(request, made, content)
-        if fault is None or fault.mode != "cut":
-            return response
-        body = response.body if isinstance(response.body, bytes) else b""
-        stream = web.StreamResponse(status=response.status, headers=response.headers)
+        return _part(request, made, content)
+
+    async def _half(self, request: web.Request, whole: web.Response, fault: Fault) -> web.StreamResponse:
+        """Half of an answer: then the connection ends, or nothing comes until the fault is cleared."""
+        body = whole.body if isinstance(whole.body, bytes) else b""
+        stream = web.StreamResponse(status=whole.status, headers=whole.headers)
         stream.content_length = len(body)
         await stream.prepare(request)
         await stream.write(body[: len(body) // 2])
-        if request.transport is not None:
+        if fault.mode == "stall":
+            await fault.cleared.wait()
+            await stream.write(body[len(body) // 2 :])
+        elif request.transport is not None:
             request.transport.close()
         return stream
 

@@ -10,7 +10,7 @@ from .archive_zip import pack
 from .faults import Fault
 from .market import unit
 
-TRANSPORT = frozenset({"truncated", "bit_flip", "cut", "missing", "html", "s3_error"})
+TRANSPORT = frozenset({"truncated", "bit_flip", "cut", "stall", "missing", "html", "s3_error"})
 """What happens on the way; the checksum is that of the good file."""
 PROOF = frozenset({"checksum", "no_checksum"})
 """What is wrong with the ``.CHECKSUM`` file."""

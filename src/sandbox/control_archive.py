@@ -18,11 +18,11 @@ class ArchiveFaults(ControlPart):
     ) -> Fault:
         """Archive files go wrong; ``path`` is a part of the key or a pattern (``*BTCUSDT-1m-2026-0?.zip``).
 
-        On the way, ``count`` times: ``truncated``, ``bit_flip``, ``cut`` (the connection), ``missing`` (404
-        although listed), ``html`` (status 200), ``s3_error`` (503); with ``path="archive-list"`` the last three
-        meet the listing. ``checksum`` and ``no_checksum`` are about the CHECKSUM file. All others are inside the
-        file until cleared, and its checksum is right. ``share`` is the part of the rows that ``gaps``,
-        ``duplicates``, ``blank`` and ``zero_volume`` spoil (0.02), else the part of the requests.
+        On the way, ``count`` times: ``truncated``, ``bit_flip``, ``cut`` (the connection), ``stall`` (half comes,
+        the rest when it is cleared), ``missing`` (404 although listed), ``html`` (status 200), ``s3_error`` (503);
+        with ``path="archive-list"`` the last three meet the listing. ``checksum`` and ``no_checksum`` are about the
+        CHECKSUM file. All others are inside the file until cleared, and its checksum is right. ``share`` is the part
+        of the rows that ``gaps``, ``duplicates``, ``blank`` and ``zero_volume`` spoil (0.02), else of the requests.
         """
         if mode not in CONTENT | PROOF | TRANSPORT:
             raise ValueError(f"no such archive fault: {mode}")

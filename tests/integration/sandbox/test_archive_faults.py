@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import io
 import xml.etree.ElementTree as ElementTree
@@ -66,6 +67,20 @@ async def test_what_happens_on_the_way() -> None:
         assert (await fetch(client, KEY))[1] == whole
         assert await proof(client, KEY) == hashlib.sha256(whole).hexdigest()
         assert (await fired(client))["archive"] == 6
+
+
+async def test_an_answer_that_stalls_goes_on_when_the_fault_is_cleared() -> None:
+    async with Client.open(speed=1) as client:
+        _, whole, _ = await fetch(client, KEY)
+        await client.control("archive", mode="stall", path=KEY)
+        async with client.session.get(f"{client.sandbox.archive_url}/{KEY}") as answer:
+            half = await answer.content.readexactly(len(whole) // 2)
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(0.2):
+                    await answer.content.readexactly(1)
+            await client.control("clear")
+            assert half + await answer.read() == whole
+        assert (await fired(client))["archive_stall"] == 1
 
 
 async def test_a_listing_that_fails_has_to_be_named() -> None:
