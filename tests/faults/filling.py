@@ -18,8 +18,8 @@ from tests.support.world import SCHEMA, World, open_world
 
 HISTORY = 5000
 """Three and a half days: two of them have daily files, the other rows come over REST."""
-_IN_TIME = "60.0"
-"""Venue seconds from a close to its commit, 3 s of a computer that is busy importing at speed 20. Closes are pushed;
+_IN_TIME = "35.0"
+"""Venue seconds from a close to its commit, 3.5 s of a computer that is busy importing at speed 10. Closes are pushed;
 were one to wait for the history, it would wait longer than that."""
 
 
@@ -39,18 +39,18 @@ async def open_past(
     *,
     symbols: int = 8,
     history: int = HISTORY,
-    speed: float = 20.0,
+    speed: float = 10.0,
     start_ms: int = VenueOptions().start_ms,
     arguments: Sequence[str] = ("--ws", "--backfill"),
     **settings: str,
 ) -> AsyncIterator[World]:
     """A world whose symbols were listed ``history`` minutes ago; files are downloaded to ``downloads(folder)``.
 
-    The patrol looks every 60 s of the venue, so that what is to be tried again is tried within seconds.
+    The patrol looks every 30 s of the venue, so that what is to be tried again is tried within seconds.
     """
     own = {
         "BACKFILL_FROM": "listing",
-        "BINANCE_WS_GAP_INTERVAL": "60",
+        "BINANCE_WS_GAP_INTERVAL": "30",
         "ARCHIVE_FOLDER": str(downloads(folder)),
     }
     options = VenueOptions(symbols=symbols, speed=speed, history=history, start_ms=start_ms)
@@ -113,7 +113,7 @@ async def asked(world: World, file: str) -> Counter[int]:
 
 
 @asynccontextmanager
-async def undisturbed(world: World, *, minutes: float = 3) -> AsyncIterator[None]:
+async def undisturbed(world: World, *, minutes: float = 2) -> AsyncIterator[None]:
     """The live path inside the block, which is prolonged until live rows of ``minutes`` came: ready all the time,
     rows in time, nothing dropped, no collector restarted, no connection made anew."""
     before = await world.daemon.metrics()

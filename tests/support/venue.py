@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import json
 import time
+from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from decimal import Decimal
 from pathlib import Path
 from typing import Any, Self
 
@@ -72,6 +74,7 @@ class Venue:
         self.port = 0
         self.children: list[Child] = []
         self._lost: dict[str, tuple[int, int]] = {}
+        self._corrected: Counter[tuple[str, int]] = Counter()
         self.symbols = sorted(
             one["symbol"]
             for one in self._inside.listing()
@@ -156,6 +159,11 @@ class Venue:
         await self.control("lose", symbol=symbol, from_ms=from_ms, to_ms=to_ms)
         self._lost[symbol] = (from_ms, to_ms)
 
+    async def republish(self, symbol: str, open_ms: int) -> None:
+        """The archive corrects a candle, which is the truth from now on. REST keeps what it said before."""
+        await self.control("republish", symbol=symbol, open_ms=open_ms)
+        self._corrected[symbol, open_ms] += 1
+
     # --- the truth -----------------------------------------------------------------------------------------
 
     async def now_ms(self) -> int:
@@ -189,9 +197,14 @@ class Venue:
     def values(self, symbol: str, open_ms: int) -> Values:
         """The nine values of one candle, as the database must have them."""
         row = candle(self._inside.universe.instruments[symbol].traits, open_ms // MINUTE_MS)
-        numbers = (row.open, row.high, row.low, row.close, row.volume, row.quote_volume)
+        more = self._corrected.get((symbol, open_ms), 0)
+        volume = row.volume
+        if more:
+            # By so many of the last digit, as ``src.sandbox.archive_dirt.revised`` does it.
+            volume = str(Decimal(volume) + more * Decimal(1).scaleb(-len(volume.partition(".")[2])))
+        numbers = (row.open, row.high, row.low, row.close, volume, row.quote_volume)
         taker = (row.taker_buy_volume, row.taker_buy_quote_volume)
-        return (*map(float, numbers), row.trade_count, *map(float, taker))
+        return (*map(float, numbers), row.trade_count + more, *map(float, taker))
 
     async def _ask(self, method: str, path: str, body: Any = None) -> Any:
         async with (
