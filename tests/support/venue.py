@@ -19,6 +19,7 @@ from src.model import MINUTE_MS
 from src.sandbox import SandboxOptions
 from src.sandbox.catalogue import catalogue
 from src.sandbox.market import candle
+from src.sandbox.metrics import Metric
 from src.sandbox.venue import Venue as Inside
 
 from .eventually import eventually
@@ -205,6 +206,10 @@ class Venue:
         numbers = (row.open, row.high, row.low, row.close, volume, row.quote_volume)
         taker = (row.taker_buy_volume, row.taker_buy_quote_volume)
         return (*map(float, numbers), row.trade_count + more, *map(float, taker))
+
+    def metrics(self, symbol: str, from_ms: int, to_ms: int) -> list[Metric]:
+        """The futures metrics that must be stored by now, their periods beginning in [from_ms, to_ms)."""
+        return self._inside.metrics_truth(symbol, from_ms, to_ms)
 
     async def _ask(self, method: str, path: str, body: Any = None) -> Any:
         async with (

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from decimal import Decimal
@@ -17,6 +17,7 @@ from src.adapters.timescale.shared_session import SharedSession
 from src.clock import VenueClock
 from src.collectors.metrics import MetricsSweep
 from src.model import DAY_MS
+from src.sandbox.metrics import Metric
 from src.sandbox.options import SandboxOptions
 from src.sandbox.server import Sandbox
 from src.telemetry.metrics import Metrics
@@ -26,6 +27,9 @@ from .world import Listed
 
 TAKER = 5
 """The place of the taker ratio in a row."""
+
+Rows = dict[tuple[str, int], tuple[Any, ...]]
+"""Six values by symbol and end of the period, UTC milliseconds."""
 
 
 @dataclass
@@ -43,34 +47,32 @@ class World:
     def count(self, name: str, **labels: str) -> float:
         return self.metrics.registry.get_sample_value(f"marketd_{name}", labels) or 0.0
 
-    def failures(self) -> dict[tuple[str, str], float]:
-        """Requests without an answer by (series, reason)."""
-        return {
-            (sample.labels["series"], sample.labels["reason"]): sample.value
-            for family in self.metrics.metric_requests_failed.collect()
-            for sample in family.samples
-            if sample.name.endswith("_total")
-        }
-
-    def truth(self, since_ms: int, until_ms: int) -> dict[tuple[str, int], tuple[Decimal, ...]]:
+    def truth(self, since_ms: int, until_ms: int) -> Rows:
         """Every row whose period begins in [since, until), as the table must have it."""
-        return {
-            (symbol, one.end_ms): tuple(
-                map(
-                    Decimal,
-                    (
-                        one.open_interest,
-                        one.open_interest_value,
-                        one.top_accounts,
-                        one.top_positions,
-                        one.accounts,
-                        one.taker,
-                    ),
-                )
+        rows: Rows = {}
+        for symbol in self.listed.symbols:
+            rows |= rows_of(symbol, self.sandbox.metrics_truth(symbol, since_ms, until_ms))
+        return rows
+
+
+def rows_of(symbol: str, metrics: Iterable[Metric]) -> Rows:
+    """What the venue says of a symbol, as the table must have it."""
+    return {
+        (symbol, one.end_ms): tuple(
+            map(
+                Decimal,
+                (
+                    one.open_interest,
+                    one.open_interest_value,
+                    one.top_accounts,
+                    one.top_positions,
+                    one.accounts,
+                    one.taker,
+                ),
             )
-            for symbol in self.listed.symbols
-            for one in self.sandbox.metrics_truth(symbol, since_ms, until_ms)
-        }
+        )
+        for one in metrics
+    }
 
 
 @asynccontextmanager
@@ -94,7 +96,8 @@ async def world(database: str, *, symbols: int, speed: float = 1.0) -> AsyncIter
             await session.close()
 
 
-async def stored(url: str) -> dict[tuple[str, int], tuple[Any, ...]]:
+async def stored(url: str) -> Rows:
+    """All rows of the table."""
     rows = await fetch(
         url,
         "SELECT symbol, (extract(epoch FROM create_time) * 1000)::bigint, sum_open_interest, sum_open_interest_value,"
