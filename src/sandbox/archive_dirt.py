@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import stat
 import struct
 import zipfile
 from collections.abc import Callable, Sequence
@@ -33,6 +34,8 @@ def spoiled(header: bytes, text: bytes, faults: Sequence[Fault]) -> bytes:
     if "extra_columns" in modes:
         header, text = header.replace(b"\n", b",extra\n"), text.replace(b"\n", b",7\n")
     whole = header + text
+    if "reordered" in modes:
+        whole = _join([line.split(b",")[::-1] for line in whole.splitlines()])
     if "crlf" in modes:
         whole = whole.replace(b"\n", b"\r\n")
     return b"\xef\xbb\xbf" + whole if "bom" in modes else whole
@@ -42,7 +45,7 @@ def packed(stem: str, text: bytes, faults: Sequence[Fault]) -> bytes:
     """The ZIP with the text, in the form of the first fault that is about the form."""
     for fault in faults:
         if (form := _FORMS.get(fault.mode)) is not None:
-            return form(stem, text)
+            return form(stem, text, fault)
     return pack((f"{stem}.csv", text))
 
 
@@ -113,55 +116,78 @@ def _microseconds(lines: list[Line], _: Fault) -> list[Line]:
     return lines
 
 
-def _two_members(stem: str, text: bytes) -> bytes:
+def _two_members(stem: str, text: bytes, _: Fault) -> bytes:
     return pack((f"{stem}.csv", text), ("readme.txt", b"more\n"))
 
 
-def _wrong_member(stem: str, text: bytes) -> bytes:
+def _no_member(stem: str, text: bytes, _: Fault) -> bytes:
+    return pack()
+
+
+def _wrong_member(stem: str, text: bytes, _: Fault) -> bytes:
     return pack((f"X{stem}.csv", text))
 
 
-def _evil_path(stem: str, text: bytes) -> bytes:
-    return pack((f"../{stem}.csv", text))
+def _evil_path(stem: str, text: bytes, fault: Fault) -> bytes:
+    """The member's name is the fault's, or leads out of the folder."""
+    return pack(((fault.body or "../{stem}.csv").replace("{stem}", stem), text))
 
 
-def _nested(stem: str, text: bytes) -> bytes:
+def _symlink(stem: str, text: bytes, _: Fault) -> bytes:
+    """The member is a symbolic link; its content is where that leads."""
+    content = pack((f"{stem}.csv", b"/etc/passwd"))
+    return _patched(content, central=38, value=struct.pack("<I", (stat.S_IFLNK | 0o777) << 16))
+
+
+def _nested_content(stem: str, text: bytes, _: Fault) -> bytes:
+    """The member has the right name, and is a ZIP again."""
+    return pack((f"{stem}.csv", pack((f"{stem}.csv", text))))
+
+
+def _nested(stem: str, text: bytes, _: Fault) -> bytes:
     return pack((f"{stem}.zip", pack((f"{stem}.csv", text))))
 
 
-def _lzma(stem: str, text: bytes) -> bytes:
+def _lzma(stem: str, text: bytes, _: Fault) -> bytes:
     return pack((f"{stem}.csv", text), compression=zipfile.ZIP_LZMA)
 
 
-def _bomb(stem: str, text: bytes) -> bytes:
+def _bomb(stem: str, text: bytes, _: Fault) -> bytes:
     return pack((f"{stem}.csv", text + b"0" * BOMB_BYTES), level=9)
 
 
-def _forged_size(stem: str, text: bytes) -> bytes:
-    """Both headers say that the member is a hundred bytes long."""
-    return _patched(pack((f"{stem}.csv", text)), local=22, central=24, value=struct.pack("<I", 100))
+def _forged(size: int | None, more: int = 0, *, bomb: bool = False) -> Callable[[str, bytes, Fault], bytes]:
+    """Both headers say that the member has ``size`` bytes, or so many ``more`` than it has."""
+
+    def form(stem: str, text: bytes, fault: Fault) -> bytes:
+        content = _bomb(stem, text, fault) if bomb else pack((f"{stem}.csv", text))
+        said = struct.pack("<I", len(text) + more if size is None else size)
+        return _patched(content, local=22, central=24, value=said)
+
+    return form
 
 
-def _encrypted(stem: str, text: bytes) -> bytes:
+def _encrypted(stem: str, text: bytes, _: Fault) -> bytes:
     """Both headers say that a password is needed."""
     return _patched(pack((f"{stem}.csv", text)), local=6, central=8, value=struct.pack("<H", 0x801))
 
 
-def _published_short(stem: str, text: bytes) -> bytes:
+def _published_short(stem: str, text: bytes, _: Fault) -> bytes:
     """Cut in the middle before anybody reckoned the checksum."""
     content = pack((f"{stem}.csv", text))
     return content[: len(content) // 2]
 
 
-def _published_flip(stem: str, text: bytes) -> bytes:
+def _published_flip(stem: str, text: bytes, _: Fault) -> bytes:
     """One bit was another already when the checksum was reckoned."""
     return flipped(pack((f"{stem}.csv", text)))
 
 
-def _patched(content: bytes, *, local: int, central: int, value: bytes) -> bytes:
+def _patched(content: bytes, *, local: int | None = None, central: int, value: bytes) -> bytes:
+    """With ``value`` at these places of the member's two headers."""
     changed = bytearray(content)
     second = content.rindex(b"PK\x01\x02")
-    for place in (local, second + central):
+    for place in (second + central, *([] if local is None else [local])):
         changed[place : place + len(value)] = value
     return bytes(changed)
 
@@ -178,19 +204,25 @@ _ROWS: dict[str, Callable[[list[Line], Fault], list[Line]]] = {
     "zero_volume": _zero_volume,
     "microseconds": _microseconds,
 }
-_FORMS: dict[str, Callable[[str, bytes], bytes]] = {
+_FORMS: dict[str, Callable[[str, bytes, Fault], bytes]] = {
     "two_members": _two_members,
+    "no_member": _no_member,
     "wrong_member": _wrong_member,
     "evil_path": _evil_path,
+    "symlink": _symlink,
     "nested": _nested,
+    "nested_content": _nested_content,
     "lzma": _lzma,
     "bomb": _bomb,
-    "forged_size": _forged_size,
+    "forged_size": _forged(100),
+    "forged_larger": _forged(None, 1000),
+    "forged_huge": _forged(1 << 30),
+    "forged_bomb": _forged(100, bomb=True),
     "encrypted": _encrypted,
     "published_short": _published_short,
     "published_flip": _published_flip,
 }
-CONTENT = frozenset({*_ROWS, *_FORMS, "headerless", "extra_columns", "crlf", "bom"})
+CONTENT = frozenset({*_ROWS, *_FORMS, "headerless", "extra_columns", "reordered", "crlf", "bom"})
 """What is wrong inside the file; the checksum is that of the spoiled file."""
 KLINES_ONLY = frozenset({"zero_volume"})
 """What makes no sense in other files, which are then served as they are."""

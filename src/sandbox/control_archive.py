@@ -14,7 +14,13 @@ class ArchiveFaults(ControlPart):
     """Faults of the archive."""
 
     def archive(
-        self, mode: str, *, path: str | None = None, count: int | None = None, share: float | None = None
+        self,
+        mode: str,
+        *,
+        path: str | None = None,
+        count: int | None = None,
+        share: float | None = None,
+        member: str = "",
     ) -> Fault:
         """Archive files go wrong; ``path`` is a part of the key or a pattern (``*BTCUSDT-1m-2026-0?.zip``).
 
@@ -23,14 +29,17 @@ class ArchiveFaults(ControlPart):
         with ``path="archive-list"`` the last three meet the listing. ``checksum`` and ``no_checksum`` are about the
         CHECKSUM file. All others are inside the file until cleared, and its checksum is right. ``share`` is the part
         of the rows that ``gaps``, ``duplicates``, ``blank`` and ``zero_volume`` spoil (0.02), else of the requests.
+        ``member`` is the name that ``evil_path`` gives the member, ``{stem}`` in it what it should be without ``.csv``.
         """
         if mode not in CONTENT | PROOF | TRANSPORT:
             raise ValueError(f"no such archive fault: {mode}")
         if mode in CONTENT and count is not None:
             raise ValueError(f"{mode} is inside the file, so it stays until it is cleared: leave count out")
+        if member and mode != "evil_path":
+            raise ValueError(f"{mode} leaves the member's name alone: leave member out")
         if share is None:
             share = SHARED_ROWS if mode in CONTENT else 1.0
-        return self._faults.add(Kind.ARCHIVE, mode=mode, path=path, left=count, share=share)
+        return self._faults.add(Kind.ARCHIVE, mode=mode, path=path, left=count, share=share, body=member)
 
     def republish(self, symbol: str, open_ms: int) -> dict[str, Any]:
         """The archive corrects a candle: its files of that minute have more volume and trades, a new checksum and

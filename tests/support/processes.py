@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import random
+import re
 import signal
 import socket
 import subprocess
@@ -46,6 +47,13 @@ class Usage:
     descriptors: int
     threads: int
     resident_mb: float
+
+
+def peak_mb(pid: int) -> float:
+    """The most memory (10^6 bytes) that a process ever had resident."""
+    found = re.search(r"^VmHWM:\s+(\d+) kB$", Path(f"/proc/{pid}/status").read_text(), flags=re.MULTILINE)
+    assert found, f"{pid} has ended"
+    return int(found[1]) * 1024 / 1e6
 
 
 class Child:
@@ -95,6 +103,13 @@ class Child:
 
     def tail(self, lines: int = 25) -> str:
         return "\n".join(self.text().splitlines()[-lines:])
+
+    def children(self) -> list[int]:
+        """Process ids of the processes that it started and that live."""
+        found = []
+        for path in Path(f"/proc/{self.pid}/task").glob("*/children"):
+            found += [int(pid) for pid in path.read_text().split()]
+        return found
 
     def usage(self) -> Usage:
         """What it holds at this moment."""

@@ -115,7 +115,7 @@ async def test_whatever_the_archive_does_to_a_file_is_refused_or_gives_the_same_
         for mode in ("truncated", "bit_flip", "cut", "html", "s3_error"):
             control.archive(mode, path="BTCUSDT", count=1)
             assert (await _through(venue, imports, tmp_path)).unchanged == 1440, mode
-        for mode in ("headerless", "bom", "crlf", "extra_columns", "microseconds", "unsorted", "duplicates"):
+        for mode in _ODD:
             control.archive(mode, path="BTCUSDT")
             # Another content is another revision: every row is told so once, and no value changes.
             assert (await _through(venue, imports, tmp_path)).replaced == 1440, mode
@@ -133,6 +133,7 @@ async def test_whatever_the_archive_does_to_a_file_is_refused_or_gives_the_same_
     assert await fetch(database, "SELECT have FROM coverage_days") == [(1440,)]
 
 
+_ODD = ("headerless", "bom", "crlf", "extra_columns", "reordered", "microseconds", "unsorted", "duplicates")
 _REFUSED = {
     "checksum": ("checksum",),
     "no_checksum": ("no_checksum",),
@@ -141,7 +142,13 @@ _REFUSED = {
     "evil_path": ("member_name",),
     "bomb": ("ratio",),
     "forged_size": ("size", "bad_zip", "too_large"),
+    "forged_larger": ("size",),
+    "forged_huge": ("too_large",),
+    "forged_bomb": ("bad_zip",),
     "encrypted": ("encrypted",),
+    "no_member": ("members",),
+    "symlink": ("member_kind",),
     "nested": ("member_name",),
+    "nested_content": ("nested",),
     "lzma": ("method",),
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import stat
 import zipfile
 import zlib
 
@@ -43,6 +44,10 @@ def test_forms_of_the_text() -> None:
     assert spoiled(b"", TEXT, [fault("crlf")]) == TEXT.replace(b"\n", b"\r\n")
     lines = spoiled(KLINES_HEADER, TEXT, [fault("extra_columns")]).splitlines()
     assert {line.count(b",") for line in lines} == {12}
+    lines = spoiled(KLINES_HEADER, TEXT, [fault("reordered")]).splitlines()
+    assert [line.split(b",")[::-1] for line in lines] == [
+        line.split(b",") for line in (KLINES_HEADER + TEXT).splitlines()
+    ]
 
 
 def test_rows_are_left_out_doubled_and_shuffled() -> None:
@@ -87,13 +92,22 @@ def opened(mode: str) -> zipfile.ZipFile:
         ("two_members", ["a.csv", "readme.txt"]),
         ("wrong_member", ["Xa.csv"]),
         ("evil_path", ["../a.csv"]),
+        ("no_member", []),
+        ("symlink", ["a.csv"]),
         ("nested", ["a.zip"]),
+        ("nested_content", ["a.csv"]),
         ("lzma", ["a.csv"]),
         ("bomb", ["a.csv"]),
     ],
 )
 def test_members(mode: str, names: list[str]) -> None:
     assert opened(mode).namelist() == names
+
+
+def test_a_member_is_called_what_is_asked_for() -> None:
+    named = Fault(Kind.ARCHIVE, 3, mode="evil_path", body="/tmp/{stem}.csv")  # noqa: S108 - never written
+    content = packed("a", TEXT, [named])
+    assert zipfile.ZipFile(io.BytesIO(content)).namelist() == ["/tmp/a.csv"]  # noqa: S108
 
 
 def test_what_the_members_say_of_themselves() -> None:
@@ -104,9 +118,14 @@ def test_what_the_members_say_of_themselves() -> None:
     bomb = opened("bomb").infolist()[0]
     assert bomb.file_size == len(TEXT) + BOMB_BYTES
     assert bomb.file_size / bomb.compress_size > 300
-    assert opened("forged_size").infolist()[0].file_size == 100
-    with pytest.raises(zipfile.BadZipFile, match="CRC"):
-        opened("forged_size").read("a.csv")
+    assert stat.S_ISLNK(opened("symlink").infolist()[0].external_attr >> 16)
+    assert opened("nested_content").read("a.csv").startswith(b"PK")
+    assert opened("forged_larger").infolist()[0].file_size == len(TEXT) + 1000
+    assert opened("forged_huge").infolist()[0].file_size == 1 << 30
+    for mode in ("forged_size", "forged_bomb"):
+        assert opened(mode).infolist()[0].file_size == 100
+        with pytest.raises(zipfile.BadZipFile, match="CRC"):
+            opened(mode).read("a.csv")
 
 
 def test_a_flipped_bit_is_found() -> None:
