@@ -29,6 +29,8 @@ pytestmark = pytest.mark.fault
 _ROWS = 1440
 _ARCHIVE, _REST = "binance_archive", "binance_rest"
 _ZEROS = 0.2
+_KEPT = 100
+"""Rows of a file that are kept in ``rejected_rows``."""
 _REVISIONS = """
 SELECT symbol, (extract(epoch FROM bucket_ts) * 1000)::bigint, authority, new_authority, new_revision,
        open, high, low, close, volume, quote_volume, trade_count, taker_buy_volume, taker_buy_quote_volume
@@ -74,10 +76,18 @@ async def test_d12_b10_b11_the_archive_says_otherwise(tmp_path: Path, database: 
 
 
 async def _nothing_is_put_in_their_place(world: World, symbol: str) -> None:
-    """Rows of the file without trades are refused and counted; all others of the file are what is stored."""
+    """Rows of the file without trades are refused, counted and kept aside, up to a hundred of a file; all
+    others of the file are what is stored."""
     refused = int((await world.daemon.metrics()).total("rows_rejected_total", reason="archive_zero"))
     assert _ZEROS / 2 * _ROWS < refused < 2 * _ZEROS * _ROWS
     assert await sources(world, symbol, day_before(world, 2)) == {_REST: refused, _ARCHIVE: _ROWS - refused}
+    noted = await query(
+        world,
+        "SELECT symbol, count(*), bool_and(detail LIKE %s) FROM rejected_rows WHERE reason = 'archive_zero'"
+        " GROUP BY symbol",
+        f"%{_file(world, symbol)}: no trades%",
+    )
+    assert noted == [(symbol, _KEPT, True)]
 
 
 async def _stored(world: World, symbol: str, wanted: dict[str, int]) -> bool:

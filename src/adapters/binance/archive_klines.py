@@ -80,8 +80,7 @@ class KlineTable:
     def refuse(self, keep: npt.NDArray[np.bool_], reason: str, detail: str) -> KlineTable:
         """The table without the rows that are not to be kept, which are counted and noted."""
         for at in np.flatnonzero(~keep)[: max(0, KEPT_REJECTS - len(self.rejected))]:
-            open_ms = int(self.open_ms[at])
-            self.rejected.append(Rejected(reason, detail, f"open_time {open_ms}", open_ms))
+            self.rejected.append(Rejected(reason, detail, self._text(at), int(self.open_ms[at])))
         if dropped := int((~keep).sum()):
             self.reasons[reason] += dropped
         return self.take(keep)
@@ -91,6 +90,11 @@ class KlineTable:
         floats = {name: values[rows] for name, values in self.floats.items()}
         counts = (self.lines, self.duplicates, self.reasons, self.rejected, self.inexact)
         return KlineTable(self.open_ms[rows], floats, self.trade_count[rows], *counts)
+
+    def _text(self, at: int) -> str:
+        """A row as ``open_time,open,…,count``: what it said, no matter how it was written."""
+        values = (self.open_ms[at], *(self.floats[name][at] for name in FLOATS), self.trade_count[at])
+        return ",".join(str(value) for value in values)
 
 
 def parse_klines(data: bytes, symbol: str, *, source: str, from_ms: int, to_ms: int) -> KlineTable:

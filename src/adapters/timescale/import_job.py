@@ -62,7 +62,8 @@ class ImportReport:
     """What became of the rows of one file. ``same`` says that it had been imported before and was not read again.
 
     ``lines`` of the file are ``inserted``, ``replaced``, ``unchanged``, ``duplicates`` or counted in ``reasons``.
-    ``kept_by_rank`` of the unchanged are archive rows without trades that gave way to rows with trades.
+    ``kept_by_rank`` of the unchanged are archive rows without trades that gave way to rows with trades; they are in
+    ``reasons`` too, as ``archive_zero``.
     """
 
     inserted: int = 0

@@ -213,10 +213,11 @@ class Loader:
     def _compared(
         self, connection: psycopg.Connection, job: ImportJob, table: KlineTable, stored: Stored, revision: int
     ) -> _Loaded:
-        """Leave out what is stored just so, and merge the rest."""
+        """Leave out what is stored just so, refuse rows without trades where there were some, and merge the rest."""
         equal, outranked = compare(table, stored, revision)
         loaded = _Loaded(kept_by_rank=int(outranked.sum()))
-        different = table.take(~equal & ~outranked)
+        kept = table.refuse(~outranked, "archive_zero", "no trades, where a row with trades is stored")
+        different = kept.take(~equal[~outranked])
         if len(different):
             loaded += self._merge(connection, job, different, revision)
         return loaded

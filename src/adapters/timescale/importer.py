@@ -141,7 +141,6 @@ class ArchiveImports:
         metrics.rows_committed.labels(source, "replaced").inc(report.replaced)
         metrics.rows_deduped.labels("file").inc(report.duplicates)
         metrics.rows_deduped.labels("database").inc(report.unchanged - report.kept_by_rank)
-        metrics.rows_rejected.labels("archive_zero").inc(report.kept_by_rank)
         for reason, rows in report.reasons.items():
             metrics.rows_rejected.labels(reason).inc(rows)
         for name, rows in report.inexact.items():

@@ -180,6 +180,10 @@ async def test_an_archive_row_without_trades_gives_way_to_one_with_trades(
     assert result == WriteResult(1, 0, 1)
     assert (await stored(database))[0] == as_tuple(traded)
     assert count(metrics, "rows_rejected", reason="archive_zero") == 1
+    noted = await fetch(database, "SELECT reason, symbol, open_ms, raw_row FROM rejected_rows")
+    assert [line[:3] for line in noted] == [("archive_zero", "BTCUSDT", FIRST_MS)]
+    assert noted[0][3].startswith(f"{FIRST_MS},")
+    assert noted[0][3].endswith(",0")
 
 
 async def test_rows_outside_the_listing_are_refused_and_noted(database: str, tmp_path: Path) -> None:
