@@ -111,6 +111,9 @@ async def _went_as_expected(world: World, cases: Mapping[str, _Case]) -> None:
             assert await world.venue.fired(f"archive_{mode}") >= 1, mode
     seen = await world.daemon.metrics()
     assert seen.total("archive_downloads_total", result="checksum") == _THROWN_AWAY
+    for state in ("quarantined", "missing"):
+        wanted = sum(case.state == state for case in cases.values())
+        assert seen.total("backfill_tasks_total", kind="daily", result=state) == wanted, state
     for code in ("404", "503"):
         assert seen.total("archive_requests_total", kind="list", code=code) == 2, code
 
