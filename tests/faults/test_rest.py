@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import json
 from typing import Any
 
 import pytest
 
+from src.model import MINUTE_MS, floor_minute
 from tests.support.eventually import eventually
 from tests.support.world import World
 
@@ -17,6 +19,8 @@ _AT_ONCE = 64
 
 _SPEED = 20
 _TRIES = 8
+_A_MINUTE = 4
+"""Requests a minute for one symbol at most: two rounds of the roll call, and the search for holes, ever more seldom."""
 
 
 async def _needs_rest(world: World) -> None:
@@ -63,16 +67,17 @@ async def test_c2_banned(world: World) -> None:
     await _heal(world)
 
 
-@pytest.mark.parametrize("status", [403, 451, 503])
+@pytest.mark.parametrize("status", [403, 408, 451, 503])
 async def test_c3_refused_and_unwell(world: World, status: int) -> None:
-    """403 and 451 judge the address, so everybody rests; a 503 is tried again with backoff."""
+    """403 and 451 judge the address, so everybody rests; 408 and 503 are tried again with backoff."""
     await _needs_rest(world)
     await world.venue.control("rest", mode="html", status=status, path="klines")
     await eventually(lambda: _fired(world, "rest", 1), timeout=30)
     await world.venue.minutes(3)
-    if status != 503:
+    if status in (403, 451):
         # Half a minute or a whole one of rest after each burst.
         assert await world.venue.fired("rest") <= 8 * _AT_ONCE
+    assert await _counted(world, str(status))
     await _heal(world)
 
 
@@ -81,6 +86,47 @@ async def test_c4_answers_that_are_none(world: World, answer: dict[str, Any]) ->
     await _needs_rest(world)
     await world.venue.control("rest", path="klines", **answer)
     await eventually(lambda: _fired(world, "rest", 100), timeout=30)
+    await _heal(world)
+
+
+async def test_c5_unknown_symbol(world: World) -> None:
+    """-1121 for one symbol, whose closes the stream loses, then for all: asked seldom, and nobody else is late."""
+    await _needs_rest(world)
+    one = world.venue.symbols[0]
+    await world.venue.control("drop_close", symbol=one)
+    whole_ms = floor_minute(await world.venue.now_ms()) + MINUTE_MS
+    await _says(world, -1121, "Invalid symbol.", symbol=one)
+    await world.venue.minutes(3)
+    others = set(world.venue.symbols) - {one}
+    await eventually(lambda: _have(world, whole_ms, others), timeout=5, message="the others have theirs")
+    of_one = await world.venue.fired("rest")
+    assert 2 <= of_one <= 4 * _A_MINUTE
+    lost = await world.venue.fired("drop_close")
+    await _says(world, -1121, "Invalid symbol.")
+    await world.venue.minutes(3)
+    lost = await world.venue.fired("drop_close") - lost
+    assert lost <= await world.venue.fired("rest") - of_one <= _A_MINUTE * lost
+    # Each such answer may be news: the list is read again, but it is one reading for all that come within a second.
+    assert await _asked(world, "exchangeInfo") <= 7 * 15
+    await _heal(world)
+
+
+async def test_c5_too_many_said_with_400(world: World) -> None:
+    """-1003 to one symbol's requests, without a time and then with one that is months away for this computer."""
+    await _needs_rest(world)
+    one = world.venue.symbols[0]
+    await world.venue.control("drop_close", symbol=one)
+    await _says(world, -1003, "Too many requests; current limit is 2400 requests per minute.", symbol=one)
+    await world.venue.minutes(4)
+    # It stops everybody for a minute, so the next such answer comes a minute later; two may be under way.
+    assert 2 <= await world.venue.fired("rest") <= 10
+    await world.venue.clear()
+    await world.venue.control("drop_close", share=0.5)
+    until_ms = await world.venue.now_ms() + 240_000
+    before = await world.venue.fired("rest")
+    await _says(world, -1003, f"Way too many requests; IP(127.0.0.1) banned until {until_ms}. Please use")
+    await world.venue.minutes(4)
+    assert 1 <= await world.venue.fired("rest") - before <= _AT_ONCE
     await _heal(world)
 
 
@@ -111,6 +157,25 @@ async def test_c12_redirected_to_another_host(world: World) -> None:
     seen = await world.daemon.metrics()
     assert seen.total("rest_requests_total", code="302") >= 20
     await _heal(world)
+
+
+async def _says(world: World, code: int, text: str, **whom: str) -> None:
+    """Requests for candles are answered 400 with this code, until cleared."""
+    body = json.dumps({"code": code, "msg": text})
+    await world.venue.control("rest", status=400, path="klines", body=body, **whom)
+
+
+async def _have(world: World, from_ms: int, symbols: set[str]) -> bool:
+    """Whether these, and only these, have the two minutes from ``from_ms`` on."""
+    stored = await world.oracle.stored()
+    wanted = {from_ms, from_ms + MINUTE_MS}
+    return {key for key in stored if key[1] in wanted} == {(name, at) for name in symbols for at in wanted}
+
+
+async def _asked(world: World, endpoint: str) -> int:
+    """Requests of an endpoint that the venue answered, however."""
+    requests: dict[str, int] = (await world.venue.stats())["requests"]
+    return sum(number for name, number in requests.items() if name.startswith(f"/fapi/v1/{endpoint} "))
 
 
 async def _refuse(world: World, kind: str, *, code: str, **how: Any) -> int:
