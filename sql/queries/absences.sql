@@ -123,5 +123,6 @@ WHERE exchange = %(exchange)s
 SELECT symbol, (extract(epoch FROM ts) * 1000)::bigint AS open_ms
 FROM absent_minutes
 WHERE exchange = %(exchange)s AND dataset = %(dataset)s AND found_at IS NULL AND next_ask_at <= %(now)s
+  AND ts >= %(since)s
 ORDER BY next_ask_at, symbol COLLATE "C", ts
 LIMIT %(limit)s;

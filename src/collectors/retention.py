@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Callable
 from datetime import UTC, datetime
 
 from ..errors import ConfigError
@@ -45,7 +47,11 @@ def refuse_older(
 
 
 class Retention:
-    """Enforces ``retention_days`` at start and every six hours; does nothing for ever when it is None."""
+    """Enforces ``retention_days`` at start and every six hours; does nothing for ever when it is None.
+
+    ``ready`` holds the first time back until the venue's time is known: the computer's date may be years ahead, and all
+    would be dropped. Where ``asked_from(now_ms)``, the instant of BACKFILL_FROM, is before what is kept, it says so.
+    """
 
     def __init__(
         self,
@@ -56,6 +62,8 @@ class Retention:
         retention_days: int | None,
         chunk_days: int,
         interval: float = _INTERVAL,
+        ready: asyncio.Event | None = None,
+        asked_from: Callable[[int], int] | None = None,
     ) -> None:
         self._expirer = expirer
         self._clock = clock
@@ -63,9 +71,14 @@ class Retention:
         self._days = retention_days
         self._chunk_days = chunk_days
         self._interval = interval
+        self._ready = ready
+        self._asked_from = asked_from
 
     async def run(self) -> None:
         """Until cancelled. Errors of the database end it, for its supervisor to start it again."""
+        if self._ready:
+            await self._ready.wait()
+        self._say_what_is_cut()
         while True:
             if self._days is not None:
                 await self.enforce()
@@ -89,6 +102,17 @@ class Retention:
                     rows=done.rows,
                 )
         self._metrics.retention_last_run.set(self._clock.now())
+
+    def _say_what_is_cut(self) -> None:
+        now_ms = self._clock.now_ms()
+        first = fill_from(now_ms, self._days, self._chunk_days)
+        if self._asked_from and self._asked_from(now_ms) < first:
+            _log.warning(
+                "backfill_from_cut",
+                msg=f"BACKFILL_FROM asks for more than RETENTION_DAYS={self._days} keeps: history is filled from"
+                f" {_day(first)} on",
+                first=_day(first),
+            )
 
 
 def _day(ms: int) -> str:

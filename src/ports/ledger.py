@@ -43,7 +43,7 @@ class CoverageNotes(Protocol):
 
     ``looked`` sets when the days may be looked at again and counts the attempt. ``mark_absent`` records rows
     (``ts_ms``, starts of minutes) that neither ``file``, verified by ``sha256``, nor REST asked at ``asked_ms`` has.
-    ``absences_due`` are the absent rows whose next asking has come.
+    ``absences_due`` are the absent rows from ``since_ms`` on whose next asking has come.
     """
 
     async def looked(self, days: Sequence[CoverageDay], next_look_ms: int) -> None: ...
@@ -52,7 +52,9 @@ class CoverageNotes(Protocol):
         self, file: ArchiveFile, sha256: str, ts_ms: Sequence[int], asked_ms: int
     ) -> None: ...
 
-    async def absences_due(self, dataset: Dataset, now_ms: int, limit: int) -> list[Gap]: ...
+    async def absences_due(
+        self, dataset: Dataset, now_ms: int, limit: int, *, since_ms: int = 0
+    ) -> list[Gap]: ...
 
 
 class CoverageAudit(Protocol):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ..adapters.timescale.expiry import Expiry
 from ..adapters.timescale.role_lock import SessionLock
-from ..collectors.backfill.scope import UNSETTLED_MS
+from ..collectors.backfill.scope import UNSETTLED_MS, fill_since
 from ..collectors.daemon import Closer, Keeper, Part
 from ..collectors.gaps import LOOKBACK_MS
 from ..collectors.retention import Retention
@@ -41,6 +41,8 @@ class BackfillRole(Role):
             metrics,
             retention_days=settings.retention_days,
             chunk_days=settings.chunk_days,
+            ready=self.history.keeper.ready,
+            asked_from=lambda now_ms: fill_since(settings.backfill_from, now_ms),
         )
 
     async def open(self) -> None:

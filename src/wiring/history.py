@@ -101,7 +101,7 @@ class History:
             self.campaign,
             notes,
             LedgerAudit(self.ledger, self.ledger_session, metrics),
-            AbsentWork(notes, files, engine),
+            AbsentWork(notes, files, engine, floor=self.floor),
             core.selection,
             clock,
             metrics,
@@ -132,6 +132,7 @@ class History:
             core.selection,
             clock,
             metrics,
+            floor=self.floor,
             interval=interval,
             ready=self.keeper.ready,
         )

@@ -157,8 +157,10 @@ class World:
         assert asked_ms >= known.checked_ms
         self.absent |= {(file.symbol, ms): file.path for ms in ts_ms}
 
-    async def absences_due(self, dataset: Dataset, now_ms: int, limit: int) -> list[Gap]:
-        return self.due[:limit]
+    async def absences_due(
+        self, dataset: Dataset, now_ms: int, limit: int, *, since_ms: int = 0
+    ) -> list[Gap]:
+        return [gap for gap in self.due if gap.from_ms >= since_ms][:limit]
 
     # ArchiveNotes
     async def known(self, dataset: Dataset, since: date, until: date) -> list[KnownFile]:

@@ -58,9 +58,12 @@ class CoverageNoteStore:
 
         await self._session.call(work)
 
-    async def absences_due(self, dataset: Dataset, now_ms: int, limit: int) -> list[Gap]:
-        """The absent rows to be asked for again by ``now_ms``, at most ``limit`` of them, neighbours joined."""
-        given = self._subject(dataset) | {"now": utc(now_ms), "limit": limit}
+    async def absences_due(
+        self, dataset: Dataset, now_ms: int, limit: int, *, since_ms: int = 0
+    ) -> list[Gap]:
+        """The absent rows that begin at ``since_ms`` or later and are to be asked for again by ``now_ms``, at most
+        ``limit`` of them, neighbours joined."""
+        given = self._subject(dataset) | {"now": utc(now_ms), "since": utc(since_ms), "limit": limit}
         rows = await self._session.rows(query("absences", "absences_due"), given)
         return joined(Gap(symbol, open_ms, open_ms + step_of(dataset), ABSENT) for symbol, open_ms in rows)
 

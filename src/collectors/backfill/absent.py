@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from ...model import Dataset, FileState, Gap, Span
 from ...ports import ArchiveNotes, CoverageNotes, Priority
@@ -21,16 +21,25 @@ _AT_ONCE = 200
 
 
 class AbsentWork:
-    """Rows that come are stored, which takes their absence back; for the others the absence is noted once more."""
+    """Rows that come are stored, which takes their absence back; for the others the absence is noted once more. Before
+    ``floor(now_ms)``, the first instant that retention keeps, nothing is asked for."""
 
-    def __init__(self, notes: CoverageNotes, files: ArchiveNotes, engine: Engine) -> None:
+    def __init__(
+        self,
+        notes: CoverageNotes,
+        files: ArchiveNotes,
+        engine: Engine,
+        *,
+        floor: Callable[[int], int] = lambda _: 0,
+    ) -> None:
         self._notes = notes
         self._files = files
         self._engine = engine
+        self._floor = floor
 
     async def run(self, now_ms: int) -> int:
         """Ask for what is due now; how many minutes that was. Raises ``Retryable`` or ``Misconfigured``."""
-        gaps = await self._notes.absences_due(Dataset.CANDLES, now_ms, _AT_ONCE)
+        gaps = await self._notes.absences_due(Dataset.CANDLES, now_ms, _AT_ONCE, since_ms=self._floor(now_ms))
         if not gaps:
             return 0
         requests = tuple(cheapest(gaps))

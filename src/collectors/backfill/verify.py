@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import date, timedelta
 
 from ...errors import Misconfigured, NotPublished, Retryable, Unavailable
@@ -36,7 +36,8 @@ class Verifier:
 
     Importing a file with the guarded merge *is* the comparison: rows that are equal stay untouched, a row that differs
     is replaced by the archive's and kept in ``candle_revisions``. A day whose file was imported by a filling is
-    verified by that.
+    verified by that. A file that was published anew and begins before ``floor(now_ms)``, the first instant that
+    retention keeps, is left alone: it would bring back what was dropped.
     """
 
     def __init__(
@@ -52,6 +53,7 @@ class Verifier:
         clock: Clock,
         metrics: Metrics,
         *,
+        floor: Callable[[int], int] = lambda _: 0,
         interval: float = 600.0,
         ready: asyncio.Event | None = None,
     ) -> None:
@@ -64,6 +66,7 @@ class Verifier:
         self._layout = layout
         self._selection = selection
         self._clock = clock
+        self._floor = floor
         self._interval = interval
         self._ready = ready
         self._backoff = Backoff(1.0, 60.0)
@@ -112,6 +115,7 @@ class Verifier:
                 and item.end_ms > now_ms - REPUBLISHED_DAYS * DAY_MS
             }
         )
+        kept_ms = self._floor(now_ms)
         read = await self._days.folders_read(Dataset.CANDLES, now_ms - READ_AGAIN_MS)
         since = month_of(day_of(now_ms - REPUBLISHED_DAYS * DAY_MS))
         unread = [folder for folder in wanted if folder not in read][:_FOLDERS_AT_ONCE]
@@ -122,7 +126,11 @@ class Verifier:
             listed = await self._listed(folder, since)
             await self._days.folder_read(Dataset.CANDLES, folder, listed, now_ms)
             changed += [
-                file for file, ms in listed if file.path in imported and _is_newer(imported[file.path], ms)
+                file
+                for file, ms in listed
+                if file.path in imported
+                and day_ms(file.first_day) >= kept_ms
+                and _is_newer(imported[file.path], ms)
             ]
         return await self._read([FileTask(file, (file.first_day,), ()) for file in changed])
 

@@ -73,6 +73,10 @@ async def test_an_absence_is_counted_once_and_asked_for_after_1_7_and_30_days(be
             Gap("AUSDT", gone[2], gone[2] + MINUTE_MS, "absent"),
         ]
     assert len(await bench.notes.absences_due(Dataset.CANDLES, now_ms, 1)) == 1
+    assert await bench.notes.absences_due(Dataset.CANDLES, now_ms, 10, since_ms=gone[1]) == [
+        Gap("AUSDT", gone[1], gone[1] + MINUTE_MS, "absent"),
+        Gap("AUSDT", gone[2], gone[2] + MINUTE_MS, "absent"),
+    ]
     assert await fetch(bench.url, "SELECT absent FROM coverage_days") == [(3,)]
     proofs = await fetch(bench.url, "SELECT DISTINCT archive_path, archive_sha256, asks FROM absent_minutes")
     assert proofs == [(file().path, SHA, 4)]

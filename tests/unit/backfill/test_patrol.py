@@ -121,6 +121,14 @@ async def test_absent_rows_are_asked_again_when_due(tmp_path: Path) -> None:
     assert ("BTCUSDT", came) in parts.world.stored
 
 
+async def test_absent_rows_that_retention_does_not_keep_are_not_asked_again(tmp_path: Path) -> None:
+    parts = make_parts(tmp_path, [LIVE])
+    work = AbsentWork(parts.world, parts.world, parts.engine, floor=lambda _: start_of(OLD) + DAY_MS)
+    parts.world.due = [Gap("BTCUSDT", start_of(OLD), start_of(OLD) + MINUTE_MS, "absent")]
+    assert await work.run(NOW_MS) == 0
+    assert parts.world.requests == []
+
+
 async def test_a_pass_gives_way_to_whoever_wants_to_fill(tmp_path: Path) -> None:
     parts = make_parts(tmp_path, [LIVE])
     patrol = _patrol(parts)

@@ -29,12 +29,22 @@ def _file(day: date, folder: str = "BTCUSDT") -> ArchiveFile:
     return LAYOUT.file(Dataset.CANDLES, Span.DAILY, folder, "BTCUSDT", day)
 
 
-def _verifier(parts: Parts) -> Verifier:
+def _verifier(parts: Parts, floor_ms: int = 0) -> Verifier:
     world = parts.world
     folder = DownloadFolder(parts.folder, free=lambda _: parts.free)
     files = FileWork(world, world, world, folder, world.clock, parts.metrics, workers=2)
     return Verifier(
-        parts.campaign, files, world, world, world, world, LAYOUT, Selection(), world.clock, parts.metrics
+        parts.campaign,
+        files,
+        world,
+        world,
+        world,
+        world,
+        LAYOUT,
+        Selection(),
+        world.clock,
+        parts.metrics,
+        floor=lambda _: floor_ms,
     )
 
 
@@ -118,6 +128,19 @@ async def test_a_file_that_was_published_again_is_imported_again(tmp_path: Path)
     assert await verifier.read_again() == 1
     assert parts.world.imported == [(changed.path, False)]
     assert parts.world.files_known[changed.path].state is FileState.IMPORTED
+
+
+async def test_what_retention_dropped_is_not_brought_back_by_a_new_file(tmp_path: Path) -> None:
+    """D15: the file's day is gone from the table, and its listing says that it was published anew."""
+    parts = _full(tmp_path)
+    floor_ms = start_of(date(2026, 3, 13))
+    verifier = _verifier(parts, floor_ms)
+    await verifier.compare()
+    dropped, kept = _file(date(2026, 3, 12)), _file(date(2026, 3, 13))
+    parts.world.listed_files["BTCUSDT"] = [(dropped, NOW_MS + 1), (kept, NOW_MS + 1)]
+    parts.world.imported.clear()
+    assert await verifier.read_again() == 1
+    assert parts.world.imported == [(kept.path, False)]
 
 
 async def test_a_file_changed_before_its_listing_was_ever_read_is_seen_by_its_time(tmp_path: Path) -> None:

@@ -84,6 +84,21 @@ async def test_enforces_at_start_and_as_time_goes_on() -> None:
     assert count(metrics, "rows_expired_total", dataset="candles_1m") == 20_000 * len(database.bounds)
 
 
+async def test_nothing_is_dropped_before_the_venues_time_is_known() -> None:
+    """The computer's date is two years ahead: by it, all would be older than what is kept."""
+    database, clock, ready = Database(), StepClock(EPOCH_MS / 1000 + 730 * 86_400), asyncio.Event()
+    retention = Retention(database, clock, Metrics(), retention_days=30, chunk_days=7, ready=ready)
+    running = asyncio.create_task(retention.run(), name="retention")
+    await asyncio.sleep(0.01)
+    assert database.bounds == []
+    clock.set(EPOCH_MS / 1000)
+    ready.set()
+    await asyncio.sleep(0.01)
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+    assert database.bounds[0] == fill_from(EPOCH_MS, 30, 7)
+
+
 async def test_without_retention_nothing_is_ever_dropped() -> None:
     database, clock = Database(), StepClock()
     await run_for(job(database, clock, Metrics(), days=None), clock, 8 * 86_400)
