@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import zipfile
 from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -9,6 +11,7 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import aiohttp
 import psycopg
 
 from src.model import DAY_MS, MINUTE_MS
@@ -110,6 +113,15 @@ async def asked(world: World, file: str) -> Counter[int]:
     """How often a file of the archive was asked for, by the status of the answer."""
     downloads: list[dict[str, Any]] = (await world.venue.stats())["downloads"]
     return Counter(int(one["status"]) for one in downloads if one["key"].endswith(file))
+
+
+async def served(world: World, path: str) -> list[str]:
+    """The lines of an archive file, ``path`` below ``um/``, as it is served now; that counts as firing."""
+    url = f"http://127.0.0.1:{world.venue.port}/archive/data/futures/um/{path}"
+    async with aiohttp.ClientSession() as session, session.get(url) as answer:
+        content = await answer.read()
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        return archive.read(archive.namelist()[0]).decode().splitlines()
 
 
 @asynccontextmanager

@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import csv
-import io
 import re
-import zipfile
 from datetime import date
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import aiohttp
 import pytest
 
-from src.adapters.binance.archive_rows import COLUMNS
 from src.model import DAY_MS, MINUTE_MS
 from tests.faults.filling import (
     asked,
@@ -23,6 +19,7 @@ from tests.faults.filling import (
     finish,
     open_past,
     query,
+    served,
     sources,
     undisturbed,
 )
@@ -174,16 +171,16 @@ async def test_d9_d10_gaps_duplicates_and_blank_cells(tmp_path: Path, database: 
             await world.venue.control("archive", mode=mode, path=f"*{daily(symbol, day)}", share=_SHARE)
         first_ms = _start_ms(day) + 1000 * MINUTE_MS
         await world.venue.lose(lost, first_ms, first_ms + _LOST * MINUTE_MS)
-        served = {symbol: await _served(world, symbol, day) for symbol in world.venue.symbols}
+        rows = {symbol: await _served(world, symbol, day) for symbol in world.venue.symbols}
         minutes = _minutes(world, day)
-        doubled = len(served[twice]) - minutes
-        empty = {(blank, int(row["open_time"])) for row in served[blank] if not row["quote_volume"]}
-        lacking = {symbol: minutes - len(served[symbol]) for symbol in (gaps, lost)}
+        doubled = len(rows[twice]) - minutes
+        empty = {(blank, int(row["open_time"])) for row in rows[blank] if not row["quote_volume"]}
+        lacking = {symbol: minutes - len(rows[symbol]) for symbol in (gaps, lost)}
         assert min(doubled, len(empty), lacking[gaps], lacking[lost] - _LOST) > 10, "the files are good"
         world.oracle.truth = _Blank(world.venue, empty)
         await world.begin()
         async with undisturbed(world, minutes=1):
-            await eventually(lambda: _all_settled(world, len(served)), timeout=60)
+            await eventually(lambda: _all_settled(world, len(rows)), timeout=60)
             await eventually(lambda: _proved(world, lost, day), timeout=60)
         seen = await world.daemon.metrics()
         assert seen.total("rows_deduped_total", where="file") == doubled
@@ -223,14 +220,8 @@ async def _all_settled(world: World, files: int) -> bool:
 
 
 async def _served(world: World, symbol: str, day: date) -> list[dict[str, str]]:
-    """The rows of a day's file as the archive gives it now."""
-    url = f"http://127.0.0.1:{world.venue.port}/archive/data/futures/um/daily/klines/{symbol}/1m"
-    async with aiohttp.ClientSession() as session, session.get(url + daily(symbol, day)) as answer:
-        content = await answer.read()
-    with zipfile.ZipFile(io.BytesIO(content)) as archive:
-        text = archive.read(archive.namelist()[0]).decode("utf-8-sig")
-    names = None if text.startswith(("open_time", "extra", "ignore")) else COLUMNS
-    return list(csv.DictReader(text.splitlines(), names))
+    """The rows of a day's file, which has a header, as the archive gives it now."""
+    return list(csv.DictReader(await served(world, f"daily/klines/{symbol}/1m{daily(symbol, day)}")))
 
 
 def _minutes(world: World, day: date) -> int:
