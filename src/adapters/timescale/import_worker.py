@@ -92,11 +92,19 @@ def main() -> None:
     # What a library prints must not be taken for an answer.
     with os.fdopen(os.dup(1), "wb") as answers:
         os.dup2(2, 1)
-        answers.write(READY)
-        answers.flush()
+        _say_ready(answers)
         jobs = sys.stdin.buffer
         if first := jobs.readline():
             Worker(read_options(first), answers).run(jobs)
+
+
+def _say_ready(answers: BinaryIO) -> None:
+    """A parent that was killed while this process loaded what it needs hears nothing; it ends without a word."""
+    try:
+        answers.write(READY)
+        answers.flush()
+    except BrokenPipeError:
+        os._exit(1)
 
 
 if __name__ == "__main__":

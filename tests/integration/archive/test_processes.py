@@ -111,6 +111,24 @@ async def test_import_processes_end_with_a_daemon_that_was_killed() -> None:
         await eventually(lambda: not any(_lives(pid) for pid in pids))
 
 
+async def test_an_import_process_that_starts_for_nobody_ends_without_a_word() -> None:
+    """Its parent was killed while it loaded what it needs."""
+    nobody, end = os.pipe()
+    os.close(nobody)
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "src.adapters.timescale.import_worker",
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=end,
+        stderr=asyncio.subprocess.PIPE,
+        cwd=ROOT,
+    )
+    os.close(end)
+    _, said = await process.communicate()
+    assert said == b""
+
+
 async def test_live_writes_and_other_months_do_not_wait_for_an_import(database: str, tmp_path: Path) -> None:
     await list_symbol(database, CANDLE.symbol)
     local = local_file(tmp_path, csv_text())
