@@ -341,14 +341,6 @@ def test_a_worker_ends_with_its_parent_also_while_it_has_answers_to_give(tmp_pat
         worker.wait()
 
 
-def test_nothing_of_polars_reaches_the_process_of_the_daemon() -> None:
-    code = (
-        "import sys, src.adapters.timescale.importer, src.adapters.binance.archive;"
-        "sys.exit(any(name in sys.modules for name in ('polars', 'pyarrow', 'numba', 'numpy')))"
-    )
-    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
-
-
 async def test_a_real_month_is_stored_to_the_digit(database: str, tmp_path: Path, market_data: Path) -> None:
     await _months_to_the_digit(database, tmp_path, real_months(market_data)[:1])
 

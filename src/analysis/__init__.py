@@ -1,0 +1,1 @@
+"""Analyses: each a pure kernel beside a thin job. Importing this package imports none of them."""

@@ -1,0 +1,57 @@
+"""Where the bars of time lie, and which of them a minute touches: whole numbers, without numpy."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterable, Sequence
+
+from ..model import DAY_MS
+
+WEEK_MS = 7 * DAY_MS
+_MONDAY_MS = 4 * DAY_MS  # 1970-01-05: the epoch was a Thursday
+
+
+def offset_ms(size_ms: int) -> int:
+    """What the starts of bars of ``size_ms`` leave when divided by it: whole weeks begin on a Monday, all else at 0."""
+    return _MONDAY_MS % size_ms if size_ms % WEEK_MS == 0 else 0
+
+
+def bar_start(ms: int, size_ms: int) -> int:
+    """The start of the bar that holds ``ms``, UTC milliseconds."""
+    offset = offset_ms(size_ms)
+    return (ms - offset) // size_ms * size_ms + offset
+
+
+def divides(part_ms: int, size_ms: int) -> bool:
+    """Whether every bar of ``size_ms`` is made of whole bars of ``part_ms``."""
+    return size_ms % part_ms == 0 and (offset_ms(size_ms) - offset_ms(part_ms)) % part_ms == 0
+
+
+def bar_range(ms: int, size_ms: int, cuts: Sequence[int] = ()) -> tuple[int, int]:
+    """[open, close) of the bar that holds ``ms``; ``cuts`` are sorted times that no bar crosses."""
+    opened = bar_start(ms, size_ms)
+    closed = opened + size_ms
+    after = bisect_right(cuts, ms)
+    if after:
+        opened = max(opened, cuts[after - 1])
+    if after < len(cuts):
+        closed = min(closed, cuts[after])
+    return opened, closed
+
+
+def touched_ranges(minutes: Iterable[int], size_ms: int, cuts: Sequence[int] = ()) -> list[tuple[int, int]]:
+    """The times whose bars must be made again after ``minutes`` (starts, UTC milliseconds, any order) changed.
+
+    Sorted and apart from each other; every one begins and ends with a bar, so bars that are made from its minutes
+    alone, with a new state, are those that one pass over everything makes.
+    """
+    ranges: list[tuple[int, int]] = []
+    for minute in sorted(set(minutes)):
+        if ranges and minute < ranges[-1][1]:
+            continue
+        opened, closed = bar_range(minute, size_ms, cuts)
+        if ranges and opened == ranges[-1][1]:
+            ranges[-1] = (ranges[-1][0], closed)
+        else:
+            ranges.append((opened, closed))
+    return ranges
