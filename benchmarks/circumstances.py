@@ -10,7 +10,7 @@ from importlib import metadata
 from pathlib import Path
 
 _ROOT = Path(__file__).resolve().parents[1]
-_PACKAGES = ("cryptofeed", "picows", "aiohttp", "orjson", "psycopg", "uvloop", "polars", "numpy")
+_PACKAGES = ("cryptofeed", "picows", "aiohttp", "orjson", "psycopg", "uvloop", "polars", "numpy", "numba")
 
 
 def circumstances() -> dict[str, object]:
