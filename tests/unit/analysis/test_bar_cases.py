@@ -83,6 +83,22 @@ def test_a_relisted_symbol_begins_with_a_bar_of_its_own() -> None:
     assert state["discarded_trades"][0] == 2
 
 
+@pytest.mark.parametrize("recipe", [Recipe.TIME_OF_TRADES, Recipe.TIME_OF_CANDLES])
+def test_a_listing_may_become_known_while_a_bar_is_in_progress(recipe: Recipe) -> None:
+    rows = (
+        _records(CANDLE, [_candle(minute, 1.0 + minute, 2.0) for minute in (0, 1, 3, 4)])
+        if recipe is Recipe.TIME_OF_CANDLES
+        else _records(TRADE, [_trade(minute * MINUTE_MS, minute) for minute in (0, 1, 3, 4)])
+    )
+    bars, state = advance(new_state(recipe, 300_000), rows[:2])
+    assert len(bars) == 0
+    for until in (None, 180_000):
+        closed, later = advance(state, rows[:0], cuts=[180_000], until_ms=until)
+        bars, _ = advance(later, rows[2:], cuts=[180_000], until_ms=300_000)
+        found = [*_tuples(closed), *_tuples(bars)]
+        assert [bar[:2] for bar in found] == [(0, 180_000), (180_000, 300_000)]
+
+
 def test_what_was_met_on_the_way_is_counted() -> None:
     rows = _records(TRADE, [_trade(1_000, 4), _trade(999, 5), _trade(1_001, 9)])
     bars, state = advance(new_state(Recipe.TICK, 2), rows)

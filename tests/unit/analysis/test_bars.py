@@ -176,6 +176,22 @@ def test_a_day_in_a_thousand_pieces_is_a_day_in_one(recipe: Recipe, size: float)
 
 
 @patient
+@given(story=rows_of.trades(), minutes=rows_of.candles(), made=_recipes(), room=st.sampled_from([2, 3, 5]))
+def test_more_bars_than_a_kernel_has_room_for(
+    story: Story, minutes: CandleStory, made: tuple[Recipe, float], room: int
+) -> None:
+    trades, candles = _records(TRADE, story.rows), _records(CANDLE, minutes.rows)
+    found = []
+    with pytest.MonkeyPatch.context() as patch:
+        for _ in range(2):
+            bars, state = advance(new_state(*made), trades, cuts=story.cuts)
+            other, last = advance(new_state(Recipe.TIME_OF_CANDLES, MINUTE_MS), candles, cuts=minutes.cuts)
+            found.append([part.tobytes() for part in (bars, state, other, last)])
+            patch.setattr("src.analysis.bars._ROOM", room)
+    assert found[0] == found[1]
+
+
+@patient
 @given(story=rows_of.candles(), data=st.data(), size=st.sampled_from(CANDLE_SIZES))
 def test_a_touched_minute_makes_just_its_bars_again(
     story: CandleStory, data: st.DataObject, size: int
