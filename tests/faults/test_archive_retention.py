@@ -21,6 +21,7 @@ _HISTORY = 19 * 1440
 """Minutes: the symbols were listed on the 10th."""
 _NINE_DAYS, _EIGHT_DAYS = date(2026, 5, 14), date(2026, 5, 21)
 """The first day that is kept by so many RETENTION_DAYS."""
+_READ_AGAIN = "UPDATE archive_listings SET read_at = read_at - interval '8 days'"
 
 
 async def test_d15_filling_what_retention_drops(tmp_path: Path, database: str) -> None:
@@ -33,6 +34,8 @@ async def test_d15_filling_what_retention_drops(tmp_path: Path, database: str) -
         async with undisturbed(world, minutes=1):
             await _refused(world)
             await eventually(lambda: _kept_from(world, _NINE_DAYS), timeout=90)
+            # Once more, now that the files are known: this is when it learns when each of them was published.
+            await query(world, _READ_AGAIN)
             await eventually(lambda: _listings_read(world), timeout=60)
         assert f"history is filled from {_NINE_DAYS} on" in world.daemon.child.text()
         assert (await world.daemon.metrics()).total("chunks_expired_total") == 0
@@ -44,7 +47,7 @@ async def test_d15_filling_what_retention_drops(tmp_path: Path, database: str) -
         await world.venue.control(
             "republish", symbol=world.venue.symbols[0], open_ms=_ms(_NINE_DAYS) + DAY_MS
         )
-        await query(world, "UPDATE archive_listings SET read_at = read_at - interval '8 days'")
+        await query(world, _READ_AGAIN)
         world.oracle.since_ms = _ms(_EIGHT_DAYS)
         await world.daemon_with(RETENTION_DAYS="8").begin()
         await world.daemon.wait_metric("chunks_expired_total", 1, dataset="candles_1m")

@@ -73,12 +73,12 @@ class FileWork:
         if job.stop():
             outcome.stopped = True
         elif outcome.trouble is None and (trouble := await self._folder.trouble()):
-            self._give_up(outcome, trouble)
+            self._give_up(outcome, trouble, self._folder.detail)
         return not outcome.stopped and outcome.trouble is None
 
-    def _give_up(self, outcome: Outcome, trouble: Trouble, detail: str = "") -> None:
+    def _give_up(self, outcome: Outcome, trouble: Trouble, detail: str) -> None:
         outcome.trouble = trouble
-        _log.warning("downloads_stopped", msg=detail or f"{self._folder.path}: {trouble}", reason=trouble)
+        _log.warning("downloads_stopped", msg=detail, reason=trouble)
 
     async def _fetch(self, task: FileTask, job: Job, outcome: Outcome) -> _Local | None:
         try:

@@ -26,10 +26,12 @@ def free_share(folder: Path) -> float:
 
 
 class DownloadFolder:
-    """The folder, made when it is first used. ``free`` tells the free share of its disk."""
+    """The folder, made when it is first used. ``free`` tells the free share of its disk; ``detail`` is a sentence about
+    the latest trouble, for a person."""
 
     def __init__(self, path: Path, *, free: Callable[[Path], float] = free_share) -> None:
         self.path = path
+        self.detail = ""
         self._free = free
         self._looking = asyncio.Lock()
 
@@ -48,10 +50,14 @@ class DownloadFolder:
             self.path.mkdir(parents=True, exist_ok=True)
             probe.write_bytes(b"marketd")
             probe.unlink()
-            return "disk_low" if self._free(self.path) < LEAST_FREE else None
-        except OSError:
+            if (free := self._free(self.path)) < LEAST_FREE:
+                self.detail = f"{self.path}: {free:.1%} of its disk is free, downloads leave {LEAST_FREE:.0%}"
+                return "disk_low"
+        except OSError as error:
             _remove(probe)
+            self.detail = f"{self.path} cannot be written: {error.strerror or error}"
             return "folder"
+        return None
 
 
 async def _in_thread(work: Callable[[], _T]) -> _T:
