@@ -36,7 +36,7 @@ class Control(StreamFaults, ConnectionFaults, RestFaults, ArchiveFaults, Listing
         }
 
     def clear(self) -> None:
-        """End every fault, ban and skew; listings stay as they are."""
+        """End every fault, ban and skew; listings and the limit of weight stay as they are."""
         self._faults.clear()
         self._budget.forgive()
         self._venue.clock.skew_ms = 0

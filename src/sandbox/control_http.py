@@ -22,7 +22,7 @@ COMMANDS = (
     "silence", "mute", "drop_close", "late_close", "shuffle", "duplicate", "wrong_time", "wrong_values",
     "burst", "malformed",
     "close", "reset", "shutdown_event", "stop_reading", "handshake", "max_age", "rest", "ban", "too_many",
-    "spend_weight", "early_rows", "clock_skew", "list_symbol", "delist", "halt", "resume",
+    "spend_weight", "weight_limit", "early_rows", "clock_skew", "list_symbol", "delist", "halt", "resume",
     "archive", "republish", "lose", "clear",
 )  # fmt: skip
 

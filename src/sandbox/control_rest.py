@@ -71,6 +71,14 @@ class RestFaults(ControlPart):
         self._budget.spend(weight)
         return self._budget.used
 
+    def weight_limit(self, limit: int, *, in_seconds: float = 0.0) -> None:
+        """Another limit of weight a minute: exchangeInfo tells it now, requests are refused by it from then on."""
+        if limit < 1:
+            raise ValueError(f"no such limit: {limit}")
+        self._venue.universe.tell_weight_limit(limit)
+        self._budget.change_limit(limit, self._venue.clock.now_ms() + int(in_seconds * 1000))
+        self._faults.count("weight_limit")
+
     def early_rows(self, symbol: str | None = None, *, count: int | None = None) -> Fault:
         """REST has a closed minute's row before its delay has passed, with values that are not final."""
         return self._faults.add(Kind.EARLY_ROWS, symbol=self._known(symbol), left=count)

@@ -53,6 +53,8 @@ class Budget:
         self._banned_until_ms = 0
         self._ordered: tuple[int, int, str | None] | None = None
         """A fault: (status, until ms, Retry-After)."""
+        self._coming: tuple[int, int] | None = None
+        """Another limit: (from ms, weight)."""
 
     @property
     def used(self) -> int:
@@ -71,6 +73,8 @@ class Budget:
         if (refusal := self.standing(now)) is not None:
             return refusal
         self.spend(weight)
+        if self._coming is not None and now >= self._coming[0]:
+            self.limit, self._coming = self._coming[1], None
         if self.used <= self.limit:
             return None
         minute = now // MINUTE_MS
@@ -84,6 +88,10 @@ class Budget:
     def refuse(self, status: int, until_ms: int, retry_after: str | None) -> None:
         """A fault: answer everything with 429 or 418 until a time."""
         self._ordered = (status, until_ms, retry_after)
+
+    def change_limit(self, limit: int, from_ms: int) -> None:
+        """Weight a minute from then on."""
+        self._coming = (from_ms, limit)
 
     def forgive(self) -> None:
         """Lift bans and ordered refusals."""

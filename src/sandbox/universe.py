@@ -178,6 +178,13 @@ class Universe:
         self.version += 1
         return known
 
+    def tell_weight_limit(self, limit: int) -> None:
+        """exchangeInfo says so from now on."""
+        for one in self.answer["rateLimits"]:
+            if one["rateLimitType"] == "REQUEST_WEIGHT":
+                one["limit"] = limit
+        self.version += 1
+
     def end(self, symbol: str, now_ms: int, *, status: str, gone: bool, final: bool) -> Instrument:
         """Trading stops at the end of the running minute: ``final`` for a delisting, else a halt."""
         instrument = self.find(symbol)

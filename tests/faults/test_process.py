@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import random
 import signal
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from src.errors import EXIT_ALREADY_RUNNING
 from tests.faults.database import session, writer_waits
-from tests.support.daemon import STOP_S, Daemon
+from tests.support.daemon import STOP_S
 from tests.support.eventually import eventually
+from tests.support.faketime import Faketime
 from tests.support.world import SCHEMA, World
 
 pytestmark = pytest.mark.fault
@@ -27,7 +26,6 @@ _FILL_S = 60.0
 """Wall seconds in which a start after a kill must have read back what was lost."""
 _FLUSHING_S = (0.10, 0.40)
 """Wall seconds after a minute's end, at speed 20, between which its rows arrive and are written."""
-_FAKETIME = Path("/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1")
 
 
 async def random_instant(world: World, dice: random.Random, *, flushing: bool) -> None:
@@ -180,30 +178,18 @@ async def _looked(world: World, *reasons: str) -> bool:
     return any(f'marketd_gap_candles_found_total{{reason="{reason}"}}' in text for reason in reasons)
 
 
-@pytest.mark.skipif(not _FAKETIME.exists(), reason="libfaketime is not installed (Debian package faketime)")
+@pytest.mark.skipif(not Faketime.LIBRARY.exists(), reason=Faketime.LACKING)
 async def test_f9_the_computers_date_steps_and_drifts(world: World, tmp_path: Path) -> None:
-    offset = tmp_path / "faketime"
-    offset.write_text("+0\n")
-    world.daemon_with(
-        LD_PRELOAD=str(_FAKETIME),
-        FAKETIME_TIMESTAMP_FILE=str(offset),
-        FAKETIME_NO_CACHE="1",
-        FAKETIME_DONT_FAKE_MONOTONIC="1",
-    )
+    date = Faketime(tmp_path)
+    world.daemon_with(**date.settings)
     await world.begin()
     for step in ("+3600", "-300", "+0 x1.05", "+86400"):
-        offset.write_text(f"{step}\n")
+        date.step(step)
         await world.live_rows(1)
         assert abs(await world.clock_error()) < 0.2 * world.speed, f"after {step} the venue's clock moved"
         await eventually(world.daemon.is_ready, message=f"ready after {step}")
-    assert date_in_log(world.daemon) > 80_000, "the date of the process never stepped"
+    assert date.ahead(world.daemon) > 80_000, "the date of the process never stepped"
     seen = await world.daemon.metrics()
     assert seen.total("rows_rejected_total") == 0
     assert seen.total("buffer_oldest_timestamp_seconds") <= await world.venue.now_ms() / 1000 + 60
     await world.finish()
-
-
-def date_in_log(daemon: Daemon) -> float:
-    """Seconds by which the newest line's date is ahead of this computer's."""
-    line = json.loads(daemon.child.text().splitlines()[-1])
-    return (datetime.fromisoformat(line["ts"]) - datetime.now(UTC)).total_seconds()

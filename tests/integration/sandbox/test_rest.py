@@ -199,6 +199,28 @@ async def test_an_ordered_ban_ends_at_its_time() -> None:
         assert client.sandbox.control.stats()["fired"]["ban"] >= 1
 
 
+async def test_another_limit_is_told_at_once_and_kept_from_its_time_on() -> None:
+    async with Client.open(speed=1) as client:
+        assert await _told_limit(client) == 2400
+        client.sandbox.control.weight_limit(5, in_seconds=3600)
+        assert await _told_limit(client) == 5
+        statuses = [(await client.get("/fapi/v1/ping"))[0] for _ in range(10)]
+        assert set(statuses) == {200}
+        client.sandbox.control.weight_limit(5)
+        status, body, _ = await client.get("/fapi/v1/ping")
+        assert (status, body["msg"].split(".")[0]) == (
+            429, "Too many requests; current limit is 5 requests per minute",
+        )  # fmt: skip
+        assert client.sandbox.control.stats()["fired"]["weight_limit"] == 2
+        with pytest.raises(ValueError, match="no such limit"):
+            client.sandbox.control.weight_limit(0)
+
+
+async def _told_limit(client: Client) -> int:
+    _, body, _ = await client.get("/fapi/v1/exchangeInfo")
+    return int(body["rateLimits"][0]["limit"])
+
+
 @pytest.mark.parametrize(
     ("given", "header"),
     [(None, "10"), ("", None), ("Wed, 21 Oct 2026 07:28:00 GMT", "Wed, 21 Oct 2026 07:28:00 GMT")],
