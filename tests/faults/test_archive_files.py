@@ -152,7 +152,11 @@ async def test_d8_good_files_of_an_odd_form(tmp_path: Path, database: str) -> No
         await world.begin()
         async with undisturbed(world, minutes=1):
             await eventually(lambda: _all_settled(world, len(forms)), timeout=60)
-        assert (await world.daemon.metrics()).total("rows_rejected_total") == 0
+        seen = await world.daemon.metrics()
+        assert seen.total("rows_rejected_total") == 0
+        # Inserted and not replaced: before the file came, nobody had asked for the day elsewhere.
+        inserted = seen.total("rows_committed_total", source="binance_archive", result="inserted")
+        assert inserted == minutes * len(forms)
         await finish(world)
         for symbol, modes in forms.items():
             assert await sources(world, symbol, day) == {"binance_archive": minutes}, modes
