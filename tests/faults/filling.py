@@ -52,7 +52,7 @@ async def open_past(
     The patrol looks every 30 s of the venue, so that what is to be tried again is tried within seconds.
     """
     own = {
-        "BACKFILL_FROM": "listing",
+        "BACKFILL_FROM": "45d",
         "BINANCE_WS_GAP_INTERVAL": "30",
         "ARCHIVE_FOLDER": str(downloads(folder)),
     }

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import os
 import sys
+from collections.abc import Coroutine
 from pathlib import Path
 
 from ...errors import MarketdError, Unavailable
@@ -41,15 +42,17 @@ class ImportProcess:
         """
         package = __name__.rpartition(".")[0]
         path = os.pathsep.join([str(_PACKAGE_ROOT.parent), *filter(None, [os.environ.get("PYTHONPATH")])])
-        process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-m",
-            f"{package}.import_worker",
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            env={**os.environ, "PYTHONPATH": path, "POLARS_MAX_THREADS": "1"},
-            start_new_session=True,
-            limit=_LIMIT_BYTES,
+        process = await _whole(
+            asyncio.create_subprocess_exec(
+                sys.executable,
+                "-m",
+                f"{package}.import_worker",
+                stdin=asyncio.subprocess.PIPE,
+                stdout=asyncio.subprocess.PIPE,
+                env={**os.environ, "PYTHONPATH": path, "POLARS_MAX_THREADS": "1"},
+                start_new_session=True,
+                limit=_LIMIT_BYTES,
+            )
         )
         await _ready(process)
         worker = cls(process, deadline_s=deadline_s)
@@ -142,6 +145,19 @@ class ImportProcess:
                 answer.set_result(result)
 
 
+async def _whole(
+    starting: Coroutine[None, None, asyncio.subprocess.Process],
+) -> asyncio.subprocess.Process:
+    """The process that is being started. A cancellation waits for it: half started it would be nobody's to end."""
+    task = asyncio.create_task(starting, name="start an import worker")
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        with contextlib.suppress(OSError):
+            await _end(await task)
+        raise
+
+
 async def _ready(process: asyncio.subprocess.Process) -> None:
     """Wait for its first line, which it writes once everything is loaded."""
     try:
@@ -150,10 +166,15 @@ async def _ready(process: asyncio.subprocess.Process) -> None:
     except TimeoutError:
         line = b""
     except BaseException:
-        process.kill()
+        await _end(process)
         raise
     if line != READY:
-        with contextlib.suppress(ProcessLookupError):
-            process.kill()
-        await process.wait()
+        await _end(process)
         raise Unavailable(f"the import worker {process.pid} does not come up", reason="worker")
+
+
+async def _end(process: asyncio.subprocess.Process) -> None:
+    """Kill it and see it gone: a loop that closes before would leave its pipes open."""
+    with contextlib.suppress(ProcessLookupError):
+        process.kill()
+    await process.wait()

@@ -12,6 +12,8 @@ from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
+import pytest
+
 from src.adapters.binance.archive_paths import BinanceLayout
 from src.model import DAY_MS, MINUTE_MS, Dataset, Span, WriteResult
 from tests.integration.timescale.helpers import CANDLE, connect, fetch, opened
@@ -61,6 +63,31 @@ async def main():
     await asyncio.sleep(3600)
 
 asyncio.run(main())
+"""
+
+_STOPPED = """
+import asyncio, sys, uvloop
+from pathlib import Path
+from src.adapters.timescale.import_job import WorkerOptions
+from src.adapters.timescale.import_process import ImportProcess
+
+def children():
+    return any((task / "children").read_text() for task in Path("/proc/self/task").iterdir())
+
+async def main():
+    options = WorkerOptions("postgresql://nobody@127.0.0.1:1/none", "s", "e", "a", "b")
+    start = asyncio.create_task(ImportProcess.start(options, deadline_s=1))
+    while not children():
+        await asyncio.sleep(0)
+    for _ in range(int(sys.argv[1])):
+        await asyncio.sleep(0.001)
+    start.cancel()
+    try:
+        await start
+    except asyncio.CancelledError:
+        print("gone" if not children() else "there", flush=True)
+
+uvloop.run(main())
 """
 
 
@@ -127,6 +154,17 @@ async def test_an_import_process_that_starts_for_nobody_ends_without_a_word() ->
     os.close(end)
     _, said = await process.communicate()
     assert said == b""
+
+
+@pytest.mark.parametrize("turns", [0, 100], ids=["not-running-yet", "loading"])
+async def test_an_import_process_that_is_given_up_while_it_starts_leaves_nothing_open(turns: int) -> None:
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-W", "default::ResourceWarning", "-c", _STOPPED, str(turns)),
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+        cwd=ROOT,
+    )
+    assert await process.communicate() == (b"gone\n", b"")
 
 
 async def test_live_writes_and_other_months_do_not_wait_for_an_import(database: str, tmp_path: Path) -> None:
