@@ -44,7 +44,8 @@ ORDER BY day DESC, symbol
 LIMIT %(limit)s;
 
 -- name: unverified
--- Without the days whose own file is unusable, or was not there within the last day.
+-- Without the days whose own file is unusable, or was not there within the last day, and without those of ``imported``
+-- that are not noted yet: whoever reads their files compares nothing new.
 SELECT symbol, day
 FROM coverage_days
 WHERE exchange = %(exchange)s AND dataset = %(dataset)s AND state = 'complete' AND verified_at IS NULL
@@ -55,9 +56,14 @@ WHERE exchange = %(exchange)s AND dataset = %(dataset)s AND state = 'complete' A
       WHERE file.exchange = coverage_days.exchange
         AND file.dataset = coverage_days.dataset
         AND file.symbol = coverage_days.symbol
-        AND file.first_day = coverage_days.day
-        AND file.span = 'daily'
-        AND (file.state = 'quarantined' OR (file.state = 'missing' AND file.checked_at > %(asked_since)s))
+        AND file.first_day IN (coverage_days.day, date_trunc('month', coverage_days.day)::date)
+        AND (file.span = 'monthly' OR file.first_day = coverage_days.day)
+        AND (
+            file.state = 'imported'
+            OR file.span = 'daily' AND (
+                file.state = 'quarantined' OR (file.state = 'missing' AND file.checked_at > %(asked_since)s)
+            )
+        )
   )
 ORDER BY day DESC, symbol
 LIMIT %(limit)s;

@@ -117,6 +117,20 @@ async def test_days_whose_file_a_filling_imported_need_no_second_reading(
     assert await notes.unverified(Dataset.CANDLES, DAY, 10) == [("ETHUSDT", february)]
 
 
+async def test_days_that_are_not_noted_yet_need_no_second_reading_either(
+    database: str, notes: ArchiveNoteStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A market's first filling imports more files than are noted at a time."""
+    monkeypatch.setattr("src.adapters.timescale.archive_notes._ADOPT_AT_ONCE", 1)
+    days = [date(2026, 3, number) for number in (8, 9, 10)]
+    await _days(database, *(("BTCUSDT", day, 1440) for day in days), ("ETHUSDT", days[0], 1440))
+    for day in days:
+        await _imported(database, _file(day))
+    for noted in (1, 2, 3):
+        assert await notes.unverified(Dataset.CANDLES, DAY, 10) == [("ETHUSDT", days[0])]
+        assert await fetch(database, "SELECT count(verified_at) FROM coverage_days") == [(noted,)]
+
+
 @pytest.mark.parametrize("state", [FileState.MISSING, FileState.QUARANTINED])
 async def test_days_without_a_usable_file_do_not_stand_in_the_way(
     database: str, notes: ArchiveNoteStore, state: FileState
