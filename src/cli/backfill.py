@@ -240,7 +240,7 @@ class _Command:
 
 def _told(progress: Progress, left: int) -> int:
     output.line(
-        f"done: {progress.rows_inserted} rows stored, {progress.rows_replaced} corrected,"
+        f"done: {progress.rows_inserted} rows stored, {progress.rows_replaced} replaced,"
         f" {progress.absent} proved absent, {progress.quarantined} files unusable"
     )
     if left:

@@ -29,11 +29,16 @@ class Authority(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class WriteResult:
-    """What one committed transaction did with its rows; the three add up to the rows given."""
+    """What one committed transaction did with its rows; the first three add up to the rows given.
+
+    ``corrected`` of the ``replaced`` had other values; the others only have a better source now. Told by the importer
+    of archive files alone.
+    """
 
     inserted: int
     replaced: int
     unchanged: int
+    corrected: int = 0
 
     @property
     def rows(self) -> int:

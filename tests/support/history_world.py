@@ -73,6 +73,7 @@ class World:
         self.recounted: list[tuple[str, date]] = []
         self.errors: dict[str, list[Exception]] = {}
         self.corrections: Counter[str] = Counter()
+        self.rises: Counter[str] = Counter()
         self.audits = 0
         self.days_verified: set[tuple[str, date]] = set()
         self.listings_read: dict[str, int] = {}
@@ -248,7 +249,8 @@ class World:
             self.stored[key] = make_candle(*key, source="binance_archive", authority=Authority.ARCHIVE)
         self.files_known[file.path] = KnownFile(file, FileState.IMPORTED, sha256, self.clock.now_ms())
         corrected = self.corrections.pop(file.path, 0)
-        return WriteResult(len(inserted), corrected, len(keys) - len(inserted) - corrected)
+        replaced = corrected + self.rises.pop(file.path, 0)
+        return WriteResult(len(inserted), replaced, len(keys) - len(inserted) - replaced, corrected)
 
     # History
     async def server_time(self) -> float:

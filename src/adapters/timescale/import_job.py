@@ -62,12 +62,13 @@ class ImportReport:
     """What became of the rows of one file. ``same`` says that it had been imported before and was not read again.
 
     ``lines`` of the file are ``inserted``, ``replaced``, ``unchanged``, ``duplicates`` or counted in ``reasons``.
-    ``kept_by_rank`` of the unchanged are archive rows without trades that gave way to rows with trades; they are in
-    ``reasons`` too, as ``archive_zero``.
+    ``corrected`` of the replaced had other values. ``kept_by_rank`` of the unchanged are archive rows without trades
+    that gave way to rows with trades; they are in ``reasons`` too, as ``archive_zero``.
     """
 
     inserted: int = 0
     replaced: int = 0
+    corrected: int = 0
     unchanged: int = 0
     lines: int = 0
     duplicates: int = 0
@@ -76,6 +77,23 @@ class ImportReport:
     same: bool = False
     reasons: dict[str, int] = field(default_factory=dict)
     inexact: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class Loaded:
+    """What became of rows that were sent; see ``ImportReport``."""
+
+    inserted: int = 0
+    replaced: int = 0
+    corrected: int = 0
+    kept_by_rank: int = 0
+
+    def __iadd__(self, other: Loaded) -> Loaded:
+        self.inserted += other.inserted
+        self.replaced += other.replaced
+        self.corrected += other.corrected
+        self.kept_by_rank += other.kept_by_rank
+        return self
 
 
 def job_line(job: ImportJob) -> bytes:

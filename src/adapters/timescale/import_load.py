@@ -22,7 +22,7 @@ from ...model import Dataset
 from ..binance.archive_klines import KlineTable
 from .copy_records import decode
 from .errors import CLIENT_ERRORS, translate
-from .import_job import ImportJob, ImportReport, WorkerOptions
+from .import_job import ImportJob, ImportReport, Loaded, WorkerOptions
 from .import_rows import (
     NOTHING_STORED,
     STORED,
@@ -47,21 +47,6 @@ _RENEW_S = 3600.0
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _FAR_MS = 2**62
-
-
-@dataclass(slots=True)
-class _Loaded:
-    """What became of rows that were sent."""
-
-    inserted: int = 0
-    replaced: int = 0
-    kept_by_rank: int = 0
-
-    def __iadd__(self, other: _Loaded) -> _Loaded:
-        self.inserted += other.inserted
-        self.replaced += other.replaced
-        self.kept_by_rank += other.kept_by_rank
-        return self
 
 
 class Loader:
@@ -119,7 +104,11 @@ class Loader:
             known = self._known(connection, job)
             loaded += self._rows(connection, job, table, known.next_revision(job.sha256))
             self._note(connection, job, table, known.next_revision(job.sha256))
-        report.inserted, report.replaced = loaded.inserted, loaded.replaced
+        report.inserted, report.replaced, report.corrected = (
+            loaded.inserted,
+            loaded.replaced,
+            loaded.corrected,
+        )
         report.unchanged = len(table) - loaded.inserted - loaded.replaced
         report.kept_by_rank = loaded.kept_by_rank
         report.revision = known.next_revision(job.sha256)
@@ -136,13 +125,13 @@ class Loader:
             )
         return table.refuse(inside, "outside_listing", "the symbol was not listed in this minute")
 
-    def _first_rows(self, connection: psycopg.Connection, job: ImportJob, table: KlineTable) -> _Loaded:
+    def _first_rows(self, connection: psycopg.Connection, job: ImportJob, table: KlineTable) -> Loaded:
         """Make the chunks that are not there, each by committing the first row it will hold.
 
         A load into a chunk that does not exist makes every other one wait until it has committed; these
         transactions are short, and the load that follows finds its chunks.
         """
-        loaded = _Loaded()
+        loaded = Loaded()
         while len(first := np.flatnonzero(self._uncovered(table))[:1]):
             rows = connection.execute(query("imports", "chunk_ranges"), _bounds(table))
             self._chunks = [(_milliseconds(start), _milliseconds(end)) for start, end in rows]
@@ -165,16 +154,16 @@ class Loader:
 
     def _rows(
         self, connection: psycopg.Connection, job: ImportJob, table: KlineTable, revision: int
-    ) -> _Loaded:
+    ) -> Loaded:
         if not len(table):
-            return _Loaded()
+            return Loaded()
         day = days(table)
         parameters = {**self._subject(job), "first_day": as_date(day[0]), "last_day": as_date(day[-1])}
         rows = connection.execute(query("imports", "days_with_rows"), parameters)
         held = np.isin(day, [as_number(row[0]) for row in rows])
         stored = self._stored(connection, job, table.take(held)) if held.any() else NOTHING_STORED
         added: Mask = ~np.isin(table.open_ms, stored_minutes(stored))
-        loaded = _Loaded()
+        loaded = Loaded()
         if added.any():
             if self._direct(connection, job, table.take(added), revision):
                 loaded.inserted = int(added.sum())
@@ -212,14 +201,15 @@ class Loader:
 
     def _compared(
         self, connection: psycopg.Connection, job: ImportJob, table: KlineTable, stored: Stored, revision: int
-    ) -> _Loaded:
+    ) -> Loaded:
         """Leave out what is stored just so, refuse rows without trades where there were some, and merge the rest."""
-        equal, outranked = compare(table, stored, revision)
-        loaded = _Loaded(kept_by_rank=int(outranked.sum()))
+        equal, outranked, others = compare(table, stored, revision)
+        loaded = Loaded(kept_by_rank=int(outranked.sum()))
         kept = table.refuse(~outranked, "archive_zero", "no trades, where a row with trades is stored")
         different = kept.take(~equal[~outranked])
         if len(different):
             loaded += self._merge(connection, job, different, revision)
+            loaded.corrected = min(loaded.replaced, int((others & ~outranked).sum()))
         return loaded
 
     def _stored(self, connection: psycopg.Connection, job: ImportJob, table: KlineTable) -> Stored:
@@ -229,18 +219,17 @@ class Loader:
 
     def _merge(
         self, connection: psycopg.Connection, job: ImportJob, table: KlineTable, revision: int
-    ) -> _Loaded:
+    ) -> Loaded:
         """The guarded statement that all rows go through; it keeps the ledger too."""
-        exchange = {"exchange": self._options.exchange}
         with connection.cursor() as cursor:
             with cursor.copy(query("candles", "copy_incoming")) as copy:
                 for piece in incoming_stream(table, job.file.symbol, self._options.source, revision):
                     copy.write(piece)
-            row = cursor.execute(query("candles", "upsert"), exchange).fetchone()
+            row = cursor.execute(query("candles", "upsert"), {"exchange": self._options.exchange}).fetchone()
             inserted, replaced, absences = row or (0, 0, False)
             if absences:
                 self._take_back(cursor, job, table)
-        return _Loaded(inserted, replaced)
+        return Loaded(inserted, replaced)
 
     def _take_back(self, cursor: psycopg.Cursor, job: ImportJob, table: KlineTable) -> None:
         keys = ((job.file.symbol, open_ms) for open_ms in table.open_ms.tolist())

@@ -72,33 +72,35 @@ def incoming_stream(table: KlineTable, symbol: str, source: str, revision: int) 
     )
 
 
-def compare(table: KlineTable, stored: Stored, revision: int) -> tuple[Mask, Mask]:
-    """Which rows are stored just so, and which are archive rows without trades that can never replace what is stored.
+def compare(table: KlineTable, stored: Stored, revision: int) -> tuple[Mask, Mask, Mask]:
+    """Which rows are stored just so, which are archive rows without trades that can never replace what is stored, and
+    which are stored with other values.
 
     The second is the rule of docs/adr/0003 that is decided most often; everything else is left to the guarded
     statement.
     """
     nothing = np.zeros(len(table), np.bool_)
     if not len(stored):
-        return nothing, nothing
+        return nothing, nothing, nothing
     times = stored_minutes(stored)
     places = np.minimum(np.searchsorted(times, table.open_ms), len(times) - 1)
     is_there = times[places] == table.open_ms
     beside = stored[places]
-    equal = (
-        is_there
-        & (beside["authority"] == Authority.ARCHIVE)
-        & (beside["revision"] == revision)
-        & (beside["same_source"] == 1)
-        & (beside["trade_count"] == table.trade_count)
-    )
+    same_values = beside["trade_count"] == table.trade_count
     complete = beside["trade_count"] >= 0
     for name in FLOATS:
         theirs, ours = beside[name], table.floats[name]
-        equal &= (theirs == ours) | (np.isnan(theirs) & np.isnan(ours))
+        same_values &= (theirs == ours) | (np.isnan(theirs) & np.isnan(ours))
         complete &= ~np.isnan(theirs)
     traded = complete & (beside["trade_count"] > 0) & (beside["authority"] > Authority.FOREIGN)
-    return equal, is_there & ~equal & traded & (table.trade_count <= 0)
+    equal = (
+        is_there
+        & same_values
+        & (beside["authority"] == Authority.ARCHIVE)
+        & (beside["revision"] == revision)
+        & (beside["same_source"] == 1)
+    )
+    return equal, is_there & ~equal & traded & (table.trade_count <= 0), is_there & ~same_values
 
 
 def stored_minutes(stored: Stored) -> npt.NDArray[np.int64]:

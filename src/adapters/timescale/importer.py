@@ -80,7 +80,7 @@ class ArchiveImports:
             finally:
                 self._rest()
         self._count(report)
-        return WriteResult(report.inserted, report.replaced, report.unchanged)
+        return WriteResult(report.inserted, report.replaced, report.unchanged, report.corrected)
 
     async def start(self) -> None:
         """Start all processes now instead of with the first files; each takes a second to load what it needs."""

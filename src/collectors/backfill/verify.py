@@ -175,7 +175,7 @@ class Verifier:
 
     def _count(self, outcome: Outcome) -> None:
         for path, result in outcome.imported.items():
-            equal = result.inserted == result.replaced == 0
+            equal = result.inserted == result.corrected == 0
             self._results["equal" if equal else "corrected"].inc()
             if not equal:
                 _log.info("archive_differs", msg="stored rows were corrected from the archive", file=path)

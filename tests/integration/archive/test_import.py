@@ -95,7 +95,7 @@ async def test_force_compares_every_value_and_writes_no_row(database: str, tmp_p
         await fetch(database, "UPDATE candles_1m SET close = low WHERE bucket_ts = '2026-02-01 00:30+00'")
         result = await imports.import_file(local.file, local.path, local.sha256, force=True)
     # Equal rank but for the values: the archive's are the larger ones, so the change is mended.
-    assert result == WriteResult(0, 1, MINUTES - 2)
+    assert result == WriteResult(0, 1, MINUTES - 2, corrected=1)
     after = await fetch(
         database, "SELECT xmin::text, ctid::text, xmax::text FROM candles_1m ORDER BY bucket_ts"
     )
@@ -127,7 +127,7 @@ async def test_only_what_lacks_is_added_to_a_day_that_is_not_empty(database: str
     local = local_file(tmp_path, csv_text())
     async with importer(database) as imports:
         result = await imports.import_file(local.file, local.path, local.sha256)
-    assert result == WriteResult(MINUTES - 100, 100, 0)
+    assert result == WriteResult(MINUTES - 100, 100, 0, corrected=100)
     assert await ledger(database) == [("BTCUSDT", DAY, MINUTES)]
     assert len(await fetch(database, "SELECT 1 FROM candle_revisions")) == 100
     assert await stored(database) == [archived(line) for line in csv_text(header=False).decode().splitlines()]
@@ -158,7 +158,8 @@ async def test_a_republished_file_is_the_next_revision_and_its_differences_are_k
         await imports.import_file(first.file, first.path, first.sha256)
         second = rewritten(tmp_path, rows(*new))
         result = await imports.import_file(second.file, second.path, second.sha256)
-    assert result == WriteResult(1, 10, 0)
+    # All ten rose to the next revision, one of them with other values.
+    assert result == WriteResult(1, 10, 0, corrected=1)
     assert await stored(database) == [archived(line, revision=1) for line in new]
     assert await fetch(database, "SELECT open, new_revision FROM candle_revisions") == [(100.0, 1)]
     assert await known(database) == [("imported", second.sha256, 11, 1)]

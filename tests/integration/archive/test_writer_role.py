@@ -27,6 +27,6 @@ async def test_the_writers_role_may_import(cluster: Cluster, writer_url: str, tm
         await store.write([replace(CANDLE, open_ms=FIRST_MS + DAY_MS)], [])  # and one that is merged into
         day = f"{csv_row(1440)}\n{csv_row(1441)}\n".encode()
         second = local_file(tmp_path, day, day=DAY + timedelta(days=1))
-        assert await imports.import_file(second.file, second.path, second.sha256) == WriteResult(1, 1, 0)
+        assert await imports.import_file(second.file, second.path, second.sha256) == WriteResult(1, 1, 0, 1)
     assert await fetch(writer_url, "SELECT state FROM archive_files") == [("imported",)] * 2
     assert await fetch(writer_url, "SELECT reason FROM rejected_rows") == [("columns",)]

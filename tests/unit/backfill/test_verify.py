@@ -58,6 +58,7 @@ def _full(folder: Path, *listings: Listing) -> Parts:
 async def test_every_complete_day_is_compared_once(tmp_path: Path) -> None:
     parts = _full(tmp_path)
     parts.world.corrections[_file(date(2026, 3, 12)).path] = 3
+    parts.world.rises[_file(date(2026, 3, 13)).path] = 1440  # from the stream, with the same values
     verifier = _verifier(parts)
     assert await verifier.compare() == 9
     assert sorted(parts.world.imported) == [(_file(date(2026, 3, day)).path, False) for day in range(10, 19)]
