@@ -1,6 +1,7 @@
 """``python -m tests.support.variant --ws``: the whole daemon, with what production has no setting for.
 
 ``FAULT_TAKEOVER_AGE_S`` and ``FAULT_TAKEOVER_JITTER_S`` replace the 23 h after which a connection is renewed.
+``FAULT_START_PATIENCE_S`` replaces the minute that first requests wait for the shared budgets to be read.
 SIGUSR1 blocks the event loop for ``FAULT_BLOCK_S`` wall seconds, as a bug in a callback would.
 """
 
@@ -15,11 +16,13 @@ from dataclasses import replace
 
 from src import cli, wiring
 from src.adapters.binance.stream_options import StreamOptions
+from src.adapters.rate_limiter.lease import START_PATIENCE_S, Lease
 from src.collectors.daemon import Summary
 from src.config import Settings
 from src.wiring import options as wired
 
 _original_options = wired.stream_options
+_original_waiting = Lease.begin_waiting
 _original_run = wiring.Application.run
 
 
@@ -32,6 +35,11 @@ def _stream_options(settings: Settings) -> StreamOptions:
     )
 
 
+def _begin_waiting(self: Lease, monotonic: float, patience: float) -> None:
+    seconds = float(os.environ.get("FAULT_START_PATIENCE_S", START_PATIENCE_S))
+    _original_waiting(self, monotonic, patience * seconds / START_PATIENCE_S)
+
+
 async def _run(self: wiring.Application, stop: asyncio.Event) -> Summary:
     seconds = float(os.environ.get("FAULT_BLOCK_S", "0"))
     asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, time.sleep, seconds)
@@ -40,6 +48,7 @@ async def _run(self: wiring.Application, stop: asyncio.Event) -> Summary:
 
 def main() -> None:
     wired.stream_options = _stream_options
+    Lease.begin_waiting = _begin_waiting  # type: ignore[method-assign]
     wiring.Application.run = _run  # type: ignore[method-assign]  # the hook that production must not have
     sys.exit(cli.main())
 

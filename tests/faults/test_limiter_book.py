@@ -1,0 +1,109 @@
+"""C14: the table of the shared budgets holds nonsense, may not be read, or is gone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import LiteralString
+
+import pytest
+
+from tests.faults.database import session
+from tests.faults.test_database_refuses import drifted
+from tests.faults.weights import by_minute, next_minute, nobody_was_refused, until_second, weights
+from tests.support.eventually import eventually
+from tests.support.world import World, open_world
+
+pytestmark = pytest.mark.fault
+
+_LIMIT, _TENTH = 300, 30
+_SETTINGS = {"RATE_LIMIT_PER_MINUTE": str(_LIMIT)}
+_SLACK = 1.1
+"""The venue's minute begins some milliseconds before or after ours, times the speed."""
+_NONSENSE: LiteralString = (
+    "UPDATE market_data.rate_limit_state SET slots = '{7,7}', leased = '{-1,NULL}', strangers = '{0}'"
+)
+_LEASES: LiteralString = (
+    "SELECT slots, leased FROM market_data.rate_limit_state WHERE budget = 'fapi' FOR UPDATE"
+)
+_GONE: tuple[LiteralString, LiteralString] = (
+    "ALTER TABLE market_data.rate_limit_state RENAME TO gone",
+    "ALTER TABLE market_data.gone RENAME TO rate_limit_state",
+)
+_CLOSED: tuple[LiteralString, LiteralString] = (
+    "REVOKE ALL ON market_data.rate_limit_state FROM CURRENT_USER",
+    "GRANT ALL ON market_data.rate_limit_state TO CURRENT_USER",
+)
+"""The tables belong to the daemon's role here, which may shut itself out."""
+
+
+async def test_c14_the_book_fails_while_it_runs(world: World) -> None:
+    """Half of the closes need REST: a tenth of the budget is spent, which is said once, and all of it after that."""
+    world.daemon_with(**_SETTINGS)
+    await world.begin()
+    await world.venue.control("drop_close", share=0.5)
+    await world.venue.minutes(1)
+    first = await next_minute(world)
+    leased = [await _spoil(world) for _ in range(2)]
+    await world.venue.minutes(2)
+    spent = await weights(world, first)
+    seen = await world.daemon.metrics()
+    assert seen.total("rate_limit_leases_total", budget="fapi", result="corrupt") >= 2
+    assert _told(world, "rate_limit_state_corrupt", '"budget":"fapi"') == 1
+    for before, weight in zip(leased, spent, strict=False):
+        assert weight <= (before + _TENTH) * _SLACK, (leased, spent)
+    assert spent[2] > 2 * _TENTH, "it did not go on in the next minute"
+    for times, (damage, mend) in enumerate((_CLOSED, _GONE), start=1):
+        async with drifted(world, damage, mend):
+            await eventually(lambda: _shared(world, 0), timeout=15, message="the book is lost")
+            first = await next_minute(world)
+            await world.venue.minutes(2)
+            await until_second(world, 1)
+            spent = await weights(world, first)
+            assert max(spent) <= _TENTH * _SLACK, spent
+            assert min(spent) >= 1, spent
+        await eventually(lambda: _shared(world, 1), timeout=30, message="the book is found")
+        assert _told(world, "rate_limits_alone") == _told(world, "rate_limits_shared") == times
+    await world.venue.clear()
+    await nobody_was_refused(world)
+    await world.finish()
+
+
+async def test_c14_a_start_without_the_book(tmp_path: Path, database: str) -> None:
+    """Nothing is asked while a ban might stand in it (5 s here for 60), then a tenth; all of it once it is there."""
+    settings = {**_SETTINGS, "FAULT_START_PATIENCE_S": "5"}
+    async with open_world(tmp_path, database, settings=settings, module="tests.support.variant") as world:
+        async with drifted(world, *_GONE):
+            world.daemon.start()
+            await world.daemon.wait_metric("rate_limit_leases_total", 2, budget="fapi", result="failed")
+            assert await by_minute(world) == {}
+            await world.daemon.wait_ready()
+            await until_second(world, 1)
+            first = await next_minute(world)
+            await world.venue.minutes(3)
+            spent = await weights(world, first)
+            assert max(spent) <= _TENTH * _SLACK, spent
+            assert min(spent) >= 1, spent
+            assert _told(world, "rate_limits_alone") == 1
+        await eventually(lambda: _shared(world, 1), timeout=30, message="the book is found")
+        await nobody_was_refused(world)
+        await world.finish()
+
+
+async def _spoil(world: World) -> int:
+    """Make the book nonsense as the venue's next minute begins; the weight that was leased for it by then."""
+    minute = await next_minute(world)
+    async with session(world.database_url) as owner:
+        await until_second(world, 1)
+        async with owner.transaction():
+            [(slots, leased)] = await (await owner.execute(_LEASES)).fetchall()
+            await owner.execute(_NONSENSE)
+    return int(dict(zip(slots, leased, strict=True)).get(minute, 0))
+
+
+def _told(world: World, *words: str) -> int:
+    """Lines of the daemon's log that have all of these words."""
+    return sum(all(word in line for word in words) for line in world.daemon.child.text().splitlines())
+
+
+async def _shared(world: World, wanted: float) -> bool:
+    return (await world.daemon.metrics()).total("rate_limit_shared", budget="fapi") == wanted
