@@ -146,13 +146,15 @@ class Budgets:
         await self._for_ever(once)
 
     async def _for_ever(self, once: Callable[[], Awaitable[None]]) -> None:
-        failures = 0
+        failures, loop = 0, asyncio.get_running_loop()
         while True:
+            began = loop.time()
             try:
                 await once()
                 failures = 0
             except (Retryable, Permanent) as error:
-                failures += 1
+                # What held for longer than any rest is lost anew, and is told of and tried again as the first time.
+                failures = 1 if loop.time() - began > _RETRY_S[1] else failures + 1
                 if failures == 1:
                     log.warning(
                         "rate_limits_unheard", msg=f"bans are not exchanged with other processes: {error}"

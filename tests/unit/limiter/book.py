@@ -21,6 +21,9 @@ class MemoryBook:
         self.answers = asyncio.Event()
         """Cleared, no answer comes."""
         self.answers.set()
+        self.lost = asyncio.Event()
+        """Set, nobody hears of bans any more: ``error`` ends every watch."""
+        self.watches = 0
         self._listeners: list[Callable[[str, float], None]] = []
 
     def answer(self, ask: LeaseAsk) -> LeaseGrant:
@@ -43,10 +46,14 @@ class MemoryBook:
                 listener(budget, seconds)
 
     async def watch(self, on_ban: Callable[[str, float], None]) -> None:
+        self.watches += 1
         for budget, seconds in self.bans.items():
             on_ban(budget, seconds)
         self._listeners.append(on_ban)
-        await asyncio.Event().wait()
+        await self.lost.wait()
+        self._listeners.remove(on_ban)
+        assert self.error is not None
+        raise self.error
 
     async def close(self) -> None:
         pass

@@ -179,3 +179,21 @@ async def test_a_ban_of_one_process_stops_the_others_and_a_later_one() -> None:
     async with running(late):
         with pytest.raises(RateLimited):
             await spend(late.funding, 1)
+
+
+async def test_each_time_that_bans_are_not_heard_is_told_once_and_ends_soon(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    longest = 0.02
+    monkeypatch.setattr("src.adapters.rate_limiter.budgets._RETRY_S", (0.001, longest))
+    book = MemoryBook()
+    book.error = Unavailable("away", reason="connection")
+    async with running(shared(book)):
+        for times in (1, 2):
+            book.lost.set()
+            tried = book.watches
+            await eventually(lambda before=tried: book.watches >= before + 8)  # type: ignore[misc]
+            assert sum("rate_limits_unheard" in str(record.msg) for record in caplog.records) == times
+            book.lost.clear()
+            # The time is what is tested: heard for longer than any rest.
+            await asyncio.sleep(5 * longest)
