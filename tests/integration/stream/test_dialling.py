@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import gc
-import os
 import socket
 import warnings
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 import uvloop
@@ -17,6 +14,7 @@ from picows.url import WSParsedURL
 
 from src.adapters.binance.stream_options import StreamOptions
 from src.adapters.binance.transport_dial import Dialer
+from tests.support.descriptors import cancelled_after, open_descriptors
 from tests.support.eventually import eventually
 
 _STEPS = range(25)
@@ -52,10 +50,10 @@ async def _all_steps() -> None:
     async with await asyncio.start_server(_never_answer, "127.0.0.1", 0) as server:
         port = server.sockets[0].getsockname()[1]
         await _cancelled_after(port, 0)
-        before = _descriptors()
+        before = open_descriptors()
         for steps in _STEPS:
             await _cancelled_after(port, steps)
-        await eventually(lambda: _descriptors() <= before)
+        await eventually(lambda: open_descriptors() <= before, timeout=5)
 
 
 async def _never_answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -66,30 +64,8 @@ async def _never_answer(reader: asyncio.StreamReader, writer: asyncio.StreamWrit
 
 async def _cancelled_after(port: int, steps: int) -> None:
     dialer = _Told(StreamOptions(url=f"ws://127.0.0.1:{port}/market"))
-    task = asyncio.create_task(_dial(dialer), name="dialling")
-    await dialer.connected.wait()
-    for _ in range(steps):
-        await asyncio.sleep(0)
-    task.cancel()
-    innocent: list[socket.socket] = []
-    try:
-        await task
-    except asyncio.CancelledError:
-        # The numbers that are free now are given out again while the failed dial is still known.
-        innocent += [end for _ in range(8) for end in socket.socketpair()]
-    del task
-    gc.collect()
-    try:
-        for sock in innocent:
-            os.fstat(sock.fileno())
-    finally:
-        for sock in innocent:
-            sock.close()
+    await cancelled_after(_dial(dialer), steps, once=dialer.connected)
 
 
 async def _dial(dialer: Dialer) -> None:
     await dialer.dial(WSListener)
-
-
-def _descriptors() -> int:
-    return len(list(Path("/proc/self/fd").iterdir()))
