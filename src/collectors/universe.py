@@ -17,8 +17,9 @@ from .selection import PENDING_LEAD_MS, Picture, Selection, survey
 
 _log = get_logger("universe")
 
-REFRESH_EVERY = 300.0
-"""Venue seconds between two readings of the venue's list (weight 1 each)."""
+REFRESH_EVERY = 240.0
+"""Venue seconds between two readings of the venue's list (weight 1 each). What it tells is adopted within five minutes
+also where the budget is used up and the reading waits for the next minute."""
 _FOLLOW_UP = 15.0
 """Venue seconds until the list is read again when it does not show yet what the stream has announced."""
 _PATIENCE_MS = 5 * 60_000
@@ -35,7 +36,7 @@ class Universe:
     """The symbols to collect and their listing intervals.
 
     ``ready`` is set after the first answer of the venue; until then everything is empty. ``run`` reads the list
-    every five minutes, at once after ``on_change`` (the stream's handler) or ``refresh_soon``, and two minutes
+    every four minutes, at once after ``on_change`` (the stream's handler) or ``refresh_soon``, and two minutes
     before an announced listing; the venue being away is retried for ever. ``after`` holds the first reading back
     until the clock is set.
     """
