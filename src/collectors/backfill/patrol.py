@@ -90,7 +90,6 @@ class Patrol:
     async def look(self) -> bool:
         """One pass; whether there is more to do at once. Raises what the ledger raises."""
         now_ms = self._clock.now_ms()
-        deadline = self._clock.now() + self._interval
         scope = Scope(
             self._selection,
             self._since(now_ms),
@@ -103,6 +102,8 @@ class Patrol:
         if self._announcement:
             await self._announcement.tell(scope)
             self._announcement = None
+        # Behind the announcement: to plan everything since listing may take as long as a pass.
+        deadline = self._clock.now() + self._interval
         result = await self._campaign.run(
             scope,
             Progress(),

@@ -52,11 +52,13 @@ class FreePermits:
 
     def __init__(self) -> None:
         self.inside = self.given = 0
+        self.asked: list[Priority] = []
 
     @asynccontextmanager
     async def permit(self, weight: int, priority: Priority) -> AsyncIterator[None]:
         self.inside += 1
         self.given += weight
+        self.asked.append(priority)
         try:
             yield
         finally:
@@ -97,6 +99,15 @@ async def test_a_file_comes_whole_with_its_checksum(world: World, tmp_path: Path
     assert names(tmp_path) == [NAME]
     assert world.permits.given == 1
     assert world.count("archive_received_bytes") == len(CONTENT)
+
+
+async def test_the_budget_is_asked_with_the_priority_of_whoever_wants_it(
+    world: World, tmp_path: Path
+) -> None:
+    world.server.put(FILE.path, CONTENT)
+    await world.archive.fetch(FILE, tmp_path, priority=Priority.VERIFY)
+    await world.archive.fetch(FILE, tmp_path, priority=Priority.REPAIR)
+    assert world.permits.asked == [Priority.VERIFY, Priority.REPAIR]
 
 
 async def test_a_file_that_is_there_is_not_fetched_again(world: World, tmp_path: Path) -> None:

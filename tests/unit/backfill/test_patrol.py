@@ -12,6 +12,7 @@ import pytest
 from src.collectors.backfill.absent import AbsentWork
 from src.collectors.backfill.announce import Announcement
 from src.collectors.backfill.patrol import Patrol, wait_minutes
+from src.collectors.backfill.scope import Scope
 from src.collectors.selection import Selection
 from src.errors import Unavailable
 from src.model import DAY_MS, MINUTE_MS, Gap, Listing
@@ -71,6 +72,22 @@ async def test_the_first_pass_says_what_it_will_cost(
     assert plan["requests"] == len(parts.world.requests)
     assert plan["weight"] > 0
     assert plan["stored_bytes"] > plan["download_bytes"] > 0
+
+
+async def test_a_plan_that_takes_longer_than_a_pass_does_not_cost_the_pass(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parts = make_parts(tmp_path, [LIVE])
+    patrol = _patrol(parts, announced=True)
+    tell = Announcement.tell
+
+    async def slowly(self: Announcement, scope: Scope) -> None:
+        await tell(self, scope)
+        parts.world.clock.set(parts.world.clock.now() + 700)
+
+    monkeypatch.setattr(Announcement, "tell", slowly)
+    assert not await patrol.look()
+    assert parts.world.stored
 
 
 async def test_a_complete_history_costs_no_request(tmp_path: Path) -> None:
