@@ -28,7 +28,8 @@ lock() {
 }
 
 lock requirements-build.lock requirements-build.in "$@"
-lock requirements.lock pyproject.toml "$@"
+# All three are installed into one environment: what two of them name has one version.
+lock requirements.lock --constraint requirements-build.lock pyproject.toml "$@"
 lock requirements-dev.lock --extra dev --constraint requirements.lock --constraint requirements-build.lock pyproject.toml "$@"
 
 if grep -nE '://|@ |/(home|root|tmp|opt|work)/' requirements*.lock; then
