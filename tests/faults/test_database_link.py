@@ -46,8 +46,16 @@ async def _terminate(world: World, pid: int) -> None:
 
 
 async def _cut(world: World, pid: int) -> None:
-    world.database.up.limit = 1000
-    await eventually(lambda: world.database.fired["cut"], message=f"the COPY of {pid} was cut")
+    """Cut links half-way through what they say until the COPY's was one: others may spend the bytes first."""
+
+    async def copy_is_cut() -> bool:
+        if pid not in await writers(world.database_url):
+            return world.database.fired["cut"] > 0
+        if world.database.up.limit is None:
+            world.database.up.limit = 1000
+        return False
+
+    await eventually(copy_is_cut, timeout=30, message=f"the COPY of {pid} was cut")
 
 
 async def _reset(world: World, pid: int) -> None:
