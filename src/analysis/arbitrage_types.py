@@ -1,0 +1,69 @@
+"""What goes into the kernel of the screen and what comes out: numpy dtypes, declared here and nowhere else.
+
+Times are UTC milliseconds, prices are of one base asset in the quote asset (as WETH in USDT), on both sides alike.
+"""
+
+from __future__ import annotations
+
+from typing import TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+Records: TypeAlias = npt.NDArray[np.void]
+Floats: TypeAlias = npt.NDArray[np.float64]
+
+#: A trade of the CEX side, in order of id; the table's other columns are not needed and not read.
+PRICED = np.dtype([("ts", "<i8"), ("price", "<f8"), ("quantity", "<f8")])
+
+#: A swap of the DEX side, in order of (block_number, log_index). ``price`` is the pool's after the swap, ``gas_price``
+#: is in wei; what is unknown is NaN. ``liquid``: the pool had liquidity at that price.
+SWAP = np.dtype(
+    [
+        ("ts", "<i8"),
+        ("block_number", "<i8"),
+        ("log_index", "<i8"),
+        ("price", "<f8"),
+        ("gas_price", "<f8"),
+        ("gas_used", "<f8"),
+        ("liquid", "?"),
+    ],
+    align=True,
+)
+
+#: A swap and a direction whose profit is above the threshold. ``gas_cost`` is in the quote asset, ``base_amount`` what
+#: is bought on one side and sold on the other; ``volatility``, ``window_volume`` and ``window_trades`` tell of the
+#: window that ``cex_price`` is the mean of.
+OPPORTUNITY = np.dtype(
+    [
+        ("ts", "<i8"),
+        ("block_number", "<i8"),
+        ("log_index", "<i8"),
+        ("direction", "<i8"),
+        ("cex_price", "<f8"),
+        ("dex_price", "<f8"),
+        ("base_amount", "<f8"),
+        ("profit", "<f8"),
+        ("gas_used", "<f8"),
+        ("gas_cost", "<f8"),
+        ("volatility", "<f8"),
+        ("window_volume", "<f8"),
+        ("window_trades", "<i8"),
+    ]
+)
+
+#: What became of the swaps, in the order in which the kernel counts them: screened, or why not.
+OUTCOMES = ("screened", "no_trades_in_window", "no_liquidity", "no_price", "no_gas")
+
+
+def pool_price(sqrt_price_x96: Floats, decimals0: int, decimals1: int, *, base_is_token0: bool) -> Floats:
+    """Price of the base token in the other one, each in whole tokens.
+
+    ``sqrt_price_x96`` is 2^96 times the root of (token1 / token0) in their smallest units, rounded to float64: the
+    price is good to a few units in its last place. A price that no float can hold becomes 0 or infinite, which the
+    screen counts as ``no_price``.
+    """
+    with np.errstate(over="ignore", under="ignore", divide="ignore", invalid="ignore"):
+        root = np.ldexp(sqrt_price_x96, -96)
+        price: Floats = root * root * np.power(10.0, decimals0 - decimals1)
+        return price if base_is_token0 else np.reciprocal(price)
