@@ -15,3 +15,5 @@ GRANT INSERT, UPDATE ON {schema}.instruments, {schema}.coverage_days, {schema}.a
 GRANT INSERT, UPDATE ON {schema}.takeovers TO {role};
 GRANT INSERT, UPDATE ON {schema}.binance_futures_metrics_5m, {schema}.funding_rates, {schema}.alpha_tokens TO {role};
 GRANT INSERT, UPDATE ON {schema}.archive_files, {schema}.archive_listings, {schema}.backfill_requests TO {role};
+GRANT INSERT ON {schema}.agg_trades TO {role};
+GRANT INSERT, UPDATE ON {schema}.trade_reach, {schema}.trade_gaps TO {role};

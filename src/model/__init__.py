@@ -13,6 +13,7 @@ from .listings import ContractChange, ContractStatus, Instrument, Listing
 from .metrics import METRIC_COLUMNS, FundingRate, FuturesMetric
 from .rows import Authority, Dataset, WriteResult
 from .times import DAY_MS, FIVE_MINUTES_MS, MINUTE_MS, floor_minute
+from .trades import Trade, TradeGap, TradeReach, TradeResult
 
 __all__ = [
     "DAY_MS",
@@ -36,6 +37,10 @@ __all__ = [
     "KnownFile",
     "Listing",
     "Span",
+    "Trade",
+    "TradeGap",
+    "TradeReach",
+    "TradeResult",
     "WriteResult",
     "floor_minute",
 ]

@@ -7,11 +7,12 @@ from enum import IntEnum, StrEnum
 
 
 class Dataset(StrEnum):
-    """What the coverage ledger counts, by the word in its column ``dataset``."""
+    """What is collected, by the word in the column ``dataset``. Trades have no lines in the coverage ledger (0042)."""
 
     CANDLES = "candles_1m"
     METRICS = "metrics_5m"
     FUNDING = "funding"
+    TRADES = "agg_trades"
 
 
 class Authority(IntEnum):
