@@ -17,3 +17,6 @@ GRANT INSERT, UPDATE ON {schema}.binance_futures_metrics_5m, {schema}.funding_ra
 GRANT INSERT, UPDATE ON {schema}.archive_files, {schema}.archive_listings, {schema}.backfill_requests TO {role};
 GRANT INSERT ON {schema}.agg_trades TO {role};
 GRANT INSERT, UPDATE ON {schema}.trade_reach, {schema}.trade_gaps TO {role};
+-- A reorg takes swaps back, and with them what was followed.
+GRANT INSERT, UPDATE, DELETE ON {schema}.uniswap_swaps, {schema}.swap_ranges, {schema}.chain_blocks TO {role};
+GRANT INSERT, UPDATE ON {schema}.pools TO {role};

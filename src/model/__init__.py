@@ -12,6 +12,7 @@ from .history import ArchiveFile, BackfillRequest, CoverageDay, Expired, FileSta
 from .listings import ContractChange, ContractStatus, Instrument, Listing
 from .metrics import METRIC_COLUMNS, FundingRate, FuturesMetric
 from .rows import Authority, Dataset, WriteResult
+from .swaps import Block, Pool, Swap, SwapRange
 from .times import DAY_MS, FIVE_MINUTES_MS, MINUTE_MS, floor_minute
 from .trades import Trade, TradeGap, TradeReach, TradeResult
 
@@ -23,6 +24,7 @@ __all__ = [
     "ArchiveFile",
     "Authority",
     "BackfillRequest",
+    "Block",
     "Candle",
     "ContractChange",
     "ContractStatus",
@@ -36,7 +38,10 @@ __all__ = [
     "Instrument",
     "KnownFile",
     "Listing",
+    "Pool",
     "Span",
+    "Swap",
+    "SwapRange",
     "Trade",
     "TradeGap",
     "TradeReach",
