@@ -11,7 +11,6 @@ import numpy as np
 import numpy.typing as npt
 
 Records: TypeAlias = npt.NDArray[np.void]
-Floats: TypeAlias = npt.NDArray[np.float64]
 
 #: A trade of the CEX side, in order of id; the table's other columns are not needed and not read.
 PRICED = np.dtype([("ts", "<i8"), ("price", "<f8"), ("quantity", "<f8")])
@@ -54,16 +53,3 @@ OPPORTUNITY = np.dtype(
 
 #: What became of the swaps, in the order in which the kernel counts them: screened, or why not.
 OUTCOMES = ("screened", "no_trades_in_window", "no_liquidity", "no_price", "no_gas")
-
-
-def pool_price(sqrt_price_x96: Floats, decimals0: int, decimals1: int, *, base_is_token0: bool) -> Floats:
-    """Price of the base token in the other one, each in whole tokens.
-
-    ``sqrt_price_x96`` is 2^96 times the root of (token1 / token0) in their smallest units, rounded to float64: the
-    price is good to a few units in its last place. A price that no float can hold becomes 0 or infinite, which the
-    screen counts as ``no_price``.
-    """
-    with np.errstate(over="ignore", under="ignore", divide="ignore", invalid="ignore"):
-        root = np.ldexp(sqrt_price_x96, -96)
-        price: Floats = root * root * np.power(10.0, decimals0 - decimals1)
-        return price if base_is_token0 else np.reciprocal(price)

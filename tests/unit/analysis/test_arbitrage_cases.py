@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from src.analysis.arbitrage import Tally, screened
 from src.analysis.arbitrage_terms import Strategy
-from src.analysis.arbitrage_types import PRICED, SWAP, pool_price
+from src.analysis.arbitrage_types import PRICED, SWAP
 from src.errors import BadData
 from tests.naive_arbitrage import Opportunity, Priced, Swap
 
@@ -153,16 +153,6 @@ def test_what_cannot_be_is_named(trades: list[Priced], reason: str) -> None:
 def test_swaps_out_of_order_are_named() -> None:
     with pytest.raises(BadData, match="swap 7 of block 110 is earlier"):
         _found([(2_000, 1.0, 1.0)], [_swap(12), _swap(10)], ANY)
-
-
-@pytest.mark.parametrize("decimals", [(6, 18), (18, 6), (18, 18), (0, 24)])
-@pytest.mark.parametrize("base_is_token0", [True, False])
-def test_a_price_in_whole_tokens_both_ways(decimals: tuple[int, int], *, base_is_token0: bool) -> None:
-    """One base token costs 2,500 of the other, whichever of the two comes first and whatever its decimals."""
-    base, quote = decimals if base_is_token0 else decimals[::-1]
-    ratio = 2_500 * 10**quote / 10**base
-    root = np.array([float(2**96) * (ratio if base_is_token0 else 1 / ratio) ** 0.5])
-    assert np.allclose(pool_price(root, *decimals, base_is_token0=base_is_token0), 2_500.0, rtol=1e-14)
 
 
 @pytest.mark.parametrize(
