@@ -13,6 +13,7 @@ from .listings import ContractChange, ContractStatus, Instrument, Listing
 from .metrics import METRIC_COLUMNS, FundingRate, FuturesMetric
 from .rows import Authority, Dataset, WriteResult
 from .swaps import Block, Pool, Swap, SwapRange
+from .tasks import Task, TaskLine, TaskState
 from .times import DAY_MS, FIVE_MINUTES_MS, MINUTE_MS, floor_minute
 from .trades import Trade, TradeGap, TradeReach, TradeResult
 
@@ -42,6 +43,9 @@ __all__ = [
     "Span",
     "Swap",
     "SwapRange",
+    "Task",
+    "TaskLine",
+    "TaskState",
     "Trade",
     "TradeGap",
     "TradeReach",

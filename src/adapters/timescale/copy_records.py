@@ -13,12 +13,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-_SIGNATURE = b"PGCOPY\n\xff\r\n\0" + struct.pack(">ii", 0, 0)
-_END = struct.pack(">h", -1)
+SIGNATURE = b"PGCOPY\n\xff\r\n\0" + struct.pack(">ii", 0, 0)
+END = struct.pack(">h", -1)
 _NULL = -1
 _PIECE_ROWS = 4096
 """About a megabyte: what a socket's buffers hold while the server is busy with the one before."""
-_POSTGRES_EPOCH_MS = 946_684_800_000
+POSTGRES_EPOCH_MS = 946_684_800_000
 """2000-01-01 UTC: PostgreSQL counts from there, in microseconds."""
 
 INT2, INT4, INT8, FLOAT8 = (np.dtype(name) for name in (">i2", ">i4", ">i8", ">f8"))
@@ -41,12 +41,12 @@ def text(value: str) -> Column:
 
 def timestamps(open_ms: npt.NDArray[np.int64]) -> Column:
     """A timestamptz column."""
-    return Column(INT8, (open_ms - _POSTGRES_EPOCH_MS) * 1000)
+    return Column(INT8, (open_ms - POSTGRES_EPOCH_MS) * 1000)
 
 
 def milliseconds(timestamps: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
     """What a timestamptz column says, UTC milliseconds."""
-    return timestamps // 1000 + _POSTGRES_EPOCH_MS
+    return timestamps // 1000 + POSTGRES_EPOCH_MS
 
 
 def encode(columns: Sequence[Column], rows: int) -> Iterator[bytes]:
@@ -54,7 +54,7 @@ def encode(columns: Sequence[Column], rows: int) -> Iterator[bytes]:
 
     Rows of one pattern of NULLs have one width and go out together; most files have one pattern, none.
     """
-    yield _SIGNATURE
+    yield SIGNATURE
     pattern = np.zeros(rows, np.int64)
     for at, column in enumerate(columns):
         if column.nulls is not None:
@@ -63,7 +63,7 @@ def encode(columns: Sequence[Column], rows: int) -> Iterator[bytes]:
         chosen = np.flatnonzero(pattern == bits)
         for start in range(0, len(chosen), _PIECE_ROWS):
             yield _records(columns, int(bits), chosen[start : start + _PIECE_ROWS])
-    yield _END
+    yield END
 
 
 def _records(columns: Sequence[Column], bits: int, chosen: npt.NDArray[np.intp]) -> bytes:
@@ -93,7 +93,7 @@ def decode(stream: bytes, kinds: Mapping[str, np.dtype[Any]]) -> npt.NDArray[Any
     for name, kind in kinds.items():
         fields += [(f"length of {name}", INT4), (name, kind)]
     shape = np.dtype([(name or "count", kind) for name, kind in fields])
-    size = len(stream) - len(_SIGNATURE) - len(_END)
-    if not stream.startswith(_SIGNATURE) or not stream.endswith(_END) or size % shape.itemsize:
+    size = len(stream) - len(SIGNATURE) - len(END)
+    if not stream.startswith(SIGNATURE) or not stream.endswith(END) or size % shape.itemsize:
         raise ValueError(f"a binary COPY of {len(stream)} bytes is not made of rows of {shape.itemsize}")
-    return np.frombuffer(stream, shape, size // shape.itemsize, len(_SIGNATURE))
+    return np.frombuffer(stream, shape, size // shape.itemsize, len(SIGNATURE))

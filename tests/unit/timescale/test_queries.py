@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,6 +15,8 @@ from src.errors import ConfigError
 from src.paths import sql_root
 
 _ADAPTER = Path(queries.__file__).parent
+_PACKAGE = _ADAPTER.parents[1]
+_NAMED = re.compile(r"(\w+)\.(\w+)")
 
 
 def test_headers_split_a_file_and_comments_stay_behind() -> None:
@@ -55,16 +58,33 @@ def test_no_sql_stands_in_python() -> None:
 
 
 def _uses() -> Iterator[tuple[str, str]]:
-    """The arguments of query(...); the helpers that fix the file's name are told apart by what they wrap."""
+    """The arguments of query(...), and what kernels ask their ``Tables``.
+
+    The helpers that fix the file's name are told apart by what they wrap.
+    """
     wrappers = {"_execute": "candles", "_all": "inspection"}
-    for path in _ADAPTER.glob("*.py"):
+    for path in _PACKAGE.rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Name):
+            if not isinstance(node, ast.Call):
                 continue
             words = [
                 arg.value for arg in node.args if isinstance(arg, ast.Constant) and isinstance(arg.value, str)
             ]
-            if node.func.id == "query" and len(words) == 2:
-                yield words[0], words[1]
-            elif node.func.id in wrappers and words:
-                yield wrappers[node.func.id], words[0]
+            if isinstance(node.func, ast.Attribute):
+                yield from _asked(node.func.attr, words)
+            elif isinstance(node.func, ast.Name) and path.parent == _ADAPTER and words:
+                if node.func.id == "query" and len(words) == 2:
+                    yield words[0], words[1]
+                elif node.func.id == "_query":
+                    yield from _asked("rows", words)
+                elif node.func.id in wrappers:
+                    yield wrappers[node.func.id], words[0]
+
+
+def _asked(method: str, words: list[str]) -> Iterator[tuple[str, str]]:
+    """``tables.read("file.name", ...)`` and its like; what is written has a table that it comes in by."""
+    if method in {"rows", "read", "pieces", "write"} and words and (found := _NAMED.fullmatch(words[0])):
+        file, name = found.groups()
+        yield file, name
+        if method == "write":
+            yield file, f"{name}_incoming"

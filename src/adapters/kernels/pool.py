@@ -1,0 +1,167 @@
+"""A few kernel processes, started when they are needed, and killed when nobody waits for them any more."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ...errors import MarketdError, Unavailable
+from ...telemetry.log import get_logger
+from ..timescale.options import DatabaseOptions
+from .frames import Call, Failed, Note, encode, receive
+
+_START_S = 60.0
+_PACKAGE_ROOT = Path(__file__).resolve().parents[2]
+
+Noted = Callable[[str, float | None], None]
+"""Told a line for people, and the share done where it is known."""
+
+log = get_logger("kernels")
+
+
+@dataclass(frozen=True, slots=True)
+class KernelOptions:
+    """``processes`` at most; one that did nothing for ``idle_s`` wall seconds is let go."""
+
+    processes: int = 1
+    idle_s: float = 600.0
+
+
+class KernelPool:
+    """``run`` calls a function in a process of its own; no thread, no queue of results, nothing shared.
+
+    The libraries that compute (numba, scipy, polars) are loaded there and nowhere else. A call that is cancelled, or
+    takes longer than its deadline, has its process killed: whatever it did in a transaction is rolled back by the
+    server.
+    """
+
+    def __init__(self, options: KernelOptions, database: DatabaseOptions | None = None) -> None:
+        self._options = options
+        self._database = database
+        self._closed = False
+        self._places = asyncio.Semaphore(options.processes)
+        self._idle: list[tuple[_Process, asyncio.TimerHandle]] = []
+
+    async def run(
+        self, function: str, *, deadline_s: float, noted: Noted = lambda text, share: None, **arguments: Any
+    ) -> Any:
+        """What ``function`` (``module:name``, relative to this package) returns for ``arguments``.
+
+        It gets ``note`` and ``tables`` besides them (``ports.tables``; no tables without a ``database``). Raises what
+        it raises, and ``Unavailable`` (``kernel``) when its process ended, did not come up, or was killed at the
+        deadline.
+        """
+        async with self._places:
+            process = await self._take()
+            try:
+                async with asyncio.timeout(deadline_s):
+                    value = await process.call(Call(function, arguments), noted)
+            except TimeoutError:
+                log.error("kernel_killed", msg=f"{function}: no end within {deadline_s:g} s", pid=process.pid)
+                raise Unavailable(f"{function}: no end within {deadline_s:g} s", reason="kernel") from None
+            finally:
+                await self._put_back(process)
+            return value
+
+    async def close(self) -> None:
+        """End every process at once; one that works ends with its call."""
+        self._closed = True
+        while self._idle:
+            process, timer = self._idle.pop()
+            timer.cancel()
+            await process.end()
+
+    async def _take(self) -> _Process:
+        while self._idle:
+            process, timer = self._idle.pop()
+            timer.cancel()
+            if process.alive:
+                return process
+            await process.end()
+        return await _Process.start(self._database)
+
+    async def _put_back(self, process: _Process) -> None:
+        if self._closed or not process.answered:
+            await process.end()
+            return
+        timer = asyncio.get_running_loop().call_later(self._options.idle_s, process.kill)
+        self._idle.append((process, timer))
+
+
+class _Process:
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
+        if process.stdin is None or process.stdout is None:
+            raise ValueError("a kernel process needs both pipes")
+        self._process, self._calls, self._answers = process, process.stdin, process.stdout
+        self.answered = True
+        """False while a call is under way, and for ever after one that was given up."""
+
+    @classmethod
+    async def start(cls, database: DatabaseOptions | None) -> _Process:
+        """A new process in its own session: a Ctrl-C on the terminal does not reach it."""
+        package = __name__.rpartition(".")[0]
+        path = os.pathsep.join([str(_PACKAGE_ROOT.parent), *filter(None, [os.environ.get("PYTHONPATH")])])
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            f"{package}.worker",
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            env={**os.environ, "PYTHONPATH": path, "POLARS_MAX_THREADS": "1"},
+            start_new_session=True,
+        )
+        started = cls(process)
+        try:
+            async with asyncio.timeout(_START_S):
+                await receive(started._answers)
+                # Not an argument of the command line, nor in the environment: everybody on the machine may read those.
+                started._calls.write(encode(database))
+                await started._calls.drain()
+        except BaseException as error:
+            await started.end()
+            if isinstance(error, EOFError | TimeoutError | ConnectionError):
+                raise Unavailable(
+                    f"the kernel process {process.pid} does not come up", reason="kernel"
+                ) from None
+            raise
+        return started
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    @property
+    def alive(self) -> bool:
+        return self._process.returncode is None
+
+    async def call(self, call: Call, noted: Noted) -> Any:
+        self.answered = False
+        try:
+            self._calls.write(encode(call))
+            await self._calls.drain()
+            while isinstance(answer := await receive(self._answers), Note):
+                noted(answer.text, answer.share)
+        except (EOFError, ConnectionError):
+            raise Unavailable(f"{call.function}: its process {self.pid} has ended", reason="kernel") from None
+        self.answered = True
+        if isinstance(answer, Failed):
+            if not isinstance(answer.error, MarketdError):
+                log.error("kernel_failed", msg=answer.trace, function=call.function)
+            raise answer.error
+        return answer.value
+
+    def kill(self) -> None:
+        """End it at once; harmless when it has ended."""
+        with contextlib.suppress(ProcessLookupError):
+            self._process.kill()
+
+    async def end(self) -> None:
+        """Kill it and wait until it is gone, also when the caller is cancelled."""
+        self.kill()
+        await asyncio.shield(self._process.wait())

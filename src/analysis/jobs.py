@@ -1,0 +1,114 @@
+"""The frame of analyses: what a kind of task is, and what it is given to work with (docs/adr/0041-jobs.md)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from ..errors import BadData, MarketdError
+from ..model import Task
+from ..ports.tasks import Kernels, Tasks
+from ..telemetry.log import get_logger
+
+_NOTES = 256
+
+_log = get_logger("jobs")
+
+
+class Parameters(BaseModel):
+    """What a kind of task can be asked; unknown names are refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+P = TypeVar("P", bound=Parameters)
+
+
+@dataclass(frozen=True, slots=True)
+class Kind(Generic[P]):
+    """One analysis. ``run`` reads what it needs, has a kernel compute, and writes; it says what was read and written.
+
+    ``subject`` names what two tasks must not work on at once; ``deadline_s`` and ``attempts`` bound each task;
+    ``about`` is one line for people.
+    """
+
+    name: str
+    parameters: type[P]
+    run: Callable[[Context, P], Awaitable[Mapping[str, Any]]]
+    subject: Callable[[P], str]
+    deadline_s: float = 600.0
+    attempts: int = 3
+    about: str = ""
+
+    def asked(self, values: Mapping[str, Any]) -> P:
+        """``values`` as parameters. Raises ``BadData`` (``parameters``) that names each field and what it takes."""
+        try:
+            return self.parameters.model_validate(dict(values))
+        except ValidationError as error:
+            raise BadData(f"{self.name}: {_problems(error)}", reason="parameters") from None
+
+    def subject_of(self, values: Mapping[str, Any]) -> str:
+        """What a task with these parameters locks while it runs."""
+        return f"{self.name}/{self.subject(self.asked(values))}"
+
+
+class Context:
+    """What ``Kind.run`` is given: its task, a log that people see, and a process to compute in."""
+
+    def __init__(self, task: Task, tasks: Tasks, kernels: Kernels, deadline_s: float) -> None:
+        self.task = task
+        self._tasks, self._kernels, self._deadline_s = tasks, kernels, deadline_s
+
+    async def tell(self, line: str, share: float | None = None) -> None:
+        """Say how far it is. A log that cannot be written does not end the work."""
+        try:
+            await self._tasks.tell(self.task, line, share=share)
+        except MarketdError as error:
+            _log.warning("note_lost", msg=f"{self.task.kind}: {line!r} is not in its log: {error}")
+
+    async def compute(self, function: str, **arguments: Any) -> Any:
+        """What ``function`` (``module:name``, the module relative to this package) returns, from a process of its own.
+
+        It is called with ``tables`` and ``note`` (``ports.tables``) besides ``arguments``; its notes go to the log.
+        """
+        notes: asyncio.Queue[tuple[str, float | None] | None] = asyncio.Queue(_NOTES)
+        left_out = 0
+
+        def noted(text: str, share: float | None) -> None:
+            nonlocal left_out
+            try:
+                notes.put_nowait((text, share))
+            except asyncio.QueueFull:
+                left_out += 1
+
+        async def telling() -> None:
+            while note := await notes.get():
+                await self.tell(*note)
+
+        failure: Exception | None = None
+        value: Any = None
+        async with asyncio.TaskGroup() as group:
+            group.create_task(telling(), name=f"notes of {self.task.task_id}")
+            try:
+                value = await self._kernels.run(
+                    function, deadline_s=self._deadline_s, noted=noted, **arguments
+                )
+            except Exception as error:  # raised below: the group would wrap it
+                failure = error
+            await notes.put(None)
+        if left_out:
+            await self.tell(f"{left_out} lines came faster than they could be written, and were left out")
+        if failure is not None:
+            raise failure
+        return value
+
+
+def _problems(error: ValidationError) -> str:
+    """Each problem with the name of its field."""
+    return "; ".join(
+        f"{'.'.join(map(str, one['loc'])) or 'parameters'}: {one['msg']}" for one in error.errors()
+    )

@@ -1,0 +1,38 @@
+"""Tasks: who keeps them, who computes for them, who is told to do them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
+
+from ..model import Task, TaskState
+
+Noted = Callable[[str, float | None], None]
+"""Told a line for people, and the share done where it is known."""
+
+
+class Tasks(Protocol):
+    """The tasks as people see them. All raise ``Retryable`` or ``Misconfigured``.
+
+    ``begin`` marks one RUNNING, an attempt more, None when it is over; ``end`` says how this attempt ended, False when
+    another one has been begun since; ``tell`` adds a line to its log.
+    """
+
+    async def begin(self, task_id: str) -> Task | None: ...
+
+    async def end(
+        self, task: Task, state: TaskState, *, error: str = "", result: Mapping[str, Any] | None = None
+    ) -> bool: ...
+
+    async def tell(
+        self, task: Task, line: str, *, share: float | None = None, level: str = "info"
+    ) -> None: ...
+
+
+class Kernels(Protocol):
+    """Calls a function (``module:name``) in a process of its own; cancelling the call kills it.
+
+    Raises what the function raises, and ``Unavailable`` (``kernel``) when the process ended.
+    """
+
+    async def run(self, function: str, *, deadline_s: float, noted: Noted, **arguments: Any) -> Any: ...
