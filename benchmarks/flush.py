@@ -21,12 +21,11 @@ from src.adapters.timescale.migrations import MigrationOptions, migrate
 from src.adapters.timescale.options import DatabaseOptions
 from src.adapters.timescale.rows import COLUMN_TYPES, as_row
 from src.adapters.timescale.store import CandleStore
-from src.model import MINUTE_MS, Authority, Candle
+from src.model import MINUTE_MS, Authority, Candle, floor_minute
 
 ROWS = 740
 RUNS = 300
 _WARM_UP = 30
-_START_MS = 29_856_240 * MINUTE_MS
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _COPY = (
     "COPY plain (symbol, bucket_ts, open, high, low, close, volume, quote_volume, trade_count, taker_buy_volume,"
@@ -64,8 +63,9 @@ async def _flushes(url: str) -> tuple[list[float], list[float]]:
             f"CREATE TABLE plain (LIKE {options.schema}.candles_1m INCLUDING ALL)".encode()
         )
         await connection.execute("ALTER TABLE plain ALTER exchange SET DEFAULT 'binance_futures_um'")
+        start_ms = floor_minute(time.time_ns() // 1_000_000)  # late rows are told to whoever makes bars
         for number in range(_WARM_UP + RUNS):
-            rows = _minute(number)
+            rows = _minute(start_ms, number)
             times.append(await _timed(_flush(store, rows)))
             plain.append(await _timed(_copy(connection, rows)))
     await store.close()
@@ -92,7 +92,7 @@ async def _copy(connection: AsyncConnection, rows: list[Candle]) -> None:
             await copy.write_row((symbol, _EPOCH + timedelta(milliseconds=row.open_ms), *values))
 
 
-def _minute(number: int) -> list[Candle]:
+def _minute(start_ms: int, number: int) -> list[Candle]:
     """One candle of each symbol, with as many digits as real ones have, none equal to another."""
     rows = []
     for symbol in range(ROWS):
@@ -101,7 +101,7 @@ def _minute(number: int) -> list[Candle]:
         rows.append(
             Candle(
                 symbol=f"S{symbol:03}USDT",
-                open_ms=_START_MS + number * MINUTE_MS,
+                open_ms=start_ms + number * MINUTE_MS,
                 open=price,
                 high=round(price * 1.001, 4),
                 low=round(price * 0.999, 4),

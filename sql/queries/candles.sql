@@ -97,6 +97,15 @@ counted AS (
     ORDER BY symbol COLLATE "C", day
     ON CONFLICT (exchange, dataset, symbol, day) DO UPDATE SET have = line.have + excluded.have
     RETURNING line.absent > 0 AS absences
+),
+late AS (
+    -- What bars may have been made without (docs/adr/0043-kept-bars.md); a replaced row is told by its trigger.
+    INSERT INTO candle_changes (exchange, day, symbol, from_ts, to_ts)
+    SELECT %(exchange)s, (bucket_ts AT TIME ZONE 'UTC')::date AS day, symbol,
+           min(bucket_ts), max(bucket_ts) + interval '1 minute'
+    FROM written
+    WHERE inserted AND bucket_ts < now() - interval '30 minutes'
+    GROUP BY symbol, day
 )
 SELECT
     count(*) FILTER (WHERE inserted) AS inserted,
@@ -131,6 +140,12 @@ counted AS (
     FROM written
     ON CONFLICT (exchange, dataset, symbol, day) DO UPDATE SET have = line.have + excluded.have
     RETURNING line.absent > 0 AS absences
+),
+late AS (
+    INSERT INTO candle_changes (exchange, day, symbol, from_ts, to_ts)
+    SELECT %(exchange)s, (bucket_ts AT TIME ZONE 'UTC')::date, symbol, bucket_ts, bucket_ts + interval '1 minute'
+    FROM written
+    WHERE bucket_ts < now() - interval '30 minutes'
 )
 SELECT
     count(*) AS inserted,

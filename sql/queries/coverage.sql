@@ -198,6 +198,17 @@ SELECT asked.symbol, asked.day, (
 FROM unnest(%(symbols)s::text[], %(days)s::date[]) AS asked (symbol, day);
 
 -- name: set_counts
+-- Candles that were not counted as they came or went may be missing in bars, too.
+WITH uncounted AS (
+    INSERT INTO candle_changes (exchange, day, symbol, from_ts, to_ts)
+    SELECT %(exchange)s, day, symbol, day::timestamp AT TIME ZONE 'UTC', (day + 1)::timestamp AT TIME ZONE 'UTC'
+    FROM unnest(%(symbols)s::text[], %(days)s::date[], %(have)s::integer[]) AS counted (symbol, day, have)
+    JOIN coverage_days AS line USING (symbol, day)
+    WHERE %(dataset)s = 'candles_1m'
+      AND line.exchange = %(exchange)s
+      AND line.dataset = %(dataset)s
+      AND line.have <> counted.have
+)
 UPDATE coverage_days AS line
 SET have = counted.have,
     absent = (

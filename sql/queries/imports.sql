@@ -62,6 +62,11 @@ WITH counted AS (
     ORDER BY day
     ON CONFLICT (exchange, dataset, symbol, day) DO UPDATE SET have = line.have + excluded.have
     RETURNING line.absent > 0 AS absences
+),
+late AS (
+    INSERT INTO candle_changes (exchange, day, symbol, from_ts, to_ts)
+    SELECT %(exchange)s, day, %(symbol)s, day::timestamp AT TIME ZONE 'UTC', (day + 1)::timestamp AT TIME ZONE 'UTC'
+    FROM unnest(%(days)s::date[]) AS counted (day)
 )
 SELECT bool_or(absences) FROM counted;
 

@@ -29,6 +29,7 @@ FROM (VALUES
     ('archive_files', 'INSERT'), ('archive_files', 'UPDATE'), ('archive_listings', 'INSERT'), ('archive_listings', 'UPDATE'),
     ('backfill_requests', 'INSERT'), ('backfill_requests', 'UPDATE'),
     ('rate_limit_state', 'INSERT'), ('rate_limit_state', 'UPDATE'),
+    ('candle_changes', 'INSERT'),
     ('schema_migration', 'SELECT')
 ) AS needed (relation, privilege)
 WHERE NOT has_table_privilege(needed.relation, needed.privilege)

@@ -1,4 +1,5 @@
 -- Whoever deletes rows by hand makes their days dirty: the ledger no longer knows how many there are, and counts anew.
+-- Bars that were made of deleted candles are made again without them.
 --
 -- One statement trigger with a transition table a hypertable; a trigger per row would cost what deleting costs.
 -- Arguments: the dataset, the column with the row's time, and what lies between that time and the ledger's (a metric
@@ -27,6 +28,13 @@ BEGIN
         $statement$,
         TG_ARGV[1], TG_ARGV[2], TG_ARGV[0]
     );
+    IF TG_ARGV[0] = 'candles_1m' THEN
+        INSERT INTO candle_changes (exchange, day, symbol, from_ts, to_ts)
+        SELECT exchange, (bucket_ts AT TIME ZONE 'UTC')::date AS day, symbol,
+               min(bucket_ts), max(bucket_ts) + interval '1 minute'
+        FROM gone
+        GROUP BY exchange, symbol, day;
+    END IF;
     RETURN NULL;
 END
 $function$;
@@ -36,6 +44,12 @@ CREATE OR REPLACE FUNCTION mark_dataset_dirty() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT
 AS $function$
 BEGIN
+    IF TG_ARGV[0] = 'candles_1m' THEN
+        INSERT INTO candle_changes (exchange, day, symbol, from_ts, to_ts)
+        SELECT exchange, day, symbol, day::timestamp AT TIME ZONE 'UTC', (day + 1)::timestamp AT TIME ZONE 'UTC'
+        FROM coverage_days
+        WHERE dataset = 'candles_1m' AND have > 0;
+    END IF;
     UPDATE coverage_days SET dirty = true WHERE dataset = TG_ARGV[0] AND have > 0;
     RETURN NULL;
 END

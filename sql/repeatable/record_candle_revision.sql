@@ -1,4 +1,4 @@
--- Keeps the old row of every overwrite that changes a market value.
+-- Keeps the old row of every overwrite that changes a market value, and tells whoever makes bars of candles.
 --
 -- SECURITY DEFINER: the writer fires it without a grant on candle_revisions, so it can add to that ledger only by
 -- really overwriting a candle. SET search_path FROM CURRENT fixes the names to the schema of this migration run.
@@ -13,6 +13,10 @@ BEGIN
         OLD.exchange, OLD.symbol, OLD.bucket_ts, OLD.open, OLD.high, OLD.low, OLD.close, OLD.volume,
         OLD.quote_volume, OLD.trade_count, OLD.taker_buy_volume, OLD.taker_buy_quote_volume, OLD.ingested_at,
         OLD.revision, OLD.authority, OLD.source, NEW.revision, NEW.authority, NEW.source
+    );
+    INSERT INTO candle_changes (exchange, day, symbol, from_ts, to_ts) VALUES (
+        NEW.exchange, (NEW.bucket_ts AT TIME ZONE 'UTC')::date, NEW.symbol, NEW.bucket_ts,
+        NEW.bucket_ts + interval '1 minute'
     );
     RETURN NULL;
 END
