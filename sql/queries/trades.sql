@@ -244,3 +244,15 @@ WHERE gap.exchange = %(exchange)s
       )
   )
 RETURNING gap.symbol;
+
+-- name: missing
+-- Gaps of one symbol that have ids of [first_id, last_id].
+SELECT first_id, last_id
+FROM trade_gaps
+WHERE exchange = %(exchange)s AND symbol = %(symbol)s AND state IN ('open', 'left', 'absent')
+  AND first_id <= %(last_id)s AND last_id >= %(first_id)s
+ORDER BY first_id;
+
+-- name: copy_trades
+-- Ids that are known to be missing, straight into the table; "account" follows.
+COPY agg_trades (exchange, symbol, trade_id, ts, price, quantity, is_buyer_maker) FROM STDIN (FORMAT BINARY);

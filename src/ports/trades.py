@@ -1,11 +1,12 @@
-"""Trades: where they go and what is known of their ids."""
+"""Trades: where they come from and go, and what is known of their ids."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from pathlib import Path
 from typing import Protocol
 
-from ..model import Trade, TradeGap, TradeReach, TradeResult
+from ..model import ArchiveFile, Trade, TradeGap, TradeReach, TradeResult, WriteResult
 
 
 class TradeSink(Protocol):
@@ -35,3 +36,23 @@ class TradeLedger(Protocol):
     async def asked(self, gap: TradeGap, now_ms: int) -> None: ...
 
     async def settle(self, symbols: Collection[str], since_ms: int) -> int: ...
+
+
+class TradeFiles(Protocol):
+    """Puts a file of trades into the database, ``piece_rows`` lines in one transaction.
+
+    A ``.csv``, or a ZIP with one; of its bytes the first ``percentage``, up to the end of a line. Without ``sha256``
+    it is not the archive's file: its member may have any name, and any day be in it. The archive's own, read whole,
+    has its line in ``archive_files`` after the last piece. What was stored before an error stays, and is accounted
+    for. Raises ``BadData``, ``Retryable`` or ``Misconfigured``.
+    """
+
+    async def import_trades(
+        self,
+        file: ArchiveFile,
+        local: Path,
+        sha256: str,
+        *,
+        percentage: float = 100.0,
+        piece_rows: int = 100_000,
+    ) -> WriteResult: ...

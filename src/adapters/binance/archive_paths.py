@@ -3,6 +3,7 @@
     data/futures/um/monthly/klines/BTCUSDT/1m/BTCUSDT-1m-2024-01.zip
     data/futures/um/daily/metrics/BTCUSDT/BTCUSDT-metrics-2024-01-31.zip
     data/futures/um/monthly/fundingRate/BTCUSDT/BTCUSDT-fundingRate-2024-01.zip
+    data/spot/daily/aggTrades/ETHUSDT/ETHUSDT-aggTrades-2024-01-31.zip
 
 There are no monthly metrics and no daily funding rates. A contract that was settled before its symbol was listed
 again lies in a folder of another name (``CTKUSDTSETTLED``, ``ICPUSDT_SETTLED``).
@@ -20,6 +21,7 @@ from ...model import ArchiveFile, Dataset, Span
 from .parse import symbol_name
 
 ROOT = "data/futures/um"
+SPOT_ROOT = "data/spot"
 CHECKSUM_SUFFIX = ".CHECKSUM"
 
 _SETTLED = re.compile(r"_?SETTLED\Z")
@@ -43,28 +45,36 @@ _PLACES = {
     Dataset.CANDLES: _Place("klines", "1m/", "1m", (Span.DAILY, Span.MONTHLY)),
     Dataset.METRICS: _Place("metrics", "", "metrics", (Span.DAILY,)),
     Dataset.FUNDING: _Place("fundingRate", "", "fundingRate", (Span.MONTHLY,)),
+    Dataset.TRADES: _Place("aggTrades", "", "aggTrades", (Span.DAILY, Span.MONTHLY)),
 }
 
 
 class BinanceLayout:
-    """``ports.ArchiveLayout``: the file of a dataset, a folder and a day or month; whether it exists is not known."""
+    """``ports.ArchiveLayout``: the file of a dataset, a folder and a day or month; whether it exists is not known.
+
+    ``root`` is the market's part of the archive.
+    """
+
+    def __init__(self, root: str = ROOT) -> None:
+        self._root = root
 
     def file(self, dataset: Dataset, span: Span, folder: str, symbol: str, day: date) -> ArchiveFile:
         """The file that holds ``day``. Raises ``ValueError`` for a span that is never published."""
         first = day.replace(day=1) if span is Span.MONTHLY else day
         label = f"{first:%Y-%m}" if span is Span.MONTHLY else first.isoformat()
-        path = f"{folder_prefix(dataset, span, folder)}{folder}-{_place(dataset, span).word}-{label}.zip"
+        prefix = folder_prefix(dataset, span, folder, self._root)
+        path = f"{prefix}{folder}-{_place(dataset, span).word}-{label}.zip"
         return ArchiveFile(path, dataset, symbol, span, first)
 
 
-def dataset_prefix(dataset: Dataset, span: Span) -> str:
+def dataset_prefix(dataset: Dataset, span: Span, root: str = ROOT) -> str:
     """The folder of all symbols, with its slash. Raises ``ValueError`` for a span that is never published."""
-    return f"{ROOT}/{span}/{_place(dataset, span).kind}/"
+    return f"{root}/{span}/{_place(dataset, span).kind}/"
 
 
-def folder_prefix(dataset: Dataset, span: Span, folder: str) -> str:
+def folder_prefix(dataset: Dataset, span: Span, folder: str, root: str = ROOT) -> str:
     """The folder of one symbol's files, with its slash."""
-    return f"{dataset_prefix(dataset, span)}{folder}/{_place(dataset, span).inner}"
+    return f"{dataset_prefix(dataset, span, root)}{folder}/{_place(dataset, span).inner}"
 
 
 def symbol_of(folder: str) -> str:

@@ -12,7 +12,7 @@ from ...errors import BadData
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _COMMA, _NEWLINE, _POINT, _ZERO = 44, 10, 46, 48
 _PLAIN = b"0123456789.,-\n"
-_NEEDED_COLUMNS = 11
+_KLINE_COLUMNS = 11
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,8 +30,10 @@ class Table:
     plain: bool
 
 
-def cut(data: bytes, names: Sequence[str], aliases: Mapping[str, str]) -> Table:
-    """The table in ``data``, whose columns are ``names`` in order, or as its header says.
+def cut(
+    data: bytes, names: Sequence[str], aliases: Mapping[str, str], *, needed: int = _KLINE_COLUMNS
+) -> Table:
+    """The table in ``data``, whose columns are ``names`` in order, or as its header says; ``needed`` at least.
 
     Raises ``BadData``: ``empty``, ``columns`` (too few, or a header without one of ``names``).
     """
@@ -46,8 +48,8 @@ def cut(data: bytes, names: Sequence[str], aliases: Mapping[str, str]) -> Table:
     has_header = not first[:1].isdigit()
     width = first.count(b",") + 1
     places = _header(first, names, aliases) if has_header else {name: at for at, name in enumerate(names)}
-    if width < _NEEDED_COLUMNS:
-        raise BadData(f"{width} columns instead of 12: {first[:100]!r}", reason="columns")
+    if width < needed:
+        raise BadData(f"{width} columns instead of {needed} or more: {first[:100]!r}", reason="columns")
     body = rest if has_header else text
     odd: list[str] = []
     if not _is_regular(body, width):

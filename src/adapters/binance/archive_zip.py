@@ -6,6 +6,7 @@ import lzma
 import stat
 import zipfile
 import zlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -45,27 +46,45 @@ def read_member(path: Path, name: str, limits: ZipLimits | None = None) -> bytes
     Raises ``BadData`` with a reason: ``bad_zip`` (cut, damaged), ``too_large``, ``members``, ``member_name``,
     ``member_kind``, ``encrypted``, ``method``, ``ratio``, ``size`` (another one than the header says), ``nested``.
     """
+    return b"".join(member_blocks(path, name, limits))
+
+
+def member_blocks(path: Path, name: str | None, limits: ZipLimits | None = None) -> Iterator[bytes]:
+    """The same block by block, for members that are too large to be held; any one member without a ``name``.
+
+    That it is damaged may show after some blocks only, its CRC after the last.
+    """
     limits = limits or ZipLimits()
     if path.stat().st_size > limits.packed:
         raise BadData(f"{path.name} has more than {limits.packed} bytes", reason="too_large")
+    first = True
     try:
         with zipfile.ZipFile(path) as archive:
-            member = _only_member(archive, name, limits)
-            data = _read(archive, member, limits)
+            for block in _read(archive, _only_member(archive, name, limits), limits):
+                if first and block.startswith(b"PK\x03\x04"):
+                    raise BadData(f"{path.name}: its member is a ZIP again", reason="nested")
+                first = False
+                yield block
     except _DAMAGED as error:
         raise BadData(f"{path.name}: {type(error).__name__}: {error}", reason="bad_zip") from error
-    if data.startswith(b"PK\x03\x04"):
-        raise BadData(f"{path.name}: its member is a ZIP again", reason="nested")
-    return data
 
 
-def _only_member(archive: zipfile.ZipFile, name: str, limits: ZipLimits) -> zipfile.ZipInfo:
+def member_size(path: Path) -> int:
+    """The unpacked bytes that the directory of a ZIP promises. Raises ``BadData`` (``bad_zip``)."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return sum(member.file_size for member in archive.infolist())
+    except _DAMAGED as error:
+        raise BadData(f"{path.name}: {type(error).__name__}: {error}", reason="bad_zip") from error
+
+
+def _only_member(archive: zipfile.ZipFile, name: str | None, limits: ZipLimits) -> zipfile.ZipInfo:
     members = archive.infolist()
     if len(members) != 1:
         raise BadData(f"{len(members)} members instead of one", reason="members")
     member = members[0]
     # orig_filename: zipfile cuts a name at a NUL and turns backslashes round.
-    if member.filename != name or member.orig_filename != name:
+    if name is not None and (member.filename != name or member.orig_filename != name):
         raise BadData(
             f"the member is called {member.orig_filename[:100]!r}, not {name!r}", reason="member_name"
         )
@@ -83,9 +102,9 @@ def _only_member(archive: zipfile.ZipFile, name: str, limits: ZipLimits) -> zipf
     return member
 
 
-def _read(archive: zipfile.ZipFile, member: zipfile.ZipInfo, limits: ZipLimits) -> bytes:
+def _read(archive: zipfile.ZipFile, member: zipfile.ZipInfo, limits: ZipLimits) -> Iterator[bytes]:
     """All of it, block by block, so that what a forged header hides is seen before it fills the memory."""
-    blocks, size = [], 0
+    size = 0
     with archive.open(member) as stream:
         while block := stream.read(_BLOCK_BYTES):
             size += len(block)
@@ -93,10 +112,9 @@ def _read(archive: zipfile.ZipFile, member: zipfile.ZipInfo, limits: ZipLimits) 
                 raise BadData(f"more than {limits.unpacked} bytes unpacked", reason="too_large")
             if _is_bomb(size, member.compress_size, limits):
                 raise BadData(f"{member.compress_size} bytes became {size} and more", reason="ratio")
-            blocks.append(block)
+            yield block
     if size != member.file_size:
         raise BadData(f"{size} bytes instead of {member.file_size}", reason="size")
-    return b"".join(blocks)
 
 
 def _is_bomb(unpacked: int, packed: int, limits: ZipLimits) -> bool:

@@ -34,13 +34,24 @@ class WorkerOptions:
 
 @dataclass(frozen=True, slots=True)
 class ImportJob:
-    """One verified file to be put into the database; ``number`` names the answer."""
+    """One file to be put into the database; ``number`` names the answer.
+
+    Of trades the first ``percentage`` of the file's bytes are read, ``piece_rows`` lines in one transaction. A file
+    without ``sha256`` is not the archive's.
+    """
 
     number: int
     file: ArchiveFile
     local: Path
     sha256: str
     force: bool
+    percentage: float = 100.0
+    piece_rows: int = 100_000
+
+    @property
+    def noted(self) -> bool:
+        """Whether the file gets a line in ``archive_files``: the archive's own, read whole."""
+        return bool(self.sha256) and self.percentage >= 100
 
     @property
     def month(self) -> str:
@@ -98,8 +109,9 @@ class Loaded:
 
 def job_line(job: ImportJob) -> bytes:
     file = {name: str(getattr(job.file, name)) for name in ("path", "dataset", "symbol", "span", "first_day")}
-    fields = {"number": job.number, "local": str(job.local), "sha256": job.sha256, "force": job.force}
-    return _line({**fields, "file": file})
+    names = ("number", "sha256", "force", "percentage", "piece_rows")
+    fields = {name: getattr(job, name) for name in names}
+    return _line({**fields, "local": str(job.local), "file": file})
 
 
 def read_job(line: bytes) -> ImportJob:
@@ -114,7 +126,13 @@ def read_job(line: bytes) -> ImportJob:
         datetime.fromisoformat(file["first_day"]).date(),
     )
     return ImportJob(
-        fields["number"], archive_file, Path(fields["local"]), fields["sha256"], bool(fields["force"])
+        fields["number"],
+        archive_file,
+        Path(fields["local"]),
+        fields["sha256"],
+        bool(fields["force"]),
+        float(fields["percentage"]),
+        int(fields["piece_rows"]),
     )
 
 

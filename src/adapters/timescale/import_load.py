@@ -7,17 +7,13 @@ the file's line are one transaction.
 
 from __future__ import annotations
 
-import contextlib
-import time
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import numpy as np
 import psycopg
 
-from ...errors import Misconfigured
 from ...model import Dataset
 from ..binance.archive_klines import KlineTable
 from .copy_records import decode
@@ -36,14 +32,9 @@ from .import_rows import (
     incoming_stream,
     stored_minutes,
 )
+from .import_session import ImportSession, KnownFile
 from .ledger_work import row_columns
-from .options import conninfo
 from .queries import query
-from .rows import printable
-
-_PATIENCE = {"lock_timeout": "20s", "statement_timeout": "90s"}
-_RENEW_S = 3600.0
-"""A session is not kept longer: its temporary table would hold back ``datfrozenxid``."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _FAR_MS = 2**62
@@ -54,8 +45,7 @@ class Loader:
 
     def __init__(self, options: WorkerOptions) -> None:
         self._options = options
-        self._connection: psycopg.Connection | None = None
-        self._made = 0.0
+        self._session = ImportSession(options, query("candles", "create_incoming"))
         self._chunks: list[tuple[int, int]] = []
 
     def load(self, job: ImportJob, table: KlineTable) -> ImportReport:
@@ -64,33 +54,14 @@ class Loader:
         Nothing is stored then but perhaps the first rows of new chunks, with their counts; the next attempt finds them.
         """
         try:
-            connection = self._session()
+            connection = self._session.connection()
             return self._load(connection, job, table)
         except CLIENT_ERRORS as error:
             self.close()
             raise translate(error) from error
 
     def close(self) -> None:
-        if self._connection is not None:
-            with contextlib.suppress(*CLIENT_ERRORS):
-                self._connection.close()
-            self._connection = None
-
-    def _session(self) -> psycopg.Connection:
-        if self._connection is not None and time.monotonic() - self._made > _RENEW_S:
-            self.close()
-        if self._connection is None or self._connection.closed:
-            options = self._options
-            info = conninfo(options.url, application_name=options.application_name, writable=True)
-            # Never prepared: only a plan made for these very bounds leaves out the chunks that cannot matter.
-            connection = psycopg.connect(info, autocommit=True, prepare_threshold=None)
-            connection.execute(query("session", "configure"), {"schema": options.schema, **_PATIENCE})
-            row = connection.execute(query("session", "synchronous_commit")).fetchone()
-            if row and row[0] == "off":
-                raise Misconfigured("database: synchronous_commit is off for this role or server")
-            connection.execute(query("candles", "create_incoming"))
-            self._connection, self._made = connection, time.monotonic()
-        return self._connection
+        self._session.close()
 
     def _load(self, connection: psycopg.Connection, job: ImportJob, table: KlineTable) -> ImportReport:
         report = ImportReport(lines=table.lines, duplicates=table.duplicates)
@@ -237,61 +208,18 @@ class Loader:
         cursor.execute(query("absences", "take_back_absences"), columns)
 
     def _note(self, connection: psycopg.Connection, job: ImportJob, table: KlineTable, revision: int) -> None:
-        file = job.file
-        connection.execute(
-            query("imports", "note_file"),
-            {
-                **self._subject(job),
-                "path": file.path,
-                "span": str(file.span),
-                "first_day": file.first_day,
-                "sha256": job.sha256,
-                "size_bytes": job.local.stat().st_size,
-                "file_rows": len(table),
-                "revision": revision,
-            },
-        )
-        rejected = [
-            {
-                "exchange": self._options.exchange,
-                "reason": row.reason,
-                "symbol": printable(file.symbol, 200),
-                "open_ms": row.open_ms,
-                "detail": printable(f"{file.path}: {row.detail}", 1000),
-                "raw_row": printable(row.raw),
-            }
-            for row in table.rejected
-        ]
-        if rejected:
-            with connection.cursor() as cursor:
-                cursor.executemany(query("candles", "insert_rejected"), rejected)
+        self._session.note(connection, job, len(table), revision)
+        self._session.reject(connection, job, table.rejected)
 
     def _claim(self, connection: psycopg.Connection, job: ImportJob) -> None:
         claims = {**self._subject(job), "symbols": [job.file.symbol], "months": [job.month]}
         connection.execute(query("repairs", "claim"), claims)
 
-    def _known(self, connection: psycopg.Connection, job: ImportJob) -> _Known:
-        parameters = {**self._subject(job), "path": job.file.path}
-        row = connection.execute(query("imports", "known_file"), parameters).fetchone()
-        return _Known(*row) if row else _Known()
+    def _known(self, connection: psycopg.Connection, job: ImportJob) -> KnownFile:
+        return self._session.known(connection, job)
 
     def _subject(self, job: ImportJob) -> Mapping[str, Any]:
-        file = job.file
-        return {"exchange": self._options.exchange, "dataset": str(file.dataset), "symbol": file.symbol}
-
-
-@dataclass(frozen=True, slots=True)
-class _Known:
-    """What ``archive_files`` says of a file."""
-
-    imported: bool = False
-    sha256: str = ""
-    revision: int = 0
-    rows: int = 0
-
-    def next_revision(self, sha256: str) -> int:
-        """Another content than the one that was imported is the next revision of the file."""
-        return self.revision + 1 if self.sha256 and self.sha256 != sha256 else self.revision
+        return self._session.subject(job)
 
 
 def _bounds(table: KlineTable) -> dict[str, datetime]:

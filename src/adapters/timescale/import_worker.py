@@ -12,27 +12,42 @@ import signal
 import sys
 import threading
 import traceback
+from collections.abc import Iterator
 from typing import BinaryIO
 
 from ...errors import BadData, MarketdError, Unavailable
 from ...model import Dataset
 from ..binance.archive_klines import KlineTable, parse_klines
 from ..binance.archive_paths import member_name
+from ..binance.archive_trades import TradeTable, read_trades
 from ..binance.archive_zip import read_member
-from .import_job import READY, ImportJob, WorkerOptions, error_line, read_job, read_options, report_line
+from .import_job import (
+    READY,
+    ImportJob,
+    ImportReport,
+    WorkerOptions,
+    error_line,
+    read_job,
+    read_options,
+    report_line,
+)
 from .import_load import Loader
+from .import_pieces import Pieces
+from .trade_load import TradeLoader
 
 _NICENESS = 10
-_Work = tuple[ImportJob, KlineTable | MarketdError]
+_Parsed = KlineTable | Pieces[TradeTable] | MarketdError
+_Work = tuple[ImportJob, _Parsed]
 
 
 class Worker:
-    """Parses in the calling thread and loads in another one; one parsed file may wait between them."""
+    """Parses in the calling thread and loads in another one; one parsed file, or a piece of one, may wait between."""
 
     def __init__(self, options: WorkerOptions, answers: BinaryIO) -> None:
         self._options = options
         self._answers = answers
         self._loader = Loader(options)
+        self._trades = TradeLoader(options)
         self._parsed: queue.Queue[_Work | None] = queue.Queue(maxsize=1)
 
     def run(self, jobs: BinaryIO) -> None:
@@ -42,12 +57,17 @@ class Worker:
         try:
             for line in jobs:
                 job = read_job(line)
-                self._parsed.put((job, self._parse(job)))
+                parsed = self._parse(job)
+                self._parsed.put((job, parsed))
+                if isinstance(parsed, Pieces):
+                    parsed.feed()
         finally:
             self._parsed.put(None)
             loading.join()
 
-    def _parse(self, job: ImportJob) -> KlineTable | MarketdError:
+    def _parse(self, job: ImportJob) -> _Parsed:
+        if job.file.dataset is Dataset.TRADES:
+            return Pieces(lambda: self._pieces(job))
         from_ms, to_ms = job.window
         try:
             if job.file.dataset is not Dataset.CANDLES:
@@ -61,6 +81,17 @@ class Worker:
         except (OSError, MemoryError) as error:
             return Unavailable(f"{job.local.name} cannot be read: {error}", reason="file")
 
+    def _pieces(self, job: ImportJob) -> Iterator[TradeTable]:
+        """A file that is not the archive's may call its member as it likes, and hold any day."""
+        return read_trades(
+            job.local,
+            member_name(job.file) if job.sha256 else None,
+            job.file.symbol,
+            rows=job.piece_rows,
+            percentage=job.percentage,
+            window=job.window if job.sha256 else None,
+        )
+
     def _load_all(self) -> None:
         try:
             while (work := self._parsed.get()) is not None:
@@ -68,6 +99,7 @@ class Worker:
                 self._answers.write(self._load(job, table))
                 self._answers.flush()
             self._loader.close()
+            self._trades.close()
         except BaseException as error:
             # Nobody would take what is parsed from now on: the parsing thread would wait for ever, with a session of
             # the database. A parent that was killed shows here, as an answer that nobody reads.
@@ -75,13 +107,21 @@ class Worker:
                 traceback.print_exc()
             os._exit(1)
 
-    def _load(self, job: ImportJob, table: KlineTable | MarketdError) -> bytes:
-        if isinstance(table, MarketdError):
-            return error_line(job.number, table)
+    def _load(self, job: ImportJob, parsed: _Parsed) -> bytes:
+        if isinstance(parsed, MarketdError):
+            return error_line(job.number, parsed)
         try:
-            return report_line(job.number, self._loader.load(job, table))
+            return report_line(job.number, self._loaded(job, parsed))
         except MarketdError as error:
             return error_line(job.number, error)
+
+    def _loaded(self, job: ImportJob, parsed: KlineTable | Pieces[TradeTable]) -> ImportReport:
+        if isinstance(parsed, KlineTable):
+            return self._loader.load(job, parsed)
+        try:
+            return self._trades.load(job, parsed.take)
+        finally:
+            parsed.drain()
 
 
 def main() -> None:

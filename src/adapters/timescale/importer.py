@@ -73,10 +73,26 @@ class ArchiveImports:
         self, file: ArchiveFile, local: Path, sha256: str, *, force: bool = False
     ) -> WriteResult:
         """See ``ports.ArchiveImporter``. Without ``force`` a file that was imported with this checksum is not read."""
+        return await self._import(ImportJob(next(self._numbers), file, local, sha256, force))
+
+    async def import_trades(
+        self,
+        file: ArchiveFile,
+        local: Path,
+        sha256: str,
+        *,
+        percentage: float = 100.0,
+        piece_rows: int = 100_000,
+    ) -> WriteResult:
+        """See ``ports.trades.TradeFiles``."""
+        job = ImportJob(next(self._numbers), file, local, sha256, False, percentage, piece_rows)
+        return await self._import(job)
+
+    async def _import(self, job: ImportJob) -> WriteResult:
         async with self._places:
             self._stay()
             try:
-                report = await self._run(ImportJob(next(self._numbers), file, local, sha256, force))
+                report = await self._run(job)
             finally:
                 self._rest()
         self._count(report)

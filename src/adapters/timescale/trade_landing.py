@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from psycopg import AsyncConnection
@@ -16,37 +15,11 @@ from psycopg import AsyncConnection
 from ...model import Trade, TradeResult
 from .queries import query
 from .shared_session import fetch
+from .trade_runs import Run, run_columns
 
 _RENEW_S = 6 * 3600.0
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _COLUMN_TYPES = ("text", "int8", "timestamptz", "float8", "float8", "bool")
-
-
-@dataclass(frozen=True, slots=True)
-class Run:
-    """Stored trades with ids [first_id, last_id], all of them, and the times of both ends."""
-
-    symbol: str
-    first_id: int
-    last_id: int
-    first_ts: datetime
-    last_ts: datetime
-
-    @property
-    def ids(self) -> int:
-        return self.last_id - self.first_id + 1
-
-
-def run_columns(exchange: str, runs: Sequence[Run]) -> dict[str, object]:
-    """The parameters of ``trades.account``."""
-    return {
-        "exchange": exchange,
-        "symbols": [run.symbol for run in runs],
-        "first_ids": [run.first_id for run in runs],
-        "last_ids": [run.last_id for run in runs],
-        "first_ts": [run.first_ts for run in runs],
-        "last_ts": [run.last_ts for run in runs],
-    }
 
 
 class TradeLanding:
