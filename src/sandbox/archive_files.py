@@ -12,6 +12,7 @@ from .archive_names import PLACES, FileName, folder_prefix, labels
 from .bulk import csv_rows
 from .market import MINUTE_MS, mix, symbol_key
 from .metrics import SLOT_MS, metric, settlements, slots, trimmed
+from .trades import AggTrade, Trades
 from .universe import Instrument, Period
 from .venue import Venue
 
@@ -24,6 +25,8 @@ METRICS_HEADER = (
     b"sum_toptrader_long_short_ratio,count_long_short_ratio,sum_taker_long_short_vol_ratio\n"
 )
 FUNDING_HEADER = b"calc_time,funding_interval_hours,last_funding_rate\n"
+TRADES_HEADER = b"agg_trade_id,price,quantity,first_trade_id,last_trade_id,transact_time,is_buyer_maker\n"
+_MICROSECONDS_FROM = "2025-01"
 _HOUR_MS = 3_600_000
 _EARLIEST_MS, _LATEST_MS = 105 * 60_000, 560 * 60_000
 """Daily files come between 01:45 and 09:20 of the next day."""
@@ -95,7 +98,7 @@ class ArchiveFiles:
         """
         modified = max([self.published_ms(name), *(at for _, times in self._revisions(name) for at in times)])
         minutes = self._minutes(name)
-        per_minute = {"klines": 47.0, "metrics": 10.0, "fundingRate": 0.05}[name.kind]
+        per_minute = {"klines": 47.0, "metrics": 10.0, "fundingRate": 0.05, "aggTrades": 300.0}[name.kind]
         tag = md5(f"{name.key}/{modified}".encode(), usedforsecurity=False).hexdigest()
         return Entry(name.key, modified, 200 + int(minutes * per_minute), f'"{tag}-1"')
 
@@ -113,6 +116,8 @@ class ArchiveFiles:
             make = self._candles(instrument, self._kept(instrument.symbol, self._spans(name)))
             changes = [(minute * MINUTE_MS, len(times)) for minute, times in self._revisions(name)]
             return (lambda: revised(make(), changes)) if changes else make
+        if name.kind == "aggTrades":
+            return self._trade_rows(name)
         if name.kind == "metrics":
             label = 0 if name.label >= self._venue.options.start_labels_from else SLOT_MS
             return lambda: _metrics(instrument, tuple(periods), first, end, label)
@@ -120,9 +125,11 @@ class ArchiveFiles:
 
     def header(self, name: FileName) -> bytes:
         """The header line, which older klines do not have."""
-        if name.kind != "klines":
+        if name.kind in ("metrics", "fundingRate"):
             return METRICS_HEADER if name.kind == "metrics" else FUNDING_HEADER
-        return KLINES_HEADER if name.label >= self._venue.options.header_from else b""
+        if name.spot or name.label < self._venue.options.header_from:
+            return b""
+        return KLINES_HEADER if name.kind == "klines" else TRADES_HEADER
 
     def _candles(self, instrument: Instrument, spans: list[tuple[int, int]]) -> Callable[[], bytes]:
         if instrument.symbol in self._venue.replay:
@@ -134,6 +141,23 @@ class ArchiveFiles:
 
             return replayed
         return lambda: b"".join(csv_rows(instrument.traits, first, end) for first, end in spans)
+
+    def _trade_rows(self, name: FileName) -> Callable[[], bytes]:
+        """As the market's files are: those of spot in microseconds since 2025, and with a column more."""
+        instrument, _ = self.folders()[name.folder]
+        trades, spans = Trades(self._venue, spot=name.spot), self._spans(name)
+        fine = "987" if name.spot and name.label >= _MICROSECONDS_FROM else ""
+
+        def rows() -> bytes:
+            found = (
+                trade
+                for first, end in spans
+                for minute in range(first, end)
+                for trade in trades.of_minute(instrument, minute)
+            )
+            return "".join(trade_line(trade, fine, spot=name.spot) for trade in found).encode()
+
+        return rows
 
     def _spans(self, name: FileName) -> list[tuple[int, int]]:
         """The minutes [first, end) of the file in which its contract trades."""
@@ -178,6 +202,14 @@ class ArchiveFiles:
             instrument, periods = self.folders()[name.folder]
             return bool(settlements(instrument.traits, periods, name.first_ms, name.end_ms))
         return bool(self._spans(name))
+
+
+def trade_line(trade: AggTrade, fine: str, *, spot: bool) -> str:
+    """``1,43000.10,0.5,3,5,1769904000123,true``; in spot files ``True``, and whether it was the best price."""
+    word = str(trade.is_buyer_maker)
+    first = trade.number * 3
+    cells = f"{trade.number},{trade.price},{trade.quantity},{first},{first + 2},{trade.time_ms}{fine}"
+    return f"{cells},{word},True\n" if spot else f"{cells},{word.lower()}\n"
 
 
 def _metrics(

@@ -8,15 +8,18 @@ from datetime import UTC, date, datetime, timedelta
 
 from .past import DAY_MS
 
-ROOT = "data/futures/um/"
+ROOT, SPOT_ROOT = "data/futures/um/", "data/spot/"
 CHECKSUM = ".CHECKSUM"
 PLACES = (
-    ("daily", "klines"), ("daily", "metrics"), ("monthly", "fundingRate"), ("monthly", "klines"),
+    ("daily", "aggTrades"), ("daily", "klines"), ("daily", "metrics"),
+    ("monthly", "aggTrades"), ("monthly", "fundingRate"), ("monthly", "klines"),
 )  # fmt: skip
-"""What there is, in the order of the keys; the real archive has no monthly metrics and no daily funding."""
+"""What there is, in the order of the keys; the real archive has no monthly metrics and no daily funding. Of the spot
+market there are trades, which are not listed."""
 _KEY = re.compile(
-    r"data/futures/um/(?P<span>daily|monthly)/(?P<kind>klines|metrics|fundingRate)/(?P<folder>[^/]+)/(?:1m/)?"
-    r"(?P<name>[^/]+)-(?P<word>1m|metrics|fundingRate)-(?P<label>\d{4}-\d{2}(?:-\d{2})?)\.zip"
+    r"data/(?P<market>futures/um|spot)/(?P<span>daily|monthly)/(?P<kind>klines|metrics|fundingRate|aggTrades)/"
+    r"(?P<folder>[^/]+)/(?:1m/)?(?P<name>[^/]+)-(?P<word>1m|metrics|fundingRate|aggTrades)-"
+    r"(?P<label>\d{4}-\d{2}(?:-\d{2})?)\.zip"
 )
 
 
@@ -28,10 +31,12 @@ class FileName:
     kind: str
     folder: str
     label: str
+    spot: bool = False
 
     @property
     def key(self) -> str:
-        return f"{folder_prefix(self.span, self.kind, self.folder)}{self.stem}.zip"
+        prefix = folder_prefix(self.span, self.kind, self.folder, spot=self.spot)
+        return f"{prefix}{self.stem}.zip"
 
     @property
     def stem(self) -> str:
@@ -53,9 +58,9 @@ class FileName:
         return date.fromisoformat(self.label if self.span == "daily" else f"{self.label}-01")
 
 
-def folder_prefix(span: str, kind: str, folder: str) -> str:
+def folder_prefix(span: str, kind: str, folder: str, *, spot: bool = False) -> str:
     """The folder of one contract's files, with its slash."""
-    return f"{ROOT}{span}/{kind}/{folder}/{'1m/' if kind == 'klines' else ''}"
+    return f"{SPOT_ROOT if spot else ROOT}{span}/{kind}/{folder}/{'1m/' if kind == 'klines' else ''}"
 
 
 def parse(key: str) -> FileName | None:
@@ -63,7 +68,10 @@ def parse(key: str) -> FileName | None:
     found = _KEY.fullmatch(key)
     if found is None or (found["span"], found["kind"]) not in PLACES:
         return None
-    name = FileName(found["span"], found["kind"], found["folder"], found["label"])
+    spot = found["market"] == "spot"
+    if spot and found["kind"] != "aggTrades":
+        return None
+    name = FileName(found["span"], found["kind"], found["folder"], found["label"], spot)
     try:
         return name if name.end_ms and name.key == key else None
     except ValueError:  # 2026-02-30

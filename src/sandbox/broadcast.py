@@ -11,6 +11,7 @@ from .faults import Kind
 from .frames import Minute
 from .market import MINUTE_MS, unit
 from .stream import DAY_MS, Hub
+from .trade_serving import TradePump
 from .universe import Instrument
 
 SLICES = 5
@@ -34,6 +35,7 @@ class Broadcaster:
     def __init__(self, hub: Hub) -> None:
         self._hub = hub
         self._venue = hub.venue
+        self._trades = TradePump(hub)
         self._due: list[Due] = []
         self._order = 0
         self._open: dict[str, Minute | None] = {}
@@ -137,6 +139,7 @@ class Broadcaster:
         for stream in list(self._hub.subscribers):
             if (instrument := instruments.get(stream)) and instrument.traits.key % SLICES == self._slice:
                 self._push_open(instrument, stream, step, stated)
+        self._trades.push(now_ms)
         if now_ms // 1000 != self._second:
             self._second = now_ms // 1000
             self._push_mark_prices(stated)

@@ -69,12 +69,12 @@ class Minute:
         first = symbol_key(0, symbol) % 1_000_000 + start // MINUTE_MS * 100_000
         self._head = f'"s":"{symbol}","k":{{"t":{start},"T":{kline.close_time},"s":"{symbol}","i":"1m","f":{first},"L":'
         self._tail = first - 1
-        opening, low, high, closing = map(_units, (kline.open, kline.low, kline.high, kline.close))
+        opening, low, high, closing = map(units, (kline.open, kline.low, kline.high, kline.close))
         turns = (high, low) if start // MINUTE_MS & 1 else (low, high)
         self._path = (opening, *turns, closing, tick)
-        self._volume, self._quote = _units(kline.volume), _units(kline.quote_volume)
-        self._taker = _units(kline.taker_buy_volume), _units(kline.taker_buy_quote_volume)
-        self._places = tuple(map(_places, (kline.open, kline.volume, kline.quote_volume)))
+        self._volume, self._quote = units(kline.volume), units(kline.quote_volume)
+        self._taker = units(kline.taker_buy_volume), units(kline.taker_buy_quote_volume)
+        self._places = tuple(map(places, (kline.open, kline.volume, kline.quote_volume)))
 
     def open_frame(self, step: int, event_ms: int) -> bytes | None:
         """The candle as of quarter second ``step`` (0 to 239); None when no trade came since the last frame."""
@@ -128,11 +128,11 @@ class Minute:
         )
 
 
-def _units(number: str) -> int:
+def units(number: str) -> int:
     return int(number.replace(".", "", 1))
 
 
-def _places(number: str) -> int:
+def places(number: str) -> int:
     return len(number) - 1 - number.find(".") if "." in number else 0
 
 

@@ -19,6 +19,8 @@ LONGEST_BAN_MS = 3 * 86_400_000
 WINDOW_MS = 300_000
 FUTURES_DATA_REQUESTS = 1000
 """Per sliding five minutes, shared by the five endpoints of ``/futures/data``."""
+SPOT_WEIGHT = 6000
+"""Per UTC minute, of the spot host."""
 FUNDING_REQUESTS = 500
 """Per sliding five minutes, shared by ``fundingRate`` and ``fundingInfo``."""
 
@@ -153,6 +155,8 @@ class Budgets:
         self.weight = weight
         self._futures_data = SlidingBudget(clock, weight, FUTURES_DATA_REQUESTS)
         self._funding = SlidingBudget(clock, weight, FUNDING_REQUESTS)
+        self._clock = clock
+        self.spot_used: Counter[int] = Counter()
 
     def charge(self, path: str, weight: int) -> tuple[Refusal | None, int | None]:
         """Charge a request: the refusal or None, and the weight used where the answer's header tells it."""
@@ -160,7 +164,18 @@ class Budgets:
             return self._futures_data.charge(), None
         if path.startswith("/fapi/v1/funding"):
             return self._funding.charge(), None
+        if path.startswith("/api/"):
+            return self._charge_spot(weight)
         if not path.startswith("/fapi/"):  # another host
             return None, None
         refusal = self.weight.charge(weight)
         return refusal, self.weight.used
+
+    def _charge_spot(self, weight: int) -> tuple[Refusal | None, int]:
+        now = self._clock.now_ms()
+        minute = now // MINUTE_MS
+        self.spot_used[minute] += weight
+        if self.spot_used[minute] <= SPOT_WEIGHT:
+            return None, self.spot_used[minute]
+        left_s = -(-(MINUTE_MS - now % MINUTE_MS) // 1000)
+        return Refusal(429, OVER.format(limit=SPOT_WEIGHT), str(left_s)), self.spot_used[minute]

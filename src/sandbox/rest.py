@@ -80,7 +80,7 @@ class Rest:
     @web.middleware
     async def middleware(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         """Faults, then refusals, then the answer; everything counted by path and status."""
-        if not request.path.startswith(("/fapi/", "/futures/data/", "/bapi/")):
+        if not request.path.startswith(("/fapi/", "/futures/data/", "/bapi/", "/api/")):
             return await handler(request)
         stats = self._venue.stats
         try:
@@ -109,8 +109,7 @@ class Rest:
         return response
 
     async def _charged(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        weight = klines.weight(request.query) if request.path.endswith("/klines") else 1
-        refusal, used = self._budgets.charge(request.path, weight)
+        refusal, used = self._budgets.charge(request.path, _weight(request))
         if refusal is None:
             response = await handler(request)
         else:
@@ -160,3 +159,10 @@ class Rest:
             await asyncio.sleep(fault.seconds)
         await stream.write_eof()
         return stream
+
+
+def _weight(request: web.Request) -> int:
+    """20 for trades of futures, 4 for those of spot (documented); candles by their number."""
+    if request.path.endswith("/aggTrades"):
+        return 20 if request.path.startswith("/fapi/") else 4
+    return klines.weight(request.query) if request.path.endswith("/klines") else 1

@@ -29,6 +29,8 @@ from .rest import Rest
 from .rest_futures import FuturesRest
 from .sockets import Sockets
 from .stream import Hub
+from .trade_serving import TradesRest
+from .trades import AggTrade, Trades
 from .venue import Venue
 
 SHUTDOWN_S = 0.5
@@ -129,6 +131,11 @@ class Sandbox:
         """See ``Venue.funding_truth``."""
         return self.venue.funding_truth(symbol, from_ms, to_ms)
 
+    def trades_truth(self, symbol: str, from_ms: int, to_ms: int, *, spot: bool = False) -> list[AggTrade]:
+        """The trades of [from_ms, to_ms) that have been by now. Raises ``ValueError`` for an unknown symbol."""
+        instrument = self.venue.universe.find(symbol)
+        return list(Trades(self.venue, spot=spot).between(instrument, from_ms, to_ms))
+
     async def _run(self, ready: asyncio.Future[None]) -> None:
         with contextlib.ExitStack() as stack:
             context = None
@@ -163,6 +170,7 @@ class Sandbox:
         application = web.Application(middlewares=[rest.middleware])
         application.add_routes(rest.routes())
         application.add_routes(FuturesRest(venue).routes())
+        application.add_routes(TradesRest(venue).routes())
         application.add_routes(Archive(venue).routes())
         application.add_routes(Sockets(self._hub).routes())
         application.add_routes(ControlHttp(venue, self.control).routes())
