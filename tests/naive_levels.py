@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 WINDOWS = (5, 10, 20, 30)
-SPAN = 2000
 NEAR = 0.005
 
 Bar = tuple[int, int, float, float, float, float]
@@ -37,17 +36,17 @@ class NaiveLevel:
     tested_ms: int | None
 
 
-def levels(bars: Sequence[Bar], period_ms: int) -> list[NaiveLevel]:
+def levels(bars: Sequence[Bar], span_ms: int) -> list[NaiveLevel]:
     """Supports by age of the founder, then resistances."""
     if not bars:
         return []
-    recent = [bar for bar in bars if bar[0] >= bars[-1][1] - SPAN * period_ms]
+    recent = [bar for bar in bars if bar[0] >= bars[-1][1] - span_ms]
     return [level for side in ("support", "resistance") for level in _side(recent, side)]
 
 
-def score(level: NaiveLevel, bars: Sequence[Bar], period_ms: int) -> float:
+def score(level: NaiveLevel, bars: Sequence[Bar], span_ms: int) -> float:
     """3 touches + 1.5 volume + distance + right side."""
-    recent = [bar for bar in bars if bar[0] >= bars[-1][1] - SPAN * period_ms]
+    recent = [bar for bar in bars if bar[0] >= bars[-1][1] - span_ms]
     last = recent[-1][4]
     windows = sum(pivot[3] for pivot in level.pivots)
     touches = 1.0 if windows >= 20 else windows / 20

@@ -23,3 +23,5 @@ GRANT INSERT, UPDATE ON {schema}.pools TO {role};
 GRANT INSERT, UPDATE, DELETE ON {schema}.bars, {schema}.bar_state TO {role};
 GRANT INSERT, UPDATE ON {schema}.bar_fronts TO {role};
 GRANT INSERT, DELETE ON {schema}.candle_changes TO {role};
+GRANT INSERT, UPDATE ON {schema}.analysis_results TO {role};
+GRANT INSERT, UPDATE, DELETE ON {schema}.price_levels TO {role};

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.signal import argrelextrema
 
-from .level_types import SPAN_BARS, WINDOWS, Side, Touch
+from .level_types import WINDOWS, Side, Touch
 
 Records: TypeAlias = npt.NDArray[np.void]
 Floats: TypeAlias = npt.NDArray[np.float64]
@@ -55,16 +55,16 @@ class Pivot:
         return [*self.since, *(end + 1 for end in self.until), self.broken, *self.tests.tolist()]
 
 
-def pivots(bars: Records, side: Side, period_ms: int, first: int) -> list[Pivot]:
+def pivots(bars: Records, side: Side, span_ms: int, first: int) -> list[Pivot]:
     """The pivots of one side that are known at some bar from ``first`` (an index) on, the oldest first.
 
     ``bars`` are LEVEL_BAR records. A pivot is a low (high) that no bar of the window before it reaches and none of the
     window after it exceeds; equal neighbours are one pivot, whose window begins behind the last of them. It is known
-    when its window has closed, until the window before it is SPAN_BARS periods old.
+    when its window has closed, until the window before it is ``span_ms`` old.
     """
     outward = -bars["low"] if side is Side.SUPPORT else bars["high"]
     begins, ends, ladder = _turns(outward)
-    until = _last_bars(bars, begins, period_ms)
+    until = _last_bars(bars, begins, span_ms)
     kept = (until[0] >= first) & _unbroken_at(bars, side, begins, np.abs(outward[begins]), first)
     return [
         _pivot(bars, side, int(begins[turn]), int(ends[turn]), until[: ladder[turn], turn])
@@ -98,10 +98,10 @@ def _equal_before(values: Floats) -> Whole:
     return before
 
 
-def _last_bars(bars: Records, begins: Whole, period_ms: int) -> Whole:
+def _last_bars(bars: Records, begins: Whole, span_ms: int) -> Whole:
     """[window, turn]: the last bar at which the window before the turn is not yet forgotten."""
     oldest = np.array([bars["open_ts"][np.maximum(begins - window, 0)] for window in WINDOWS], np.int64)
-    return np.searchsorted(bars["close_ts"], oldest + SPAN_BARS * period_ms, side="right") - 1
+    return np.searchsorted(bars["close_ts"], oldest + span_ms, side="right") - 1
 
 
 def _unbroken_at(

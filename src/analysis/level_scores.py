@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from .level_pivots import Floats, Records
-from .level_types import BEST, SPAN_BARS, WINDOWS, Level, Side
+from .level_types import BEST, WINDOWS, Level, Side
 
 #: Pivots of all windows that count as touched often enough: more add nothing.
 _FULL_TOUCHES = 5
@@ -35,9 +35,9 @@ class Score:
         return 3.0 * self.touches + 1.5 * self.volume + self.distance + self.right_side
 
 
-def best(levels: Iterable[Level], bars: Records, period_ms: int) -> dict[Side, list[tuple[Level, Score]]]:
+def best(levels: Iterable[Level], bars: Records, span_ms: int) -> dict[Side, list[tuple[Level, Score]]]:
     """The BEST levels of each side at the last of ``bars``; of two with one score the nearer, then the older."""
-    recent = bars[bars["open_ts"] >= bars["close_ts"][-1] - SPAN_BARS * period_ms]
+    recent = bars[bars["open_ts"] >= bars["close_ts"][-1] - span_ms]
     last_price = float(bars["close"][-1])
     volumes = np.sort(recent["volume"])
     chosen: dict[Side, list[tuple[Level, Score]]] = {side: [] for side in Side}

@@ -82,3 +82,23 @@ class Level:
     @property
     def strength(self) -> int:
         return sum(touch.windows for touch in self.touches)
+
+
+@dataclass(frozen=True, slots=True)
+class Market:
+    """Which levels: the words of the result tables, and where the bars are (``source`` is their exchange)."""
+
+    exchange: str
+    market_type: str
+    timeframe: str
+    period_ms: int
+    source: str
+    span_bars: int = SPAN_BARS
+    least_bars: int = LEAST_BARS
+    #: Whether the symbols are those of ``instruments`` and their bars are kept; else the bars are fetched when asked.
+    kept: bool = True
+
+    @property
+    def span_ms(self) -> int:
+        """How far a run looks back."""
+        return self.span_bars * self.period_ms

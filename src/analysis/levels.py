@@ -1,6 +1,6 @@
 """Levels of support and resistance from closed bars: pure functions, for kernel processes only (docs/adr/0044).
 
-What is known at a bar depends on nothing but the bars of the SPAN_BARS periods that end with it. So a run made then, a
+What is known at a bar depends on nothing but the bars of the ``span_ms`` that end with it. So a run made then, a
 run made later that looks back, and one that follows bar by bar say the same, and nothing said is ever unsaid: levels
 begin, gain and lose pivots, are tested, and end, each at its time.
 """
@@ -15,20 +15,20 @@ from .level_pivots import Pivot, Records, pivots
 from .level_types import TOLERANCE, Level, Side
 
 
-def levels_at(bars: Records, period_ms: int) -> list[Level]:
+def levels_at(bars: Records, span_ms: int) -> list[Level]:
     """The levels known when the last of ``bars`` (LEVEL_BAR, in order) has closed; none where there is no bar."""
-    return next(history(bars, period_ms, len(bars) - 1), (0, []))[1]
+    return next(history(bars, span_ms, len(bars) - 1), (0, []))[1]
 
 
-def history(bars: Records, period_ms: int, first: int) -> Iterator[tuple[int, list[Level]]]:
+def history(bars: Records, span_ms: int, first: int) -> Iterator[tuple[int, list[Level]]]:
     """(bar, levels known when it has closed) for bar ``first`` and every later one at which they differ.
 
-    Supports first, each side by time of founding. Bars from SPAN_BARS periods before the close of ``first`` on are
+    Supports first, each side by time of founding. Bars from span_ms before the close of ``first`` on are
     enough; earlier ones change nothing.
     """
     if not 0 <= first < len(bars):
         return
-    sides = {side: pivots(bars, side, period_ms, first) for side in Side}
+    sides = {side: pivots(bars, side, span_ms, first) for side in Side}
     changes = {bar for found in sides.values() for pivot in found for bar in pivot.changes()}
     for bar in sorted({first, *(bar for bar in changes if first < bar < len(bars))}):
         yield (

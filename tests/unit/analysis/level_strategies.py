@@ -6,7 +6,8 @@ import numpy as np
 from hypothesis import strategies as st
 
 from src.analysis.level_pivots import LEVEL_BAR, Records
-from tests.naive_levels import Bar
+from src.analysis.level_types import Level
+from tests.naive_levels import Bar, NaiveLevel
 
 START_MS = 1_760_000_000_000 // 3_600_000 * 3_600_000
 HOUR_MS = 3_600_000
@@ -36,3 +37,17 @@ def bars(draw: st.DrawFn, *, least: int = 0, most: int = 120, holes: bool = True
 
 def records(rows: list[Bar]) -> Records:
     return np.array(rows, LEVEL_BAR)
+
+
+def plain(levels: list[Level]) -> list[NaiveLevel]:
+    """Levels as the naive twin says them."""
+    return [
+        NaiveLevel(
+            level.side.value,
+            tuple((t.pivot_ms, t.confirmed_ms, t.price, t.windows) for t in level.touches),
+            level.price,
+            level.tests,
+            level.tested_ms,
+        )
+        for level in levels
+    ]

@@ -10,6 +10,8 @@ from src.analysis.levels import history, levels_at
 from tests.naive_levels import Bar
 from tests.unit.analysis.level_strategies import HOUR_MS, START_MS, records
 
+SPAN_MS = 2000 * HOUR_MS
+
 
 def bars(*closes: float, volume: float = 1.0) -> list[Bar]:
     """Bars without wicks, an hour each."""
@@ -20,7 +22,7 @@ def bars(*closes: float, volume: float = 1.0) -> list[Bar]:
 
 
 def supports(rows: list[Bar]) -> list[Level]:
-    return [level for level in levels_at(records(rows), HOUR_MS) if level.side is Side.SUPPORT]
+    return [level for level in levels_at(records(rows), SPAN_MS) if level.side is Side.SUPPORT]
 
 
 def valley(bottom: float, width: int = 6, slope: float = 1.0) -> list[float]:
@@ -41,7 +43,7 @@ def test_a_low_counts_when_its_window_has_passed_and_not_before() -> None:
 
 def test_a_low_of_a_wider_window_counts_for_more_once_that_has_passed() -> None:
     closes = valley(100, width=30)
-    told = dict(history(records(bars(*closes)), HOUR_MS, 0))
+    told = dict(history(records(bars(*closes)), SPAN_MS, 0))
     found = {
         bar: [level.strength for level in levels if level.side is Side.SUPPORT]
         for bar, levels in told.items()
@@ -68,7 +70,7 @@ def test_a_shelf_on_the_way_down_is_no_low() -> None:
 
 
 def test_prices_that_never_move_have_no_levels() -> None:
-    assert levels_at(records(bars(*[100.0] * 80)), HOUR_MS) == []
+    assert levels_at(records(bars(*[100.0] * 80)), SPAN_MS) == []
 
 
 def test_lows_within_half_a_percent_are_one_level_and_others_are_not() -> None:
@@ -97,7 +99,7 @@ def test_a_close_beyond_the_zone_breaks_a_level_and_a_wick_does_not() -> None:
 
 def test_what_lies_before_the_last_2000_periods_is_forgotten() -> None:
     rows = bars(*valley(100), *[104.0] * 2100)
-    told = history(records(rows), HOUR_MS, 20)
+    told = history(records(rows), SPAN_MS, 20)
     known = [(bar, any(level.side is Side.SUPPORT for level in levels)) for bar, levels in told]
     gone = next(bar for bar, there in known if not there)
     oldest_bar_of_its_window = START_MS + (6 - 5) * HOUR_MS
@@ -106,16 +108,16 @@ def test_what_lies_before_the_last_2000_periods_is_forgotten() -> None:
 
 def test_of_two_levels_the_nearer_is_better_unless_it_is_too_near() -> None:
     rows = bars(*valley(80), *valley(95), *valley(99.5), 100)
-    chosen = best(levels_at(records(rows), HOUR_MS), records(rows), HOUR_MS)[Side.SUPPORT]
+    chosen = best(levels_at(records(rows), SPAN_MS), records(rows), SPAN_MS)[Side.SUPPORT]
     assert {level.price: round(score.distance, 6) for level, score in chosen} == {95: 1.0, 80: 0.5, 99.5: 0.5}
     assert chosen[0][0].price == 95
 
 
 def test_at_most_five_of_each_side() -> None:
     rows = bars(*[close for bottom in range(100, 121, 3) for close in valley(bottom)])
-    levels = levels_at(records(rows), HOUR_MS)
+    levels = levels_at(records(rows), SPAN_MS)
     assert len([level for level in levels if level.side is Side.SUPPORT]) == 7
-    chosen = best(levels, records(rows), HOUR_MS)
+    chosen = best(levels, records(rows), SPAN_MS)
     assert [len(chosen[side]) for side in Side] == [5, len([1 for x in levels if x.side is Side.RESISTANCE])]
 
 
