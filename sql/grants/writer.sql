@@ -25,3 +25,8 @@ GRANT INSERT, UPDATE ON {schema}.bar_fronts TO {role};
 GRANT INSERT, DELETE ON {schema}.candle_changes TO {role};
 GRANT INSERT, UPDATE ON {schema}.analysis_results TO {role};
 GRANT INSERT, UPDATE, DELETE ON {schema}.price_levels TO {role};
+-- Tasks that are long over are forgotten, and the queue is the package's own affair.
+GRANT INSERT, UPDATE, DELETE ON {schema}.tasks TO {role};
+GRANT INSERT ON {schema}.task_logs TO {role};
+GRANT INSERT, UPDATE, DELETE ON {schema}.procrastinate_jobs, {schema}.procrastinate_events TO {role};
+GRANT INSERT, UPDATE, DELETE ON {schema}.procrastinate_workers, {schema}.procrastinate_periodic_defers TO {role};

@@ -28,7 +28,8 @@ class Task:
     """One task. ``share`` of it is done (0 to 1, None where nobody knows); times are UTC milliseconds.
 
     ``scheduled_ms`` is the period that a schedule made it for. ``result`` says what was read, with which parameters,
-    by which version of the code; ``error`` why it failed.
+    by which version of the code; ``error`` why it failed. ``attempts`` were begun, ``failures`` of them ended with an
+    error; one that its worker's end interrupted is none.
     """
 
     task_id: str
@@ -37,6 +38,7 @@ class Task:
     state: TaskState = TaskState.PENDING
     share: float | None = None
     attempts: int = 0
+    failures: int = 0
     error: str = ""
     result: Mapping[str, Any] | None = None
     requested_by: str = ""

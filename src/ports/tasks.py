@@ -29,6 +29,19 @@ class Tasks(Protocol):
     ) -> None: ...
 
 
+class TaskQueue(Protocol):
+    """Who shall do what. Raises ``Retryable`` or ``Misconfigured``.
+
+    ``ask`` writes a task and puts it into the queue, or neither; False where it is there already, or where one of the
+    same schedule still waits for its first attempt. No two tasks of one ``subject`` are worked at once. ``cancel`` ends
+    or stops one; False where it is over.
+    """
+
+    async def ask(self, task: Task, *, subject: str) -> bool: ...
+
+    async def cancel(self, task_id: str) -> bool: ...
+
+
 class Kernels(Protocol):
     """Calls a function (``module:name``) in a process of its own; cancelling the call kills it.
 

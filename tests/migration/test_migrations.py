@@ -7,6 +7,7 @@ import shutil
 from pathlib import Path
 from typing import Any, LiteralString
 
+import procrastinate
 import psycopg
 import pytest
 
@@ -19,10 +20,15 @@ from src.paths import sql_root
 from tests.support.cluster import Cluster
 
 ALL = [
-    f"{kind}/{path.name}"
-    for kind in ("migrations", "repeatable")
-    for path in sorted((sql_root() / kind).glob("*.sql"))
+    *(
+        f"{kind}/{path.name}"
+        for kind in ("migrations", "repeatable")
+        for path in sorted((sql_root() / kind).glob("*.sql"))
+    ),
+    "procrastinate/schema.sql",
 ]
+QUEUE = Path(procrastinate.__file__).parent / "sql"
+LEDGER = [*ALL, *(f"procrastinate/{path.name}" for path in (QUEUE / "migrations").glob("*.sql"))]
 
 
 @pytest.fixture
@@ -59,7 +65,7 @@ async def test_applies_all_once_in_order_and_tells(empty_database: str) -> None:
     assert await pending_migrations(empty_database, "market_data") == []
     assert await migrate(options(empty_database), told.append) == []
     assert await rows(empty_database, "SELECT name FROM market_data.schema_migration ORDER BY name") == [
-        (name,) for name in ALL
+        (name,) for name in sorted(LEDGER)
     ]
 
 
@@ -140,10 +146,10 @@ async def test_a_failing_file_leaves_nothing_and_is_named(empty_database: str, f
     with pytest.raises(Misconfigured, match=r"9001_bad\.sql: division by zero.*22012"):
         await migrate(options(empty_database, folder))
     assert not await exists(empty_database, "market_data.half")
-    repeatable = [name for name in ALL if name.startswith("repeatable/")]
-    assert await pending_migrations(empty_database, "market_data") == repeatable
+    later = [name for name in ALL if not name.startswith("migrations/")]
+    assert await pending_migrations(empty_database, "market_data") == later
     add(folder, "9001_bad.sql", "CREATE TABLE half (n int);")
-    assert await migrate(options(empty_database, folder)) == ["migrations/9001_bad.sql", *repeatable]
+    assert await migrate(options(empty_database, folder)) == ["migrations/9001_bad.sql", *later]
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import LiteralString
@@ -22,6 +22,7 @@ from .catalogue import Catalogue, SqlFile, read_catalogue
 from .errors import CLIENT_ERRORS, translate
 from .grants import grant
 from .options import conninfo
+from .package_schema import PackageSchema, read_package_schema
 from .queries import query
 
 # Arbitrary, one for each database: extensions belong to the database, not to a schema.
@@ -45,6 +46,18 @@ class MigrationOptions:
     reader_role: str = ""
     wait_s: float = 120.0
     sql_folder: Path | None = None
+    package_folder: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Files:
+    """Our own files, then those that the queue's package brings."""
+
+    ours: Catalogue
+    package: PackageSchema
+
+    def pending(self, ledger: Mapping[str, str]) -> list[SqlFile]:
+        return self.ours.pending(ledger) + self.package.pending(ledger)
 
 
 async def migrate(options: MigrationOptions, progress: Progress = lambda _: None) -> list[str]:
@@ -53,13 +66,13 @@ async def migrate(options: MigrationOptions, progress: Progress = lambda _: None
     Raises ``ConfigError`` (a file or the schema is not as it must be), ``Misconfigured`` (the database refuses a
     statement; the file's name is in the text) or ``Unavailable``.
     """
-    catalogue = read_catalogue(options.sql_folder)
+    files = _Files(read_catalogue(options.sql_folder), read_package_schema(options.package_folder))
     info = conninfo(options.owner_url, application_name="marketd/migrate", writable=True)
     try:
         async with await AsyncConnection.connect(info, autocommit=True, prepare_threshold=None) as connection:
             await _take_lock(connection, options.wait_s)
             await _prepare(connection, options)
-            applied = await _apply_all(connection, catalogue, options, progress)
+            applied = await _apply_all(connection, files, options, progress)
             if options.writer_role:
                 await grant(connection, "writer", schema=options.schema, role=options.writer_role)
             if options.reader_role and options.reader_role != options.writer_role:
@@ -81,9 +94,9 @@ async def pending_migrations(url: str, schema: str) -> list[str]:
 
 async def pending(connection: AsyncConnection, schema: str, sql_folder: Path | None = None) -> list[str]:
     """Names of the files that ``migrate`` would apply. A ledger that knows more than our files is no concern here."""
-    catalogue = read_catalogue(sql_folder)
+    files = _Files(read_catalogue(sql_folder), read_package_schema())
     ledger = await _ledger(connection, schema) if await _has_ledger(connection, schema) else {}
-    return [file.name for file in catalogue.pending(ledger)]
+    return [file.name for file in files.pending(ledger)]
 
 
 async def _take_lock(connection: AsyncConnection, wait_s: float) -> None:
@@ -149,30 +162,31 @@ async def _ledger(connection: AsyncConnection, schema: str) -> dict[str, str]:
 
 
 async def _apply_all(
-    connection: AsyncConnection, catalogue: Catalogue, options: MigrationOptions, progress: Progress
+    connection: AsyncConnection, files: _Files, options: MigrationOptions, progress: Progress
 ) -> list[str]:
     ledger = await _ledger(connection, options.schema)
-    if problems := catalogue.problems(ledger):
+    if problems := files.ours.problems(ledger):
         raise ConfigError(*problems)
-    files = catalogue.pending(ledger)
-    for file in files:
+    pending = files.pending(ledger)
+    for file in pending:
         progress(file.name)
-        await _apply(connection, file)
-    return [file.name for file in files]
+        await _apply(connection, file, files.package.covered_by(file))
+    return [file.name for file in pending]
 
 
-async def _apply(connection: AsyncConnection, file: SqlFile) -> None:
+async def _apply(connection: AsyncConnection, file: SqlFile, covered: Sequence[SqlFile]) -> None:
+    """Apply ``file`` and note that ``covered`` is applied."""
     try:
         if file.transactional:
             async with connection.transaction():
                 await connection.execute(file.text)
                 if connection.info.transaction_status is not TransactionStatus.INTRANS:
                     raise ConfigError(f"{file.name}: must not begin or end transactions itself")
-                await _record(connection, file)
+                await _record(connection, covered)
         else:
             # binary=True takes the extended protocol, which refuses a second statement in one message.
             await connection.execute(file.text, binary=True)
-            await _record(connection, file)
+            await _record(connection, covered)
     except psycopg.Error as error:
         if error.sqlstate is None:
             raise
@@ -180,8 +194,9 @@ async def _apply(connection: AsyncConnection, file: SqlFile) -> None:
         raise Misconfigured(f"{file.name}: {text} ({error.sqlstate})", reason="migration") from error
 
 
-async def _record(connection: AsyncConnection, file: SqlFile) -> None:
-    await connection.execute(query("migrations", "record"), {"name": file.name, "sha256": file.sha256})
+async def _record(connection: AsyncConnection, files: Sequence[SqlFile]) -> None:
+    for file in files:
+        await connection.execute(query("migrations", "record"), {"name": file.name, "sha256": file.sha256})
 
 
 async def _value(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from prometheus_client import CollectorRegistry, disable_created_metrics
 
+from .analysis import AnalysisFamilies
 from .futures import FuturesFamilies
 from .history import HistoryFamilies
 from .live import LiveFamilies
@@ -16,7 +17,7 @@ from .process import ProcessFamilies
 __all__ = ["Metrics"]
 
 
-class Metrics(LiveFamilies, HistoryFamilies, FuturesFamilies, ProcessFamilies):
+class Metrics(LiveFamilies, HistoryFamilies, FuturesFamilies, AnalysisFamilies, ProcessFamilies):
     """One process's metric families on one registry; attributes carry the name without its prefix."""
 
     def __init__(self, registry: CollectorRegistry | None = None) -> None:
@@ -37,3 +38,4 @@ class Metrics(LiveFamilies, HistoryFamilies, FuturesFamilies, ProcessFamilies):
         self._funding()
         self._alpha()
         self._archive()
+        self._tasks()

@@ -20,5 +20,5 @@ class Families:
     def _gauge(self, name: str, text: str, *labels: str) -> Gauge:
         return Gauge(f"marketd_{name}", text, labels, registry=self.registry)
 
-    def _histogram(self, name: str, text: str, buckets: tuple[float, ...]) -> Histogram:
-        return Histogram(f"marketd_{name}", text, buckets=buckets, registry=self.registry)
+    def _histogram(self, name: str, text: str, buckets: tuple[float, ...], *labels: str) -> Histogram:
+        return Histogram(f"marketd_{name}", text, labels, buckets=buckets, registry=self.registry)

@@ -1,0 +1,78 @@
+-- name: ask
+-- A task once: the same id again finds the one that is there. One that comes of a schedule is left out while the one
+-- before it still waits for its first attempt.
+INSERT INTO tasks (task_id, kind, parameters, requested_by, scheduled_for)
+SELECT %(task_id)s, %(kind)s, %(parameters)s, %(requested_by)s, %(scheduled_for)s
+WHERE %(scheduled_for)s::timestamptz IS NULL OR NOT EXISTS (
+    SELECT FROM tasks
+    WHERE kind = %(kind)s AND state = 'PENDING' AND attempts = 0 AND scheduled_for IS NOT NULL
+)
+ON CONFLICT (task_id) DO NOTHING
+RETURNING true;
+
+-- name: set_job
+UPDATE tasks SET job_id = %(job_id)s WHERE task_id = %(task_id)s;
+
+-- name: begin
+-- Whoever runs it says so. A task that is over is not begun again; one that runs belonged to a worker that is gone; one
+-- that nobody wants ends here.
+UPDATE tasks
+SET state = CASE WHEN is_unwanted THEN 'CANCELLED' ELSE 'RUNNING' END,
+    finished_at = CASE WHEN is_unwanted THEN now() END,
+    attempts = attempts + 1, started_at = coalesce(started_at, now()), share = NULL
+WHERE task_id = %(task_id)s AND state IN ('PENDING', 'RUNNING')
+RETURNING is_unwanted, kind, parameters, attempts, failures, (extract(epoch FROM scheduled_for) * 1000)::bigint;
+
+-- name: end
+-- Only the attempt that is running may end it: a worker that was taken for dead has lost its word.
+UPDATE tasks
+SET state = %(state)s, error = %(error)s, result = coalesce(%(result)s, result),
+    failures = failures + (%(error)s <> '')::integer,
+    share = CASE WHEN %(state)s = 'SUCCESS' THEN 1 ELSE share END,
+    finished_at = CASE WHEN %(state)s = 'PENDING' THEN NULL ELSE now() END
+WHERE task_id = %(task_id)s AND state = 'RUNNING' AND attempts = %(attempt)s
+RETURNING true;
+
+-- name: cancel
+-- One that nobody works at ends here; one that runs is ended by whoever runs it, or by whoever would begin it again.
+UPDATE tasks
+SET is_unwanted = true,
+    state = CASE state WHEN 'PENDING' THEN 'CANCELLED' ELSE state END,
+    finished_at = CASE state WHEN 'PENDING' THEN now() END
+WHERE task_id = %(task_id)s AND state IN ('PENDING', 'RUNNING')
+RETURNING job_id;
+
+-- name: tell
+WITH told AS (
+    UPDATE tasks SET share = coalesce(%(share)s, share)
+    WHERE task_id = %(task_id)s AND state = 'RUNNING' AND attempts = %(attempt)s
+    RETURNING task_id
+)
+INSERT INTO task_logs (task_id, level, line)
+SELECT task_id, %(level)s, %(line)s FROM told;
+
+-- name: show
+SELECT task_id, kind, parameters, state, share, attempts, failures, error, result, requested_by,
+       (extract(epoch FROM scheduled_for) * 1000)::bigint, (extract(epoch FROM created_at) * 1000)::bigint,
+       (extract(epoch FROM started_at) * 1000)::bigint, (extract(epoch FROM finished_at) * 1000)::bigint
+FROM tasks
+WHERE task_id = %(task_id)s;
+
+-- name: newest
+SELECT task_id, kind, parameters, state, share, attempts, failures, error, result, requested_by,
+       (extract(epoch FROM scheduled_for) * 1000)::bigint, (extract(epoch FROM created_at) * 1000)::bigint,
+       (extract(epoch FROM started_at) * 1000)::bigint, (extract(epoch FROM finished_at) * 1000)::bigint
+FROM tasks
+WHERE (%(kind)s::text IS NULL OR kind = %(kind)s) AND (%(state)s::text IS NULL OR state = %(state)s)
+ORDER BY created_at DESC, task_id
+LIMIT %(limit)s;
+
+-- name: lines
+SELECT number, (extract(epoch FROM at) * 1000)::bigint, level, line
+FROM task_logs
+WHERE task_id = %(task_id)s AND number > %(after)s
+ORDER BY number
+LIMIT %(limit)s;
+
+-- name: prune
+DELETE FROM tasks WHERE finished_at < now() - make_interval(days => %(days)s::integer);

@@ -1,0 +1,111 @@
+"""What is done by itself, and when: one task a period, however many daemons ask for it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from croniter import croniter
+
+from ..errors import ConfigError, MarketdError
+from ..model import Task
+from ..ports.clock import Clock
+from ..ports.tasks import TaskQueue
+from ..telemetry.log import get_logger
+from ..telemetry.metrics import Metrics
+from .jobs import Kind
+
+_SECOND_MS = 1000
+_AGAIN_MS = 15_000
+
+_log = get_logger("schedules")
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """A task of ``kind``, with nothing but defaults, whenever ``cron`` says: minute, hour, day, month, weekday and,
+    where there is a sixth field, second; UTC."""
+
+    kind: str
+    cron: str
+
+    def next_ms(self, after_ms: int) -> int:
+        """The first period that begins after ``after_ms``."""
+        return int(croniter(self.cron, after_ms / _SECOND_MS).get_next(float) * _SECOND_MS)
+
+    def last_ms(self, until_ms: int) -> int:
+        """The last period that began at ``until_ms`` or before."""
+        return int(croniter(self.cron, (until_ms + _SECOND_MS) / _SECOND_MS).get_prev(float) * _SECOND_MS)
+
+    def task(self, period_ms: int) -> Task:
+        """The task of a period; its id is the same wherever it is made."""
+        at = datetime.fromtimestamp(period_ms / _SECOND_MS, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        return Task(f"{self.kind}@{at}", self.kind, requested_by="schedule", scheduled_ms=period_ms)
+
+
+def checked(schedules: Mapping[str, str], kinds: Mapping[str, Kind[Any]]) -> list[Schedule]:
+    """The schedules of a configuration. Raises ``ConfigError`` with a line for each that cannot be."""
+    problems = [
+        *(
+            f"SCHEDULES: there is no task called {kind}; there are {', '.join(sorted(kinds))}"
+            for kind in schedules.keys() - kinds.keys()
+        ),
+        *(
+            f"SCHEDULES: {kind}: {cron!r} is not five or six cron fields"
+            for kind, cron in schedules.items()
+            if not croniter.is_valid(cron)
+        ),
+    ]
+    if problems:
+        raise ConfigError(*sorted(problems))
+    return [Schedule(kind, cron) for kind, cron in sorted(schedules.items())]
+
+
+class Scheduler:
+    """Asks for the task of each period; at the start for that of the period that is running."""
+
+    def __init__(
+        self,
+        schedules: Sequence[Schedule],
+        kinds: Mapping[str, Kind[Any]],
+        queue: TaskQueue,
+        clock: Clock,
+        metrics: Metrics,
+        *,
+        after: asyncio.Event,
+    ) -> None:
+        self._schedules, self._kinds, self._queue = schedules, kinds, queue
+        self._clock, self._metrics, self._after = clock, metrics, after
+        self._asked: dict[str, int] = {}
+
+    async def run(self) -> None:
+        """Until cancelled; a database that is away is asked again 15 s later. ``after`` is waited for first: a period
+        needs a clock that is right."""
+        await self._after.wait()
+        while True:
+            now = self._clock.now_ms()
+            asked = [await self._ask(schedule, schedule.last_ms(now)) for schedule in self._schedules]
+            if not asked:
+                await asyncio.Event().wait()
+            due = min(schedule.next_ms(now) for schedule in self._schedules)
+            if not all(asked):
+                due = min(due, now + _AGAIN_MS)
+            await self._clock.sleep_until(due / _SECOND_MS)
+
+    async def _ask(self, schedule: Schedule, period_ms: int) -> bool:
+        """False when the database did not take it."""
+        if self._asked.get(schedule.kind) == period_ms:
+            return True
+        task, kind = schedule.task(period_ms), self._kinds[schedule.kind]
+        try:
+            is_new = await self._queue.ask(task, subject=kind.subject_of({}))
+        except MarketdError as error:
+            self._metrics.tasks_asked.labels(result="failed").inc()
+            _log.warning("schedule_missed", msg=f"{schedule.kind}: {error}", task=task.task_id)
+            return False
+        self._asked[schedule.kind] = period_ms
+        self._metrics.tasks_asked.labels(result="new" if is_new else "there").inc()
+        return True
