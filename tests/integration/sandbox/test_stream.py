@@ -107,7 +107,7 @@ async def test_a_sleeping_symbol_is_silent_and_rest_has_its_flat_row() -> None:
 
 
 async def test_everything_is_acked_and_a_wrong_name_stays_silent() -> None:
-    wrong = ["BTCUSDT@kline_1m", "nosuchusdt@kline_1m", "btcusdt@nonsense", "ethusdt@aggTrade"]
+    wrong = ["BTCUSDT@kline_1m", "nosuchusdt@kline_1m", "btcusdt@nonsense", "ETHUSDT@aggTrade"]
     async with Client.open() as client, client.stream(*wrong) as stream:
         assert await stream.ask("LIST_SUBSCRIPTIONS") == wrong
         assert await stream.ask("SUBSCRIBE", ["xauusdt@kline_1m"]) is None
