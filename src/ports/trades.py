@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
@@ -56,3 +57,30 @@ class TradeFiles(Protocol):
         percentage: float = 100.0,
         piece_rows: int = 100_000,
     ) -> WriteResult: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Collected:
+    """Which file was imported (a path on this machine, or of the archive), and what became of its rows."""
+
+    file: str
+    result: WriteResult
+
+
+class TradeCollector(Protocol):
+    """Imports one file of a symbol's trades: the newest in the person's folder, else the archive's newest day.
+
+    ``market`` is ``spot`` or ``futures``; ``label`` names a day or a month. ``tell`` hears which file it is. Raises
+    ``NotPublished``, ``BadData`` (also for parameters), ``Retryable``, ``Misconfigured`` or ``OSError``.
+    """
+
+    async def collect(
+        self,
+        symbol: str,
+        market: str,
+        *,
+        label: str | None,
+        percentage: float,
+        piece_rows: int,
+        tell: Callable[[str], Awaitable[None]],
+    ) -> Collected: ...
