@@ -9,7 +9,7 @@ import math
 from collections import Counter
 from collections.abc import Sequence
 from fractions import Fraction
-from itertools import pairwise
+from itertools import accumulate, pairwise
 
 from src.analysis.arbitrage_terms import Strategy
 
@@ -24,7 +24,7 @@ def opportunities(
     """What the screen finds, and what became of each swap."""
     found: list[Opportunity] = []
     outcomes: Counter[str] = Counter()
-    timed = [(max(other[0] for other in trades[: row + 1]), *trade[1:]) for row, trade in enumerate(trades)]
+    timed = never_back(trades)
     for swap in swaps:
         end = swap[0] - round(strategy.time_delay_seconds * 1000)
         start = end - round(strategy.window_seconds * 1000)
@@ -35,6 +35,12 @@ def opportunities(
         if outcome == "screened":
             found += _both_ways(swap, window, gas, strategy)
     return found, outcomes
+
+
+def never_back(trades: Sequence[Priced]) -> list[Priced]:
+    """A trade that is earlier than one before it happens at that one's time."""
+    times = accumulate((ts for ts, _, _ in trades), max)
+    return [(ts, price, quantity) for ts, (_, price, quantity) in zip(times, trades, strict=True)]
 
 
 def _outcome(swap: Swap, window: list[tuple[float, float]], gas: float) -> str:

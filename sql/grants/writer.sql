@@ -30,3 +30,6 @@ GRANT INSERT, UPDATE, DELETE ON {schema}.tasks TO {role};
 GRANT INSERT ON {schema}.task_logs TO {role};
 GRANT INSERT, UPDATE, DELETE ON {schema}.procrastinate_jobs, {schema}.procrastinate_events TO {role};
 GRANT INSERT, UPDATE, DELETE ON {schema}.procrastinate_workers, {schema}.procrastinate_periodic_defers TO {role};
+-- Results that an analysis makes anew; a batch itself stays.
+GRANT INSERT, DELETE ON {schema}.price_series, {schema}.arbitrage_opportunities TO {role};
+GRANT INSERT, UPDATE ON {schema}.batches TO {role};

@@ -45,7 +45,7 @@ def screened(
     it could be known. Raises BadData, naming the row, for what cannot be.
     """
     waiting = _Swaps(swaps, tally)
-    for window, known_until in _windows(trades, waiting, strategy, tally):
+    for window, known_until in _windows(in_order(trades, tally), waiting, strategy):
         while len(ready := waiting.until(known_until + strategy.delay_ms)):
             found = np.empty(2 * len(ready), OPPORTUNITY)
             counts = np.zeros(len(OUTCOMES), np.int64)
@@ -110,25 +110,31 @@ class _Swaps:
             self._waiting = piece
 
 
-def _windows(
-    pieces: Iterable[Records], waiting: _Swaps, strategy: Strategy, tally: Tally
-) -> Iterator[tuple[Records, int]]:
-    """(trades, the time before which all trades are among those seen), the last time with what is left."""
+def _windows(pieces: Iterator[Records], waiting: _Swaps, strategy: Strategy) -> Iterator[tuple[Records, int]]:
+    """(trades, the time before which all trades are among those seen), the last time with what is left.
+
+    Pieces are read to their end, also when no swap waits any more.
+    """
     kept = np.empty(0, PRICED)
+    for piece in pieces:
+        next_swap = waiting.next_ts()
+        if next_swap is None:
+            continue
+        first = np.searchsorted(kept["ts"], next_swap - strategy.delay_ms - strategy.window_ms)
+        kept = np.concatenate([kept[first:], piece])
+        yield kept, int(piece["ts"][-1])
+    yield kept, _LAST
+
+
+def in_order(pieces: Iterable[Records], tally: Tally) -> Iterator[Records]:
+    """The pieces that are not empty, with times that never go back. Raises BadData for what cannot be."""
     clock = -_LAST
     for piece in pieces:
         _check_dtype(piece, PRICED)
-        if not len(piece):
-            continue
-        next_swap = waiting.next_ts()
-        if next_swap is None:
-            return
-        checked = _checked(piece, clock, tally)
-        clock = int(checked["ts"][-1])
-        first = np.searchsorted(kept["ts"], next_swap - strategy.delay_ms - strategy.window_ms)
-        kept = np.concatenate([kept[first:], checked])
-        yield kept, clock
-    yield kept, _LAST
+        if len(piece):
+            checked = _checked(piece, clock, tally)
+            clock = int(checked["ts"][-1])
+            yield checked
 
 
 def _checked(piece: Records, clock: int, tally: Tally) -> Records:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Final, Literal
+from datetime import UTC, datetime
+from typing import Annotated, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 #: What any transaction costs at least; an estimate below it cannot be meant, and the transaction's own gas is kept.
 LEAST_GAS: Final = 21_000
@@ -15,13 +16,29 @@ BUY_CEX: Final = 0
 BUY_DEX: Final = 1
 
 Mode = Literal["screen", "execution"]
+Exchange = Literal["binance_spot", "binance_futures_um"]
+#: A moment; one without a time zone is UTC.
+Moment = Annotated[
+    datetime, AfterValidator(lambda when: when if when.tzinfo is not None else when.replace(tzinfo=UTC))
+]
+
+#: What every report of the mode begins with.
+ABOUT: Final[dict[Mode, str]] = {
+    "screen": "A screen: it says where the two prices were apart, at the pool's price for any size, without spread, "
+    "competition or a block to wait for. It does not say what could have been made; mode 'execution' comes nearer.",
+    "execution": "Attempts: decided by the screen, filled after the delay by exact pool arithmetic within one tick "
+    "spacing. Left out are failed transactions, competition for the block, what a place in it costs, and the depth of "
+    "the CEX beyond half the spread.",
+}
 
 
 class Strategy(BaseModel):
     """The parameters of one analysis. Money is in the quote asset, rates are fractions, times are seconds.
 
     ``half_spread_rate`` and ``markout_seconds`` matter in ``execution`` mode only: what the CEX side pays beyond the
-    price of a trade, and how long after the fill both sides are valued.
+    price of a trade, and how long after the fill both sides are valued. ``start`` and ``end`` bound the swaps' block
+    times, [start, end); without them it is all that is known whole. Symbol and pool may be left out where one is
+    stored.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
@@ -36,6 +53,18 @@ class Strategy(BaseModel):
     estimated_gas_used: int = Field(default=0, ge=0)
     half_spread_rate: float = Field(default=0.0001, ge=0, lt=1)
     markout_seconds: float = Field(default=60.0, ge=0, le=3600)
+    exchange: Exchange = "binance_spot"
+    symbol: str | None = None
+    chain: str | None = None
+    pool: str | None = None
+    start: Moment | None = None
+    end: Moment | None = None
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Strategy:
+        if self.start is not None and self.end is not None and self.start >= self.end:
+            raise ValueError("start: it must be before end")
+        return self
 
     @property
     def delay_ms(self) -> int:

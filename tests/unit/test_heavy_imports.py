@@ -13,7 +13,8 @@ _HEAVY = ("polars", "pyarrow", "numba", "llvmlite", "numpy")
 def test_nothing_of_polars_or_numba_reaches_the_process_of_the_daemon() -> None:
     code = (
         "import sys, src.adapters.timescale.importer, src.adapters.binance.archive;"
-        "import src.analysis, src.analysis.bar_ranges, src.cli.daemon, src.collectors.daemon, src.wiring;"
+        "import src.analysis, src.analysis.bar_ranges, src.analysis.arbitrage_jobs, src.analysis.price_jobs;"
+        "import src.cli.daemon, src.collectors.daemon, src.wiring;"
         f"print(*(name for name in {_HEAVY} if name in sys.modules))"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)

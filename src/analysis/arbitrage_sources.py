@@ -1,0 +1,162 @@
+"""Which market is compared with which pool, up to where both are known, and their rows in pieces.
+
+Read in slices of a day: what is in memory does not grow with the range. Import this in pool processes only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+
+from ..errors import BadData
+from ..model import DAY_MS
+from ..ports.tables import Tables
+from .arbitrage import BACKWARD_MS
+from .arbitrage_execution import Tokens
+from .arbitrage_types import PRICED, SWAP, Records
+
+_BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """A market of the CEX and a pool that trade the same two assets."""
+
+    exchange: str
+    symbol: str
+    chain: str
+    pool: str
+    tokens: Tokens
+    fee: int
+    tick_spacing: int
+
+    @property
+    def market_values(self) -> dict[str, Any]:
+        return {"exchange": self.exchange, "symbol": self.symbol}
+
+    @property
+    def pool_values(self) -> dict[str, Any]:
+        return {"chain": self.chain, "pool": self.pool}
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """[from_ms, to_ms), UTC milliseconds: what may be read, for all of it is there and stays."""
+
+    from_ms: int
+    to_ms: int
+
+
+def moment(ms: int) -> datetime:
+    return datetime.fromtimestamp(ms / 1000, UTC)
+
+
+def pair_of(tables: Tables, exchange: str, symbol: str | None, chain: str | None, pool: str | None) -> Pair:
+    """What was asked for; what was left out, where one is stored. Raises ``BadData`` (``market``) that names them."""
+    address = None if pool is None else pool.lower()
+    pools = [
+        row for row in tables.rows("arbitrage.pools") if chain in (None, row[0]) and address in (None, row[1])
+    ]
+    chosen = _only_one([(f"{row[0]}/{row[1]} ({row[7]}/{row[8]})", row) for row in pools], "pool", pool)
+    markets = [
+        row[0]
+        for row in tables.rows("trades.watermark", exchange=exchange, since=_BEGINNING)
+        if symbol in (None, row[0])
+    ]
+    market = _only_one([(name, name) for name in markets], f"symbol of {exchange}", symbol)
+    base, decimals0, decimals1, fee, spacing = chosen[2:7]
+    return Pair(exchange, market, chosen[0], chosen[1], Tokens(base, decimals0, decimals1), fee, spacing)
+
+
+def known_trades(tables: Tables, pair: Pair, since_ms: int | None) -> Known:
+    """Where trades of the market are closed, leaving out open gaps that end before ``since_ms``."""
+    since = _BEGINNING if since_ms is None else moment(since_ms)
+    found = tables.rows("trades.watermark", exchange=pair.exchange, since=since)
+    for symbol, _, first_ts, _, closed_ts in found:
+        if symbol == pair.symbol:
+            return Known(_ms(first_ts), _ms(closed_ts))
+    raise BadData(f"no trades of {pair.symbol} are stored: collect them first", reason="market")
+
+
+def known_swaps(tables: Tables, pair: Pair, since_ms: int | None) -> Known:
+    """Where swaps of the pool are whole and final: of the range that holds ``since_ms``, else of the newest one."""
+    since = None if since_ms is None else moment(since_ms)
+    rows = tables.rows("swaps.watermark", **pair.pool_values, since=since)
+    if not rows:
+        where = "" if since is None else f" at {since:%Y-%m-%d %H:%M:%S}"
+        raise BadData(f"no swaps of pool {pair.pool} are stored{where}: collect them first", reason="market")
+    _, _, from_time, _, _, final_time = rows[0]
+    return Known(_ms(from_time), _ms(final_time) if final_time is not None else _ms(from_time))
+
+
+def slices(from_ms: int, to_ms: int) -> Iterator[tuple[int, int]]:
+    """[from_ms, to_ms) by UTC days."""
+    while from_ms < to_ms:
+        until = min((from_ms // DAY_MS + 1) * DAY_MS, to_ms)
+        yield from_ms, until
+        from_ms = until
+
+
+def trades(tables: Tables, pair: Pair, from_ms: int, to_ms: int) -> Iterator[Records]:
+    """PRICED pieces in order of id, with every trade that counts at a time of [from_ms, to_ms), and a few around them.
+
+    A trade that is stamped earlier than one before it counts at that one's time, at most BACKWARD_MS later: so much
+    more is read on both sides, and a slice gives what the whole gives.
+    """
+    return tables.pieces(
+        "arbitrage.trades",
+        PRICED,
+        times=("ts",),
+        **pair.market_values,
+        since=moment(from_ms - BACKWARD_MS),
+        until=moment(to_ms + BACKWARD_MS),
+    )
+
+
+def swaps(tables: Tables, pair: Pair, from_ms: int, to_ms: int) -> Records:
+    """SWAP records of a slice."""
+    return tables.read(
+        "arbitrage.swaps",
+        SWAP,
+        times=("ts",),
+        **pair.pool_values,
+        since=moment(from_ms),
+        until=moment(to_ms),
+    )
+
+
+def first_prices(pieces: Iterator[Records], times: Sequence[int], within_ms: int) -> list[float]:
+    """For each of ``times`` (sorted) the price of the first trade in [time, time + within_ms); NaN without one.
+
+    All ``pieces`` (sorted by time) are read, whatever is found.
+    """
+    asked = np.asarray(times, np.int64)
+    prices = np.full(len(asked), np.nan)
+    place = 0
+    for piece in pieces:
+        if not len(piece):
+            continue
+        ready = int(np.searchsorted(asked, piece["ts"][-1], "right"))
+        if ready > place:
+            rows = np.searchsorted(piece["ts"], asked[place:ready])
+            found = piece["ts"][rows] < asked[place:ready] + within_ms
+            prices[place:ready] = np.where(found, piece["price"][rows], np.nan)
+            place = ready
+    return [float(price) for price in prices]
+
+
+def _only_one(found: Sequence[tuple[str, Any]], what: str, asked: str | None) -> Any:
+    if len(found) == 1:
+        return found[0][1]
+    if not found:
+        wanted = "" if asked is None else f" {asked}"
+        raise BadData(f"{what}{wanted}: none is stored; collect it first", reason="market")
+    raise BadData(f"{what}: name one of {', '.join(name for name, _ in found)}", reason="market")
+
+
+def _ms(when: datetime) -> int:
+    return round(when.timestamp() * 1000)
