@@ -8,6 +8,8 @@ from collections.abc import Iterable, Sequence
 from ..model import DAY_MS
 
 WEEK_MS = 7 * DAY_MS
+#: What is kept of every symbol: 5m, 15m, 1h, 4h and 1d. Each divides a day, so no kept bar reaches over midnight UTC.
+KEPT_MS = (300_000, 900_000, 3_600_000, 14_400_000, DAY_MS)
 _MONDAY_MS = 4 * DAY_MS  # 1970-01-05: the epoch was a Thursday
 
 
@@ -45,13 +47,37 @@ def touched_ranges(minutes: Iterable[int], size_ms: int, cuts: Sequence[int] = (
     Sorted and apart from each other; every one begins and ends with a bar, so bars that are made from its minutes
     alone, with a new state, are those that one pass over everything makes.
     """
-    ranges: list[tuple[int, int]] = []
-    for minute in sorted(set(minutes)):
-        if ranges and minute < ranges[-1][1]:
+    return covered_ranges(((minute, minute + 1) for minute in set(minutes)), size_ms, cuts)
+
+
+def covered_ranges(
+    ranges: Iterable[tuple[int, int]], size_ms: int, cuts: Sequence[int] = (), until_ms: int | None = None
+) -> list[tuple[int, int]]:
+    """The same for whole ``ranges`` [from, to), and of bars that are over by ``until_ms`` alone."""
+    covered: list[tuple[int, int]] = []
+    for start, end in sorted(ranges):
+        if start >= end:
             continue
-        opened, closed = bar_range(minute, size_ms, cuts)
-        if ranges and opened == ranges[-1][1]:
-            ranges[-1] = (ranges[-1][0], closed)
-        else:
-            ranges.append((opened, closed))
-    return ranges
+        opened, closed = bar_range(start, size_ms, cuts)[0], bar_range(end - 1, size_ms, cuts)[1]
+        if until_ms is not None and closed > until_ms:
+            closed = bar_range(until_ms, size_ms, cuts)[0]
+        _join(covered, opened, closed)
+    return covered
+
+
+def joined(ranges: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
+    """The same times in order, each once."""
+    apart: list[tuple[int, int]] = []
+    for start, end in sorted(ranges):
+        _join(apart, start, end)
+    return apart
+
+
+def _join(ranges: list[tuple[int, int]], start: int, end: int) -> None:
+    """Add [start, end), which begins no earlier than the last of ``ranges``."""
+    if start >= end:
+        return
+    if ranges and start <= ranges[-1][1]:
+        ranges[-1] = (ranges[-1][0], max(end, ranges[-1][1]))
+    else:
+        ranges.append((start, end))

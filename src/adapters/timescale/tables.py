@@ -95,7 +95,8 @@ class DatabaseTables:
     def _connect(self) -> Connection:
         options = self._options
         info = conninfo(options.url, application_name=options.application_name("kernel"), writable=True)
-        connection = psycopg.connect(info, autocommit=True)
+        # Never prepared: only a plan made for these very bounds leaves out the chunks that cannot matter.
+        connection = psycopg.connect(info, autocommit=True, prepare_threshold=None)
         settings = {"schema": options.schema, "lock_timeout": _LOCK_TIMEOUT, "statement_timeout": "0"}
         connection.execute(query("session", "configure"), settings)
         return connection

@@ -13,7 +13,13 @@ _HERE = Path(__file__).parent
 
 
 def test_the_kernels_without_numba() -> None:
-    names = ("test_bars.py", "test_bar_cases.py", "test_arbitrage.py", "test_arbitrage_cases.py")
+    names = (
+        "test_bars.py",
+        "test_bar_cases.py",
+        "test_bar_making.py",
+        "test_arbitrage.py",
+        "test_arbitrage_cases.py",
+    )
     tests = [str(_HERE / name) for name in names]
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-n", "0", "-p", "no:cacheprovider", *tests],

@@ -1,0 +1,79 @@
+"""Kept bars from the minutes that they are made of: pure functions over arrays, for kernel processes only."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..model import MINUTE_MS
+from .bar_ranges import KEPT_MS, covered_ranges, joined
+from .bar_types import BAR, CANDLE, Recipe, Records, as_candles, new_state
+from .bars import advance
+
+#: A candle with the number of the work that it was read for.
+PLACED = np.dtype([("place", "<i8"), *[(name, CANDLE[name].str) for name in CANDLE.names or ()]])
+#: A bar with the number of its work and its size in milliseconds.
+MADE = np.dtype(
+    [
+        ("place", "<i8"),
+        ("size", "<f8"),
+        *[(name, BAR[name].str) for name in BAR.names or ()],
+        ("missing_minutes", "<i8"),
+    ]
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """Bars of one symbol to make, in every kept size: all that ``ranges`` touch and that are over by ``until_ms``."""
+
+    symbol: str
+    ranges: tuple[tuple[int, int], ...]
+    until_ms: int
+    cuts: tuple[int, ...] = ()
+
+    def spans(self) -> list[tuple[int, int, int]]:
+        """(size, from, to): times that begin and end with a bar of that size, all in UTC milliseconds."""
+        return [
+            (size, start, end)
+            for size in KEPT_MS
+            for start, end in covered_ranges(self.ranges, size, self.cuts, self.until_ms)
+        ]
+
+    def minutes(self) -> list[tuple[int, int]]:
+        """What is to be read for them: sorted, apart from each other."""
+        return joined((start, end) for _, start, end in self.spans())
+
+
+def kept_bars(works: Sequence[Work], candles: Records) -> Records:
+    """The bars (MADE) of all ``works`` from ``candles`` (PLACED, in any order), by work, size and time."""
+    candles = candles[np.lexsort((candles["open_ts"], candles["place"]))]
+    edges = np.searchsorted(candles["place"], np.arange(len(works) + 1))
+    rows = as_candles(candles)
+    made = [
+        bars
+        for place, work in enumerate(works)
+        for bars in _of_work(place, work, rows[edges[place] : edges[place + 1]])
+    ]
+    return np.concatenate(made) if made else np.empty(0, MADE)
+
+
+def _of_work(place: int, work: Work, rows: Records) -> Iterator[Records]:
+    for size, start, end in work.spans():
+        first, last = np.searchsorted(rows["open_ts"], (start, end))
+        if first == last:
+            continue
+        inside = rows[first:last]
+        state = new_state(Recipe.TIME_OF_CANDLES, size)
+        bars, _ = advance(state, inside, cuts=work.cuts, until_ms=end)
+        made = np.empty(len(bars), MADE)
+        for name in BAR.names or ():
+            made[name] = bars[name]
+        made["place"], made["size"] = place, size
+        there = np.searchsorted(inside["open_ts"], bars["close_ts"]) - np.searchsorted(
+            inside["open_ts"], bars["open_ts"]
+        )
+        made["missing_minutes"] = (bars["close_ts"] - bars["open_ts"]) // MINUTE_MS - there
+        yield made
