@@ -111,8 +111,7 @@ def _unbroken_at(
     inward = side.sign * bars["close"][: first + 1]
     worst = np.full(len(bars) + 1, np.inf)
     worst[: first + 1] = np.minimum.accumulate(inward[::-1])[::-1]
-    edges = np.array([side.broken_beyond(price) for price in prices.tolist()], np.float64)
-    return worst[begins] >= side.sign * edges
+    return worst[begins] >= side.sign * (prices * side.broken_beyond(1.0))
 
 
 def _pivot(bars: Records, side: Side, begin: int, end: int, until: Whole) -> Pivot:
