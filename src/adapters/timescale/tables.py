@@ -112,19 +112,20 @@ def _query(name: str) -> LiteralString:
 
 
 def _blocks(messages: Iterable[Buffer], size: int) -> Iterator[bytes]:
-    """The rows without header and trailer, ``size`` bytes at a time: the server sends each row as a message."""
-    held, length, skip = list[memoryview](), 0, len(SIGNATURE)
+    """The rows without header and trailer, ``size`` bytes at a time.
+
+    The server sends each row as a message. They are added to one array of bytes: kept as objects until a block is full,
+    a quarter of a million of them have the garbage collector look at all of them again and again.
+    """
+    held, begin = bytearray(), len(SIGNATURE)
     for message in messages:
-        part = memoryview(message)[skip:]
-        skip -= min(skip, memoryview(message).nbytes)
-        held.append(part)
-        length += len(part)
-        if length >= size + len(END):  # the trailer must not be taken for the beginning of a row
-            whole = b"".join(held)
-            last = (length - len(END)) // size * size
-            yield from (whole[start : start + size] for start in range(0, last, size))
-            held, length = [memoryview(whole)[last:]], length - last
-    if rest := b"".join(held).removesuffix(END):
+        held += message
+        if len(held) >= begin + size + len(END):  # the trailer must not be taken for the beginning of a row
+            end = begin + (len(held) - begin - len(END)) // size * size
+            yield from (bytes(held[start : start + size]) for start in range(begin, end, size))
+            del held[:end]
+            begin = 0
+    if rest := bytes(held[begin:]).removesuffix(END):
         yield rest
 
 
