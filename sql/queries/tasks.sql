@@ -74,5 +74,8 @@ WHERE task_id = %(task_id)s AND number > %(after)s
 ORDER BY number
 LIMIT %(limit)s;
 
+-- name: workers
+SELECT count(*) FROM procrastinate_workers WHERE last_heartbeat > now() - interval '1 minute';
+
 -- name: prune
 DELETE FROM tasks WHERE finished_at < now() - make_interval(days => %(days)s::integer);

@@ -18,7 +18,7 @@ from .output import line
 
 _ABOUT = """Keep a complete copy of the Binance USDT-perpetual market in TimescaleDB.
 
-With one of --all, --ws, --metrics, --backfill marketd runs as a daemon in the foreground until SIGTERM or
+With one of --all, --ws, --metrics, --backfill, --jobs marketd runs as a daemon in the foreground until SIGTERM or
 Ctrl-C; with a command it does one thing and returns.
 """
 
@@ -82,10 +82,13 @@ def _version(wanted: bool) -> None:
 
 def _root(
     ctx: typer.Context,
-    run_all: Annotated[bool, typer.Option("--all", help="Run all three.")] = False,
+    run_all: Annotated[bool, typer.Option("--all", help="Run all of these.")] = False,
     ws: Annotated[bool, typer.Option("--ws", help="Run the live 1m candles.")] = False,
     metrics: Annotated[bool, typer.Option("--metrics", help="Run futures metrics and funding.")] = False,
     backfill: Annotated[bool, typer.Option("--backfill", help="Fill and verify the history.")] = False,
+    jobs: Annotated[
+        bool, typer.Option("--jobs", help="Work at tasks, and ask for those that are due.")
+    ] = False,
     standby: Annotated[
         bool, typer.Option("--standby", help="Wait for the lock instead of ending with 75.")
     ] = False,
@@ -105,7 +108,8 @@ def _root(
         flags["SPEED"] = speed
     context = Context(flags)
     ctx.obj = context
-    wanted = run_all or ws or metrics or backfill
+    asked = {"ws": ws, "metrics": metrics, "backfill": backfill, "jobs": jobs}
+    wanted = run_all or any(asked.values())
     if ctx.invoked_subcommand is not None:
         if wanted or standby:
             raise typer.BadParameter(f"{ctx.invoked_subcommand} is not the daemon: leave its flags out")
@@ -120,6 +124,5 @@ def _root(
     signal.signal(signal.SIGTERM, lambda *_: os._exit(EXIT_OK))
     from .daemon import run_daemon
 
-    asked = {"ws": ws, "metrics": metrics, "backfill": backfill}
     roles = [name for name, is_asked in asked.items() if is_asked or run_all]
     raise typer.Exit(run_daemon(context, roles=roles, standby=standby))

@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from . import task_commands
 from .history_commands import backfill, coverage, gaps, import_, reconcile
 from .options import Json, context_of
 
@@ -30,6 +31,7 @@ def register(app: typer.Typer) -> None:
     app.command("import")(import_)
     app.command("backfill")(backfill)
     app.command("reconcile")(reconcile)
+    task_commands.register(app)
 
 
 def migrate(

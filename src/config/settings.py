@@ -1,4 +1,4 @@
-"""Every setting of marketd: type, unit, range, default and description, in ``sources`` and here."""
+"""Every setting of marketd: type, unit, range, default and description, in ``sources``, ``analysis`` and here."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from ..errors import ConfigError
 from . import checks, network
+from .analysis import AnalysisSettings
 from .checks import LEVELS
 from .fields import setting
-from .sources import SourceSettings
 
 _HISTORY_URLS = ("binance_archive_url", "binance_archive_list_url", "binance_alpha_url")
 
@@ -18,7 +18,7 @@ def _first(*urls: SecretStr | None) -> str | None:
     return next((url.get_secret_value() for url in urls if url is not None), None)
 
 
-class Settings(SourceSettings):
+class Settings(AnalysisSettings):
     """The whole configuration, frozen. Constructing raises pydantic's ``ValidationError`` for single fields.
 
     Only ``load`` reads the environment and files; constructing this class takes its arguments and defaults

@@ -22,11 +22,12 @@ from ..telemetry.log import get_logger
 from ..telemetry.metrics import Metrics
 from .backfill import BackfillRole
 from .core import Core
+from .jobs import JobsRole
 from .listings import ListingsOnly
 from .live import LiveRole
 from .metrics import MetricsRole
 from .options import plain
-from .roles import BACKFILL, METRICS, WS, Role
+from .roles import BACKFILL, JOBS, METRICS, WS, Role
 
 _log = get_logger("main")
 
@@ -58,7 +59,8 @@ class Application:
         self.roles = self._roles(roles)
         self.lead = self.roles[0]
         # What is due is only known in the ledger if somebody follows the listings there.
-        self.listings = ListingsOnly(self.core) if BACKFILL not in roles else None
+        collects = set(roles) > {JOBS} or JOBS not in roles
+        self.listings = ListingsOnly(self.core) if collects and BACKFILL not in roles else None
         self.server = self._server(run_id)
 
     def prepare(self) -> None:
@@ -93,6 +95,8 @@ class Application:
             made.append(
                 BackfillRole(self.core, standby=self._standby, leads=not made, beside_live=WS in names)
             )
+        if JOBS in names:
+            made.append(JobsRole(self.core, leads=not made))
         return made
 
     def _server(self, run_id: str) -> MetricsServer:

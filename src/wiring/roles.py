@@ -10,9 +10,10 @@ from ..collectors.daemon import Closer, Keeper, Part
 WS = "ws"
 METRICS = "metrics"
 BACKFILL = "backfill"
-ROLES = (WS, METRICS, BACKFILL)
+JOBS = "jobs"
+ROLES = (WS, METRICS, BACKFILL, JOBS)
 """In the order in which they take the lead: the first one's lock decides about the process. One lock and one row in
-``daemon_runs`` each."""
+``daemon_runs`` each; of ``jobs`` there may be any number, on any machine."""
 
 
 class Role(ABC):

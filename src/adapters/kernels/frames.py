@@ -12,7 +12,17 @@ import struct
 from dataclasses import dataclass
 from typing import Any, BinaryIO
 
+from ..timescale.options import DatabaseOptions
+
 _LENGTH = struct.Struct(">Q")
+
+
+@dataclass(frozen=True, slots=True)
+class Setup:
+    """What a process is told first: where the database is (a secret), and how much memory it may take (10^6 bytes)."""
+
+    database: DatabaseOptions | None
+    memory_mb: int
 
 
 @dataclass(frozen=True, slots=True)

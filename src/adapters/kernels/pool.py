@@ -14,7 +14,7 @@ from typing import Any
 from ...errors import MarketdError, Unavailable
 from ...telemetry.log import get_logger
 from ..timescale.options import DatabaseOptions
-from .frames import Call, Failed, Note, encode, receive
+from .frames import Call, Failed, Note, Setup, encode, receive
 
 _START_S = 60.0
 _PACKAGE_ROOT = Path(__file__).resolve().parents[2]
@@ -27,10 +27,11 @@ log = get_logger("kernels")
 
 @dataclass(frozen=True, slots=True)
 class KernelOptions:
-    """``processes`` at most; one that did nothing for ``idle_s`` wall seconds is let go."""
+    """``processes`` at most, each with ``memory_mb``; one that did nothing for ``idle_s`` wall seconds is let go."""
 
     processes: int = 1
     idle_s: float = 600.0
+    memory_mb: int = 4096
 
 
 class KernelPool:
@@ -84,7 +85,7 @@ class KernelPool:
             if process.alive:
                 return process
             await process.end()
-        return await _Process.start(self._database)
+        return await _Process.start(Setup(self._database, self._options.memory_mb))
 
     async def _put_back(self, process: _Process) -> None:
         if self._closed or not process.answered:
@@ -103,7 +104,7 @@ class _Process:
         """False while a call is under way, and for ever after one that was given up."""
 
     @classmethod
-    async def start(cls, database: DatabaseOptions | None) -> _Process:
+    async def start(cls, setup: Setup) -> _Process:
         """A new process in its own session: a Ctrl-C on the terminal does not reach it."""
         package = __name__.rpartition(".")[0]
         path = os.pathsep.join([str(_PACKAGE_ROOT.parent), *filter(None, [os.environ.get("PYTHONPATH")])])
@@ -121,7 +122,7 @@ class _Process:
             async with asyncio.timeout(_START_S):
                 await receive(started._answers)
                 # Not an argument of the command line, nor in the environment: everybody on the machine may read those.
-                started._calls.write(encode(database))
+                started._calls.write(encode(setup))
                 await started._calls.drain()
         except BaseException as error:
             await started.end()

@@ -22,6 +22,11 @@ def fail(*, note: Note, tables: Tables | None, text: str) -> None:
     raise BadData(text, reason="selfcheck")
 
 
+def swell(*, note: Note, tables: Tables | None, megabytes: int) -> int:
+    """Take so much memory and let it go again; how much it was."""
+    return len(bytearray(megabytes * 1_000_000)) // 1_000_000
+
+
 def hang(*, note: Note, tables: Tables | None, begun: str) -> None:
     """Write the pid into the file ``begun`` and never come back."""
     Path(begun).write_text(str(os.getpid()), encoding="ascii")

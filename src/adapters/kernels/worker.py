@@ -7,6 +7,7 @@ ends when its input ends, which happens whatever became of its parent.
 from __future__ import annotations
 
 import os
+import resource
 import signal
 import sys
 import traceback
@@ -16,7 +17,7 @@ from typing import Any, BinaryIO
 
 from ..timescale.options import DatabaseOptions
 from ..timescale.tables import DatabaseTables
-from .frames import Call, Done, Failed, Note, encode, read
+from .frames import Call, Done, Failed, Note, Setup, encode, read
 
 _NICENESS = 10
 
@@ -38,7 +39,10 @@ class Worker:
         """Work until the calls end."""
         self._send(Note("ready"))
         try:
-            self._database = read(self._calls)
+            setup: Setup = read(self._calls)
+            self._database = setup.database
+            # Of what it writes to, not of what libraries map and never touch.
+            resource.setrlimit(resource.RLIMIT_DATA, (setup.memory_mb * 1_000_000,) * 2)
             while True:
                 self._send(self._answer(read(self._calls)))
         except EOFError:

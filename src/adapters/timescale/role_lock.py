@@ -16,10 +16,16 @@ _RUN_FIELDS = ("run_id", "role", "exchange", "host", "pid", "version")
 
 
 class SessionLock:
-    """``ports.RoleLock``. The lock goes with the session, so whoever lost the session has lost the lock."""
+    """``ports.RoleLock``. The lock goes with the session, so whoever lost the session has lost the lock.
 
-    def __init__(self, options: DatabaseOptions, metrics: Metrics | None = None) -> None:
+    Without ``exclusive`` any number of processes may have it: the tables must be up to date, and the run is noted.
+    """
+
+    def __init__(
+        self, options: DatabaseOptions, metrics: Metrics | None = None, *, exclusive: bool = True
+    ) -> None:
         self._options = options
+        self._exclusive = exclusive
         self._metrics = metrics
         self._session: Session | None = None
 
@@ -69,7 +75,8 @@ class SessionLock:
                 f"schema {self._options.schema}: pending migrations: {', '.join(names)}; run `marketd migrate`"
             )
         name = self._options.application_name(self._options.role)
-        await take_lock(connection, self._options, application_name=name)
+        if self._exclusive:
+            await take_lock(connection, self._options, application_name=name)
         await connection.execute(query("session", "start_run"), self._run())
 
     def _run(self) -> dict[str, object]:

@@ -86,6 +86,10 @@ class TaskStore:
         rows = await self._rows(query("tasks", "lines"), task_id=task_id, after=after, limit=limit)
         return [TaskLine(*row) for row in rows]
 
+    async def workers(self) -> int:
+        """How many workers were heard of within the last minute."""
+        return int((await self._rows(query("tasks", "workers")))[0][0])
+
     async def prune(self, days: int) -> None:
         """Forget what was over ``days`` days ago."""
         await self._rows(query("tasks", "prune"), days=days)

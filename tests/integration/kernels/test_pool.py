@@ -69,6 +69,17 @@ async def test_a_call_that_is_given_up_leaves_no_process(pool: KernelPool, tmp_p
     assert (await pool.run(f"{_HERE}:echo", deadline_s=30, value=1))["pid"] != pid
 
 
+async def test_one_that_takes_too_much_memory_fails_alone() -> None:
+    pool = KernelPool(KernelOptions(processes=1, memory_mb=1000))
+    try:
+        assert await pool.run(f"{_HERE}:swell", deadline_s=30, megabytes=500) == 500
+        with pytest.raises(MemoryError):
+            await pool.run(f"{_HERE}:swell", deadline_s=30, megabytes=1500)
+        assert await pool.run(f"{_HERE}:swell", deadline_s=30, megabytes=500) == 500
+    finally:
+        await pool.close()
+
+
 async def test_no_more_processes_than_allowed(pool: KernelPool) -> None:
     found = await asyncio.gather(
         *(pool.run(f"{_HERE}:echo", deadline_s=60, value=number) for number in range(6))
