@@ -29,7 +29,7 @@ def kept_bars(exchange: str) -> Kind[KeepBars]:
         return made
 
     return Kind(
-        name="bars",
+        name="Bars",
         parameters=KeepBars,
         run=run,
         subject=lambda asked: exchange,

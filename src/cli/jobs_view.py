@@ -7,6 +7,9 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+
 from ..analysis.jobs import Kind
 from ..model import Task, TaskLine
 
@@ -58,13 +61,22 @@ def log_line(line: TaskLine) -> str:
 
 
 def kind_lines(kind: Kind[Any], schedule: str) -> Iterator[str]:
-    """A kind, its schedule and its parameters."""
-    yield f"{kind.name}: {kind.about}" + (f" (by itself: {schedule} UTC)" if schedule else "")
+    """A kind, its schedule, what its parameters mean, and what they are when nothing is said."""
+    yield f"{kind.name}: {kind.about}"
+    if schedule:
+        yield f"    by itself: {schedule} (UTC)"
+    for line in (kind.parameters.__doc__ or "").strip().splitlines():
+        yield f"    {line.strip()}".replace("``", "").rstrip()
     for name, field in kind.parameters.model_fields.items():
-        default = (
-            "required" if field.is_required() else f"default {field.get_default(call_default_factory=True)!r}"
-        )
-        yield f"    {name}: {field.description or 'see the documentation'} ({default})"
+        yield f"      {name}" + ("" if field.is_required() else f"={_default(field)}")
+    yield ""
+
+
+def _default(field: FieldInfo) -> str:
+    value = field.get_default(call_default_factory=True)
+    if isinstance(value, BaseModel):
+        return value.model_dump_json()
+    return "" if value is None else str(value)
 
 
 def _json(values: Any) -> str:

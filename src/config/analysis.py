@@ -11,11 +11,11 @@ class AnalysisSettings(SourceSettings):
     """The tasks of ``--jobs`` and ``marketd worker``."""
 
     schedules: checks.Schedules = setting(
-        {},
+        {"Bars": "*/5 * * * * 20", "Levels": "2 * * * *"},
         "Which tasks are done by themselves, and when (cron, UTC; a sixth field is the second). Each period is"
         " done once, however many daemons ask.",
         group="Tasks",
-        accepts="task=cron pairs, comma-separated, such as `bars=*/5 * * * * 20,levels=7 * * * *`",
+        accepts="task=cron pairs, comma-separated, such as `Bars=*/5 * * * * 20,Levels=2 * * * *`",
     )
     task_concurrency: int = setting(
         2,

@@ -106,7 +106,7 @@ def _schedules(value: object) -> object:
                 items[-1] += f",{part}"
         value = dict(_schedule(item) for item in items if item.strip())
     if not isinstance(value, dict):
-        raise ValueError("must be task=cron pairs, as in bars=*/5 * * * * 20")  # noqa: TRY004
+        raise ValueError("must be task=cron pairs, as in Bars=*/5 * * * * 20")  # noqa: TRY004
     crons = {str(name).strip(): " ".join(str(cron).split()) for name, cron in value.items()}
     for name, cron in crons.items():
         if not croniter.is_valid(cron) or len(cron.split()) not in (5, 6):
@@ -117,7 +117,7 @@ def _schedules(value: object) -> object:
 def _schedule(item: str) -> tuple[str, str]:
     name, equals, cron = item.partition("=")
     if not equals or not name.strip():
-        raise ValueError(f"{item.strip()!r} is not task=cron, as in levels=7 * * * *")
+        raise ValueError(f"{item.strip()!r} is not task=cron, as in Levels=2 * * * *")
     return name, cron
 
 

@@ -90,7 +90,9 @@ def _yaml(name: str) -> str:
     default = Settings.model_fields[name.lower()].default
     if isinstance(default, tuple):
         return "[" + ", ".join(f'"{item}"' for item in default) + "]"
-    return "{}" if isinstance(default, dict) else _default(name)
+    if isinstance(default, dict):
+        return "{" + ", ".join(f'{key}: "{value}"' for key, value in default.items()) + "}"
+    return _default(name)
 
 
 def _comment(sentence: str) -> list[str]:

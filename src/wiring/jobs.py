@@ -15,7 +15,7 @@ from ..adapters.timescale.options import DatabaseOptions
 from ..adapters.timescale.pool import make_pool
 from ..adapters.timescale.role_lock import SessionLock
 from ..adapters.timescale.task_store import TaskStore
-from ..analysis import arbitrage_jobs, price_jobs
+from ..analysis import arbitrage_jobs, bar_jobs, level_jobs, price_jobs
 from ..analysis.jobs import Kind
 from ..analysis.runner import Runner
 from ..analysis.schedules import Scheduler, checked
@@ -34,7 +34,13 @@ _SPARE_SESSIONS = 2
 
 def kinds(core: Core) -> Mapping[str, Kind[Any]]:
     """Every kind of task there is, by name. A new one is added here and nowhere else."""
-    found: list[Kind[Any]] = [arbitrage_jobs.KIND, price_jobs.KIND]
+    exchange = core.settings.binance_ws_db_exchange
+    found: list[Kind[Any]] = [
+        bar_jobs.kept_bars(exchange),
+        level_jobs.kind(exchange),
+        price_jobs.KIND,
+        arbitrage_jobs.KIND,
+    ]
     return {kind.name: kind for kind in found}
 
 
