@@ -10,6 +10,7 @@ MarketdError
    |- BadData        this row or message is unusable: quarantine it, go on with the others
    |- UnknownSymbol  the venue does not know the symbol: drop it from the work list
    |- NotPublished   the archive has no such file, not yet or never: ask the next source
+   |- TooWide        the other side answers no request about so much: ask for less at a time
    `- Misconfigured  the database refuses the statement itself: keep the rows, stop writing, tell a person
 """
 
@@ -85,6 +86,10 @@ class UnknownSymbol(Permanent):
 
 class NotPublished(Permanent):
     """The archive answers 404: the file is not there yet, or never was."""
+
+
+class TooWide(Permanent):
+    """The request is about more than the other side answers at once; halves of it may be answered."""
 
 
 class Misconfigured(Permanent):

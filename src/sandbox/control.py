@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from .control_archive import ArchiveFaults
+from .control_chain import ChainFaults
 from .control_connections import ConnectionFaults
 from .control_listings import Listings
 from .control_rest import RestFaults
 from .control_stream import StreamFaults
 
 
-class Control(StreamFaults, ConnectionFaults, RestFaults, ArchiveFaults, Listings):
+class Control(StreamFaults, ConnectionFaults, RestFaults, ArchiveFaults, ChainFaults, Listings):
     """What a test can do to the exchange, and what it can see of it."""
 
     def connections(self) -> list[dict[str, Any]]:
@@ -40,6 +41,7 @@ class Control(StreamFaults, ConnectionFaults, RestFaults, ArchiveFaults, Listing
         self._faults.clear()
         self._budget.forgive()
         self._venue.clock.skew_ms = 0
+        self._venue.chain.pruned_below = 0
         for connection in self._hub.connections.values():
             connection.stop_reading(False)
 

@@ -1,7 +1,7 @@
 """``/control``: the methods of ``Control`` over HTTP, for tests and people outside the process.
 
 ``POST /control/<method>`` with the arguments as a JSON object; ``GET /control/stats``, ``connections``,
-``universe``, ``clock``, ``truth?symbol=&from=&to=[&dataset=metrics|funding]``;
+``universe``, ``clock``, ``truth?symbol=&from=&to=[&dataset=metrics|funding|swaps]``;
 ``DELETE /control/faults[/<number>]``. Costs no weight.
 """
 
@@ -23,7 +23,8 @@ COMMANDS = (
     "burst", "malformed",
     "close", "reset", "shutdown_event", "stop_reading", "handshake", "max_age", "rest", "ban", "too_many",
     "spend_weight", "weight_limit", "early_rows", "clock_skew", "list_symbol", "delist", "halt", "resume",
-    "archive", "republish", "lose", "clear",
+    "archive", "republish", "lose", "chain_reorg", "chain_advance", "chain_lag", "chain_skip", "chain_limit",
+    "chain_prune", "clear",
 )  # fmt: skip
 
 
@@ -75,6 +76,7 @@ class ControlHttp:
                 "candles": self._venue.truth,
                 "metrics": self._venue.metrics_truth,
                 "funding": self._venue.funding_truth,
+                "swaps": self._venue.swaps_truth,
             }
             ask = known[query.get("dataset", "candles")]
             rows = ask(query["symbol"], int(query["from"]), int(query["to"]))

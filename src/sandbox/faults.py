@@ -31,6 +31,8 @@ class Kind(StrEnum):
     BAN = "ban"
     MAX_AGE = "max_age"
     ARCHIVE = "archive"
+    CHAIN_LAG = "chain_lag"
+    CHAIN_SKIP = "chain_skip"
 
 
 @dataclass(slots=True, eq=False)

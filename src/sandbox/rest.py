@@ -80,7 +80,7 @@ class Rest:
     @web.middleware
     async def middleware(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         """Faults, then refusals, then the answer; everything counted by path and status."""
-        if not request.path.startswith(("/fapi/", "/futures/data/", "/bapi/", "/api/")):
+        if not request.path.startswith(("/fapi/", "/futures/data/", "/bapi/", "/api/", "/rpc")):
             return await handler(request)
         stats = self._venue.stats
         try:

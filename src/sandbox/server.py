@@ -19,6 +19,7 @@ from aiohttp import web
 from .archive import Archive
 from .broadcast import Broadcaster
 from .certificate import server_context
+from .chain_rpc import ChainRpc
 from .control import Control
 from .control_http import ControlHttp
 from .limits import Budget, Budgets
@@ -107,6 +108,11 @@ class Sandbox:
         """For BINANCE_ALPHA_URL."""
         return self.rest_url
 
+    @property
+    def rpc_url(self) -> str:
+        """For ETH_RPC_URL."""
+        return f"{self.rest_url}/rpc"
+
     def now(self) -> float:
         """Exchange time, seconds since 1970-01-01 UTC."""
         return self.now_ms() / 1000
@@ -135,6 +141,10 @@ class Sandbox:
         """The trades of [from_ms, to_ms) that have been by now. Raises ``ValueError`` for an unknown symbol."""
         instrument = self.venue.universe.find(symbol)
         return list(Trades(self.venue, spot=spot).between(instrument, from_ms, to_ms))
+
+    def swaps_truth(self, pool: str, from_ms: int, to_ms: int) -> list[tuple[Any, ...]]:
+        """See ``Venue.swaps_truth``."""
+        return self.venue.swaps_truth(pool, from_ms, to_ms)
 
     async def _run(self, ready: asyncio.Future[None]) -> None:
         with contextlib.ExitStack() as stack:
@@ -172,6 +182,7 @@ class Sandbox:
         application.add_routes(FuturesRest(venue).routes())
         application.add_routes(TradesRest(venue).routes())
         application.add_routes(Archive(venue).routes())
+        application.add_routes(ChainRpc(venue).routes())
         application.add_routes(Sockets(self._hub).routes())
         application.add_routes(ControlHttp(venue, self.control).routes())
         return application
@@ -204,6 +215,7 @@ async def run_sandbox(options: SandboxOptions) -> None:
             "archive_url": sandbox.archive_url,
             "archive_list_url": sandbox.archive_list_url,
             "alpha_url": sandbox.alpha_url,
+            "rpc_url": sandbox.rpc_url,
             "control_url": sandbox.control_url,
             "ca_file": None if sandbox.ca_file is None else str(sandbox.ca_file),
             "port": sandbox.port,

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import astuple
 from typing import Any
 
+from .chain import BLOCK_MS, Chain, ChainLimits
+from .chain_swaps import POOLS
 from .clock import SandboxClock
 from .faults import Faults
 from .frames import STEPS, Minute
@@ -34,6 +37,8 @@ class Venue:
         """Minutes by symbol whose candles the venue itself lost."""
         self.revisions: dict[tuple[str, int], list[int]] = {}
         """When the archive corrected the candle of (symbol, minute), UTC milliseconds."""
+        self.chain = Chain(self.clock, options.seed)
+        self.chain_limits = ChainLimits()
         self.faults = Faults()
         self.stats = Stats()
 
@@ -101,6 +106,20 @@ class Venue:
     def funding_truth(self, symbol: str, from_ms: int, to_ms: int) -> list[Funding]:
         """The settlements in [from_ms, to_ms) that must be in a database by now; ``ValueError`` as above."""
         return self.funding(self.universe.find(symbol), from_ms, to_ms)
+
+    def swaps_truth(self, pool: str, from_ms: int, to_ms: int) -> list[tuple[Any, ...]]:
+        """The swaps of a pool in the blocks of [from_ms, to_ms) that the chain has now, as it is now.
+
+        Block, log index, block hash, amount0, amount1, square root of price, liquidity, tick; integers as text beyond
+        64 bits. Raises ``ValueError`` for an unknown pool.
+        """
+        if pool not in {known.address for known in POOLS}:
+            raise ValueError(f"unknown pool: {pool}")
+        first, last = -(-from_ms // BLOCK_MS), -(-to_ms // BLOCK_MS) - 1
+        return [
+            (number, place, name, *(str(value) for value in astuple(moved)))
+            for number, place, name, moved in self.chain.truth(pool, first, last)
+        ]
 
     def listing(self) -> list[dict[str, Any]]:
         """Every symbol with its trading periods, times in UTC milliseconds, ends exclusive."""

@@ -149,12 +149,27 @@ class GuardedSession:
         finally:
             response.close()
 
+    async def post(self, url: URL, body: bytes, *, headers: Mapping[str, str]) -> Answer:
+        """The whole answer to ``body``."""
+        if url.origin() != self._origin:
+            raise Unavailable(f"not the host that is set: {url.origin()}", reason="redirect")
+        return await self._whole("POST", url, headers, body)
+
     async def _get(self, url: URL, headers: Mapping[str, str]) -> Answer:
+        return await self._whole("GET", url, headers, None)
+
+    async def _whole(self, method: str, url: URL, headers: Mapping[str, str], sent: bytes | None) -> Answer:
         began = time.monotonic()
         with self._failures(url.path, began):
             with dialling():
-                response = await self._session.get(
-                    url, headers=headers, proxy=self._proxy, allow_redirects=False, timeout=self._timeout
+                response = await self._session.request(
+                    method,
+                    url,
+                    data=sent,
+                    headers=headers,
+                    proxy=self._proxy,
+                    allow_redirects=False,
+                    timeout=self._timeout,
                 )
             async with response:
                 body = await self._read(response)

@@ -20,6 +20,7 @@ _QUANTITY = re.compile(r"0x[0-9a-f]{1,64}", re.IGNORECASE)
 _WORDS = re.compile(r"0x(?:[0-9a-f]{64})*", re.IGNORECASE)
 _HASH = re.compile(r"0x[0-9a-f]{64}", re.IGNORECASE)
 _ADDRESS = re.compile(r"0x[0-9a-f]{40}", re.IGNORECASE)
+_BLOOM = re.compile(r"0x[0-9a-f]{512}", re.IGNORECASE)
 _WORD = 64
 """Hexadecimal digits of 32 bytes."""
 
@@ -62,17 +63,21 @@ def header(answer: Answer) -> Block:
     "logsBloom":"0x..(256 bytes)..","transactions":[..],..}``; before London there is no ``baseFeePerGas``.
     """
     fee = answer.get("baseFeePerGas")
-    bloom = answer.get("logsBloom")
-    if not isinstance(bloom, str) or len(bloom) != 2 + 512:
-        raise BadData("node: logsBloom is not 256 bytes", reason="shape")
     return Block(
         number=quantity(answer.get("number"), "number"),
         hash=block_hash(answer.get("hash"), "hash"),
         parent_hash=block_hash(answer.get("parentHash"), "parentHash"),
         ms=quantity(answer.get("timestamp"), "timestamp") * 1000,
         base_fee=None if fee is None else quantity(fee, "baseFeePerGas"),
-        bloom=int(bloom, 16),
+        bloom=bloom(answer.get("logsBloom")),
     )
+
+
+def bloom(value: object) -> int:
+    """The 256 bytes of a bloom. Raises ``BadData``."""
+    if not isinstance(value, str) or not _BLOOM.fullmatch(value):
+        raise BadData("node: logsBloom is not 256 bytes", reason="shape")
+    return int(value, 16)
 
 
 def is_swap(log: Answer) -> bool:
@@ -102,8 +107,8 @@ def swap(log: Answer, receipt: Answer, block: Block, pool: Pool) -> Swap:
         transaction_hash=block_hash(log.get("transactionHash"), "transactionHash"),
         transaction_index=quantity(log.get("transactionIndex"), "transactionIndex"),
         log_index=quantity(log.get("logIndex"), "logIndex"),
-        sender=_address_word(topics[1], "sender"),
-        recipient=_address_word(topics[2], "recipient"),
+        sender=address_word(topics[1], "sender"),
+        recipient=address_word(topics[2], "recipient"),
         amount0=_signed(amount0, 256, "amount0"),
         amount1=_signed(amount1, 256, "amount1"),
         sqrt_price_x96=_unsigned(sqrt_price, 160, "sqrtPriceX96"),
@@ -125,7 +130,7 @@ def pool(chain: str, place: str, call: Callable[[str, str], str]) -> Pool:
 
     Raises ``BadData`` where it does not answer as a Uniswap v3 pool does.
     """
-    token0, token1 = (_address_word(call(place, name), name) for name in ("token0", "token1"))
+    token0, token1 = (address_word(call(place, name), name) for name in ("token0", "token1"))
     symbol0, symbol1 = (symbol(call(token, "symbol")) for token in (token0, token1))
     (decimals0,), (decimals1,) = (words(call(token, "decimals"), 1, "decimals") for token in (token0, token1))
     (fee,) = words(call(place, "fee"), 1, "fee")
@@ -187,7 +192,8 @@ def _unsigned(word: int, bits: int, name: str) -> int:
     return word
 
 
-def _address_word(value: object, name: str) -> str:
+def address_word(value: object, name: str) -> str:
+    """An address in a word of its own, in lower case. Raises ``BadData``."""
     (word,) = words(value, 1, name)
     return f"0x{_unsigned(word, 160, name):040x}"
 

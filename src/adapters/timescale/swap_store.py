@@ -126,8 +126,8 @@ class SwapStore:
                 await _lock(connection, chain, addresses)
                 withdrawn = 0 if base is None else await _withdraw(connection, chain, addresses, base)
                 written = await _insert(connection, chain, swaps)
+                await _remember(connection, chain, blocks if base is None else [base, *blocks])
                 if blocks:
-                    await _remember(connection, chain, blocks)
                     for pool in pools:
                         await _cover(connection, pool, _covered(blocks, final))
             return SwapsWritten(written.inserted, withdrawn + written.withdrawn)

@@ -13,11 +13,14 @@ from .futures import FuturesFamilies
 from .history import HistoryFamilies
 from .live import LiveFamilies
 from .process import ProcessFamilies
+from .swaps import SwapFamilies
 
 __all__ = ["Metrics"]
 
 
-class Metrics(LiveFamilies, HistoryFamilies, FuturesFamilies, AnalysisFamilies, ProcessFamilies):
+class Metrics(
+    LiveFamilies, HistoryFamilies, FuturesFamilies, AnalysisFamilies, SwapFamilies, ProcessFamilies
+):
     """One process's metric families on one registry; attributes carry the name without its prefix."""
 
     def __init__(self, registry: CollectorRegistry | None = None) -> None:
@@ -39,3 +42,4 @@ class Metrics(LiveFamilies, HistoryFamilies, FuturesFamilies, AnalysisFamilies, 
         self._alpha()
         self._archive()
         self._tasks()
+        self._swaps()

@@ -122,7 +122,7 @@ async def test_following_extends_what_is_whole_and_says_what_is_final(store: Swa
         base = new
     assert await store.ranges(WETH_ENS) == [covered(1, 14, 11)]
     assert await store.ranges(OTHER) == [covered(5, 14, 11)]
-    assert await store.blocks("ethereum") == chain(10, 14)
+    assert await store.blocks("ethereum") == chain(9, 14)
 
 
 async def test_nothing_is_final_in_a_range_that_begins_above_it(store: SwapStore) -> None:
@@ -130,7 +130,7 @@ async def test_nothing_is_final_in_a_range_that_begins_above_it(store: SwapStore
     assert await store.ranges(WETH_ENS) == [covered(10, 12)]
 
 
-@pytest.mark.parametrize("depth", range(1, 13))
+@pytest.mark.parametrize("depth", [1, 5, 12])
 async def test_a_reorg_leaves_what_the_new_branch_alone_would_have_left(
     store: SwapStore, database: str, depth: int
 ) -> None:
@@ -144,7 +144,7 @@ async def test_a_reorg_leaves_what_the_new_branch_alone_would_have_left(
     left = [swap(block(number)) for number in range(9, base.number + 1)]
     assert await rows(database) == sorted(keys([*left, *new]))
     assert await store.ranges(WETH_ENS) == [covered(1, 24, 10)]
-    assert await store.blocks("ethereum") == [*chain(10, base.number), *branch]
+    assert await store.blocks("ethereum") == [*chain(9, base.number), *branch]
 
 
 async def test_a_withdrawal_without_anything_new_leaves_the_range_cut(

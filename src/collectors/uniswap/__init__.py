@@ -1,0 +1,1 @@
+"""Uniswap v3 swaps: filled over ranges of settled blocks, and followed at the head of the chain."""
