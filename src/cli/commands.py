@@ -1,6 +1,6 @@
 """The subcommands: options and help. The work is in the module of the same name, imported when it runs.
 
-Those about the history of the market are in ``history_commands``.
+Those about the history of the market are in ``history_commands``, pictures in ``plot_commands``.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import typer
 from . import task_commands
 from .history_commands import backfill, coverage, gaps, import_, reconcile
 from .options import Json, context_of
+from .plot_commands import application as plots
 
 
 class Example(StrEnum):
@@ -32,6 +33,7 @@ def register(app: typer.Typer) -> None:
     app.command("backfill")(backfill)
     app.command("reconcile")(reconcile)
     task_commands.register(app)
+    app.add_typer(plots(), name="plot")
 
 
 def migrate(
