@@ -1,4 +1,4 @@
-"""The task ``levels``: support and resistance of one symbol, or of every symbol that trades."""
+"""The task ``Levels``: support and resistance of one symbol, or of every symbol that trades."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def kind(source: str) -> Kind[LevelParameters]:
         return done
 
     return Kind(
-        "levels",
+        "Levels",
         LevelParameters,
         run,
         # All runs of one timeframe go one after the other: each follows what the one before has left.

@@ -71,7 +71,7 @@ def read_bars(source: Source, symbol: str, timeframe: str, at_ms: int | None, co
     )
     if not len(found):
         raise BadData(
-            f"{symbol}: no bars of {timeframe} up to {until:%Y-%m-%d %H:%M}; the task bars makes them"
+            f"{symbol}: no bars of {timeframe} up to {until:%Y-%m-%d %H:%M}; the task Bars makes them"
             " (marketd symbols --listings tells which symbols there are)",
             reason="no_bars",
         )

@@ -56,7 +56,7 @@ def levels(
 ) -> None:
     """Draw the best levels of support and resistance over the bars.
 
-    Those that were known at a time, with --at; how far they held can be seen with a later one. Needs the task levels
+    Those that were known at a time, with --at; how far they held can be seen with a later one. Needs the task Levels
     to have run for the symbol.
     """
     from .plot import run

@@ -41,7 +41,7 @@ class LevelPicture:
         levels = known_at(source.tables, market, self.symbol, at_ms)
         if not levels:
             raise BadData(
-                f"{self.symbol} {self.timeframe}: no level is known of that time; the task levels finds them",
+                f"{self.symbol} {self.timeframe}: no level is known of that time; the task Levels finds them",
                 reason="no_levels",
             )
         chosen = best(levels, _as_level_bars(whole), market.span_ms)

@@ -1,4 +1,4 @@
-"""The task levels as the frame does it: checked parameters, a kernel process, lines in the task's log."""
+"""The task Levels as the frame does it: checked parameters, a kernel process, lines in the task's log."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def test_what_cannot_be_asked_is_refused_by_name(asked: dict[str, Any], problem:
 
 def test_runs_of_one_timeframe_wait_for_each_other() -> None:
     made = kind(SOURCE)
-    assert made.subject_of({}) == made.subject_of({"symbol": "BTCUSDT"}) == "levels/future/1h"
+    assert made.subject_of({}) == made.subject_of({"symbol": "BTCUSDT"}) == "Levels/future/1h"
     assert made.subject_of({"timeframe": "4h"}) != made.subject_of({})
 
 

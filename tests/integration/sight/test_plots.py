@@ -71,7 +71,7 @@ def test_what_is_missing_is_said_and_no_file_is_left(
 ) -> None:
     out = tmp_path / "none.png"
     assert main(["plot", "levels", "币USDT", "--out", str(out)]) != 0
-    assert "no level is known of that time; the task levels finds them" in capsys.readouterr().err
+    assert "no level is known of that time; the task Levels finds them" in capsys.readouterr().err
     assert main(["plot", "bars", "NOSUCHUSDT", "--out", str(out)]) != 0
     assert "NOSUCHUSDT: no bars of 1h" in capsys.readouterr().err
     assert main(["plot", "bars", "币USDT", "--out", str(tmp_path / "no" / "folder.png")]) == 78
