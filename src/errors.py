@@ -9,7 +9,7 @@ MarketdError
 `- Permanent         doing the same again gives the same answer
    |- BadData        this row or message is unusable: quarantine it, go on with the others
    |- UnknownSymbol  the venue does not know the symbol: drop it from the work list
-   |- NotPublished   the archive has no such file, not yet or never: ask the next source
+   |- NotPublished   this source does not have it, not yet, no longer or never: ask the next one
    |- TooWide        the other side answers no request about so much: ask for less at a time
    `- Misconfigured  the database refuses the statement itself: keep the rows, stop writing, tell a person
 """
@@ -85,7 +85,7 @@ class UnknownSymbol(Permanent):
 
 
 class NotPublished(Permanent):
-    """The archive answers 404: the file is not there yet, or never was."""
+    """The archive answers 404: the file is not there yet, or never was; or REST no longer reaches so far back."""
 
 
 class TooWide(Permanent):

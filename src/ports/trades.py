@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Protocol
 
 from ..model import ArchiveFile, Trade, TradeGap, TradeReach, TradeResult, WriteResult
+from .venue import Priority
 
 
 class TradeSink(Protocol):
@@ -17,6 +18,19 @@ class TradeSink(Protocol):
     """
 
     async def write(self, trades: Sequence[Trade]) -> TradeResult: ...
+
+
+class TradeSource(Protocol):
+    """The venue's trades over REST, at most 1000 a call, in order of ids, fewer where the venue has fewer.
+
+    ``from_id`` gives those with that id and later ones, ``since`` those at that time (UTC ms) and later ones. Calls
+    wait for budget and retry what is ``Retryable`` within reason; raise that, ``UnknownSymbol``, or ``NotPublished``
+    for what is too old for REST (48 h of futures).
+    """
+
+    async def from_id(self, symbol: str, first_id: int, *, priority: Priority) -> list[Trade]: ...
+
+    async def since(self, symbol: str, since_ms: int, *, priority: Priority) -> list[Trade]: ...
 
 
 class TradeLedger(Protocol):
@@ -84,3 +98,15 @@ class TradeCollector(Protocol):
         piece_rows: int,
         tell: Callable[[str], Awaitable[None]],
     ) -> Collected: ...
+
+
+TradeHandler = Callable[[Trade], None]
+"""Takes one trade from the stream, at once and without waiting."""
+
+
+class LiveTrades(Protocol):
+    """The live stream of trades; see ``ports.CandleStream``."""
+
+    def set_symbols(self, symbols: Collection[str]) -> None: ...
+
+    async def run(self) -> None: ...

@@ -92,6 +92,9 @@ class BinanceFeed(BinanceFutures):
 class FrameHandler:
     """Takes what a connection read: contract events to their handler, klines through cryptofeed's handler."""
 
+    suffix = venue.KLINE_SUFFIX
+    trades = False
+
     def __init__(
         self, feed: BinanceFeed, on_contract: ContractHandler, metrics: Metrics, *, source: str
     ) -> None:
@@ -150,6 +153,6 @@ class FrameHandler:
 _LOWER = {ord(letter): letter.lower() for letter in "ABCDEFGHIJKLMNOPQRSTUVWXYZ"}
 
 
-def stream_name(symbol: str) -> str:
+def stream_name(symbol: str, suffix: str = venue.KLINE_SUFFIX) -> str:
     """``BTCUSDT`` to ``btcusdt@kline_1m``; letters that are not ASCII stay as they are."""
-    return symbol.translate(_LOWER) + venue.KLINE_SUFFIX
+    return symbol.translate(_LOWER) + suffix

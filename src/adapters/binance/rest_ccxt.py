@@ -34,6 +34,7 @@ class Exchange(_Binance):
         self.enableLastHttpResponse = self.enableLastResponseHeaders = False
         self.urls["api"]["fapiPublic"] = f"{base_url}/fapi/v1"
         self.urls["api"]["fapiData"] = f"{base_url}/futures/data"
+        self.urls["api"]["public"] = f"{base_url}/api/v3"
 
     def use(self, session: GuardedSession) -> None:
         """Send everything over ``session``; ccxt opens none of its own."""

@@ -7,7 +7,15 @@ from collections.abc import Mapping
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 
-from ...errors import MarketdError, Permanent, RateLimited, Retryable, Unavailable, UnknownSymbol
+from ...errors import (
+    MarketdError,
+    NotPublished,
+    Permanent,
+    RateLimited,
+    Retryable,
+    Unavailable,
+    UnknownSymbol,
+)
 
 # Bans last 2 minutes to 3 days (general-info of the venue's documentation). A longer word than that is not the
 # venue's (a broken proxy, a wrong unit) and is treated as no word at all.
@@ -28,6 +36,7 @@ _TOO_MANY = (-1003, -1015)
 _OVERLOADED = -1008
 _VENUE_TIMEOUT = -1007
 _INVALID_SYMBOL = -1121
+_TOO_OLD = -4166
 
 
 def error_of(status: int, headers: Mapping[str, str], text: str, answer: object, now: float) -> MarketdError:
@@ -44,6 +53,8 @@ def error_of(status: int, headers: Mapping[str, str], text: str, answer: object,
         return _rate_limited(status, headers, text, now)
     if code == _INVALID_SYMBOL:
         return UnknownSymbol(shown, reason="unknown_symbol")
+    if code == _TOO_OLD:
+        return NotPublished(f"no longer over REST: {shown}", reason="too_old")
     if status == 403:
         return Unavailable(
             f"refused by the firewall: {shown}", reason="forbidden", retry_after=FORBIDDEN_WAIT_S

@@ -42,8 +42,9 @@ class RestSession:
         timeout: float,
         max_connections: int,
         on_answer: Callable[[Mapping[str, str], float], None] = lambda _headers, _seconds: None,
+        setting: str = "BINANCE_REST_URL",
     ) -> None:
-        self._base_url = checked_url("BINANCE_REST_URL", base_url)
+        self._base_url = checked_url(setting, base_url)
         self._clock, self._metrics, self._on_answer = clock, metrics, on_answer
         self._proxy, self._timeout, self._max_connections = proxy, timeout, max_connections
         self._endpoints = frozenset(endpoints)

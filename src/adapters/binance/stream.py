@@ -1,4 +1,4 @@
-"""The live stream of closed 1m candles, over several connections (docs/adr/0002-stream-transport.md)."""
+"""The live streams of closed 1m candles and of trades, over several connections (docs/adr/0002-stream-transport.md)."""
 
 from __future__ import annotations
 
@@ -6,25 +6,29 @@ import asyncio
 from collections.abc import Collection
 from random import Random
 
+from prometheus_client import Gauge
+
 from ...ports import CandleHandler, Clock, ContractHandler
+from ...ports.trades import TradeHandler
 from ...telemetry.log import get_logger
 from ...telemetry.metrics import Metrics
 from .feed import BinanceFeed, CandleIntake, FrameHandler
 from .stream_options import StreamOptions
 from .stream_plan import ConnectionPlan
-from .stream_shared import AttemptGate, Shared
+from .stream_shared import AttemptGate, FrameTaker, Shared
 from .stream_slot import Slot
+from .trade_frames import TradeFrames
 from .transport_dial import Dialer
 
-__all__ = ["BinanceStream", "StreamOptions"]
+__all__ = ["BinanceStream", "StreamOptions", "TradeStream"]
 _log = get_logger("stream")
 
 
-class BinanceStream:
-    """Satisfies ``ports.CandleStream``. Handlers are called on the loop, once for every closed candle that comes.
+class SymbolStreams:
+    """Keeps one stream of each symbol subscribed; what comes goes to ``frames``, on the loop.
 
-    A candle may come twice (two connections overlap when one takes over) and in any order. The handlers must
-    not raise: what they raise ends ``run``.
+    The same may come twice (two connections overlap when one takes over) and in any order. Handlers must not raise:
+    what they raise ends ``run``. ``gauge`` shows how many symbols are subscribed.
     """
 
     def __init__(
@@ -32,16 +36,16 @@ class BinanceStream:
         options: StreamOptions,
         clock: Clock,
         metrics: Metrics,
-        on_candle: CandleHandler,
-        on_contract: ContractHandler,
+        frames: FrameTaker,
+        gauge: Gauge,
         *,
         rng: Random | None = None,
     ) -> None:
         self._options = options
         self._clock = clock
         self._metrics = metrics
+        self._gauge = gauge
         self._plan = ConnectionPlan(options.symbols_per_connection)
-        self._feed = BinanceFeed(options.url, CandleIntake(on_candle, clock, metrics, options.source))
         self._slots: dict[int, tuple[Slot, asyncio.Task[None]]] = {}
         self._tasks: asyncio.TaskGroup | None = None
         self._asked_again: dict[str, float] = {}
@@ -51,14 +55,13 @@ class BinanceStream:
             metrics,
             Dialer(options),
             AttemptGate(options, clock),
-            FrameHandler(self._feed, on_contract, metrics, source=options.source),
+            frames,
             rng or Random(),
             self._update_subscribed,
         )
 
     def set_symbols(self, symbols: Collection[str]) -> None:
         """Subscribe exactly these from now on. May be called before and during ``run``."""
-        self._feed.know(symbols)
         self._plan.set(symbols)
         wanted = set(symbols)
         self._asked_again = {symbol: when for symbol, when in self._asked_again.items() if symbol in wanted}
@@ -118,4 +121,43 @@ class BinanceStream:
         self._update_subscribed()
 
     def _update_subscribed(self) -> None:
-        self._metrics.symbols_subscribed.set(sum(slot.symbols_confirmed for slot, _ in self._slots.values()))
+        self._gauge.set(sum(slot.symbols_confirmed for slot, _ in self._slots.values()))
+
+
+class BinanceStream(SymbolStreams):
+    """Satisfies ``ports.CandleStream``: handlers are called once for every closed candle and event that comes."""
+
+    def __init__(
+        self,
+        options: StreamOptions,
+        clock: Clock,
+        metrics: Metrics,
+        on_candle: CandleHandler,
+        on_contract: ContractHandler,
+        *,
+        rng: Random | None = None,
+    ) -> None:
+        self._feed = BinanceFeed(options.url, CandleIntake(on_candle, clock, metrics, options.source))
+        frames = FrameHandler(self._feed, on_contract, metrics, source=options.source)
+        super().__init__(options, clock, metrics, frames, metrics.symbols_subscribed, rng=rng)
+
+    def set_symbols(self, symbols: Collection[str]) -> None:
+        """Subscribe exactly these from now on. May be called before and during ``run``."""
+        self._feed.know(symbols)
+        super().set_symbols(symbols)
+
+
+class TradeStream(SymbolStreams):
+    """Satisfies ``ports.trades.LiveTrades``: ``on_trade`` is called once for every trade that comes."""
+
+    def __init__(
+        self,
+        options: StreamOptions,
+        clock: Clock,
+        metrics: Metrics,
+        on_trade: TradeHandler,
+        *,
+        rng: Random | None = None,
+    ) -> None:
+        frames = TradeFrames(on_trade, clock, metrics)
+        super().__init__(options, clock, metrics, frames, metrics.trade_symbols_subscribed, rng=rng)

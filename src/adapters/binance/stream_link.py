@@ -45,7 +45,7 @@ class Link:
         self._subscriptions = Subscriptions(
             options.names_per_request, (venue.CANARY_STREAM, venue.CONTRACT_STREAM)
         )
-        self._subscriptions.want(map(stream_name, symbols))
+        self._subscriptions.want(map(self._stream, symbols))
         self._changed = asyncio.Event()
         self._connection = BinanceConnection(
             name,
@@ -56,7 +56,9 @@ class Link:
             close_wall=options.close_wall,
             on_reply=self._replied,
         )
-        self._reporter = CountsReporter(self._connection.counts, shared.metrics, options.source)
+        self._reporter = CountsReporter(
+            self._connection.counts, shared.metrics, options.source, trades=shared.frames.trades
+        )
         self._takeover_at = 0.0
         self._complete_since = math.inf
         self._round_trip = 0.0
@@ -78,12 +80,12 @@ class Link:
 
     def want(self, symbols: Collection[str]) -> None:
         """Carry exactly these symbols; the difference is asked for while running."""
-        self._subscriptions.want(map(stream_name, symbols))
+        self._subscriptions.want(map(self._stream, symbols))
         self._changed.set()
 
     def again(self, symbol: str) -> None:
         """Unsubscribe and subscribe a symbol."""
-        self._subscriptions.again(stream_name(symbol))
+        self._subscriptions.again(self._stream(symbol))
         self._changed.set()
 
     def postpone(self, seconds: float) -> None:
@@ -190,7 +192,8 @@ class Link:
             looked = loop.time()
             if self._reporter.report():
                 fresh = looked
-                self._shared.metrics.ws_last_data.set(self._shared.clock.now())
+                if not self._shared.frames.trades:  # trades that flow say nothing about candles
+                    self._shared.metrics.ws_last_data.set(self._shared.clock.now())
             elif stalled:
                 fresh = looked  # our own loop stood still: the other side gets its time again
             if looked - fresh > limit:
@@ -225,7 +228,10 @@ class Link:
             return False
         self._complete_since = min(self._complete_since, now)
         quiet = now - self._complete_since > self._shared.options.takeover_quiet_s
-        return counts.klines > 0 or quiet
+        return counts.market > 0 or quiet
+
+    def _stream(self, symbol: str) -> str:
+        return stream_name(symbol, self._shared.frames.suffix)
 
     def _enter(self, state: str) -> None:
         """Change the state that the gauge of connections shows; empty is none."""

@@ -6,16 +6,31 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from random import Random
+from typing import Protocol
+
+from cryptofeed.connection import AsyncConnection
 
 from ...ports import Clock
 from ...telemetry.metrics import Metrics
-from .feed import FrameHandler
 from .stream_options import StreamOptions
 from .stream_pacing import SlidingWindow
+from .transport_counts import FrameCounts
 from .transport_dial import Dialer
 
 _ATTEMPTS_PER_SECOND = 2
 """Connections that were all dropped at once come back one after the other."""
+
+
+class FrameTaker(Protocol):
+    """Takes what connections read. ``suffix`` makes a symbol's stream, ``trades`` says what the frames carry."""
+
+    @property
+    def suffix(self) -> str: ...
+
+    @property
+    def trades(self) -> bool: ...
+
+    async def handle(self, frame: bytes, connection: AsyncConnection, counts: FrameCounts) -> None: ...
 
 
 class AttemptGate:
@@ -47,7 +62,7 @@ class Shared:
     metrics: Metrics
     dialer: Dialer
     gate: AttemptGate
-    frames: FrameHandler
+    frames: FrameTaker
     rng: Random
     update_subscribed: Callable[[], None]
     one_takeover: asyncio.Lock = field(default_factory=asyncio.Lock)

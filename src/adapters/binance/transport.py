@@ -22,6 +22,7 @@ from .transport_reasons import close_reason, network_reason, protocol_reason
 
 _TEXT = WSMsgType.TEXT
 _CLOSED_FLAG = b'"x":'
+_TRADE = b'"e":"aggTrade"'
 _FALSE, _TRUE = ord("f"), ord("t")
 
 
@@ -177,6 +178,9 @@ class _Listener(WSListener):
             counts.open += 1
         elif flag == _TRUE:
             counts.offered += 1
+            self._offer(payload)
+        elif payload.find(_TRADE) >= 0:
+            counts.trades += 1
             self._offer(payload)
         else:
             self._other(payload)

@@ -14,6 +14,9 @@ INTERVAL = "1m"
 KLINE_SUFFIX = f"@kline_{INTERVAL}"
 """Stream name of a symbol's candles: the symbol with ASCII letters in lower case, then this (DOCS)."""
 
+TRADE_SUFFIX = "@aggTrade"
+"""Stream name of a symbol's aggregate trades (DOCS)."""
+
 CANARY_STREAM = "btcusdt@markPrice@1s"
 """Pushed every second whatever trades (DOCS), so its silence means a dead connection, not a quiet market."""
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ...errors import Unavailable
-from ...model import ArchiveFile, WriteResult
+from ...model import ArchiveFile, Dataset, WriteResult
 from ...telemetry.log import get_logger
 from ...telemetry.metrics import Metrics
 from .import_job import ImportJob, ImportReport, WorkerOptions
@@ -95,7 +95,10 @@ class ArchiveImports:
                 report = await self._run(job)
             finally:
                 self._rest()
-        self._count(report)
+        if job.file.dataset is Dataset.TRADES:
+            self._count_trades(report)
+        else:
+            self._count(report)
         return WriteResult(report.inserted, report.replaced, report.unchanged, report.corrected)
 
     async def start(self) -> None:
@@ -159,6 +162,22 @@ class ArchiveImports:
         metrics.rows_deduped.labels("database").inc(report.unchanged - report.kept_by_rank)
         for reason, rows in report.reasons.items():
             metrics.rows_rejected.labels(reason).inc(rows)
+        for name, rows in report.inexact.items():
+            metrics.inexact_values.labels(name).inc(rows)
+
+    def _count_trades(self, report: ImportReport) -> None:
+        """Those that differ were there too, and are counted as rejected."""
+        metrics = self._metrics
+        if report.same:
+            metrics.archive_imports.labels("same").inc()
+            return
+        metrics.archive_imports.labels("republished" if report.revision else "first").inc()
+        metrics.trades_received.labels("archive").inc(report.lines)
+        metrics.trades_stored.labels("archive").inc(report.inserted)
+        repeated = report.duplicates + report.unchanged - report.kept_by_rank
+        metrics.trades_repeated.labels("archive").inc(repeated)
+        for reason, rows in report.reasons.items():
+            metrics.trades_rejected.labels(reason).inc(rows)
         for name, rows in report.inexact.items():
             metrics.inexact_values.labels(name).inc(rows)
 

@@ -40,6 +40,7 @@ class Metrics(
         self._metric_files()
         self._funding()
         self._alpha()
+        self._trades()
         self._archive()
         self._tasks()
         self._swaps()

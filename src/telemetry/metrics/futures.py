@@ -75,3 +75,33 @@ class FuturesFamilies(Families):
         self.alpha_last_refresh = self._gauge(
             "alpha_last_refresh_timestamp_seconds", "Venue time of the last good list, 0 never."
         )
+
+    def _trades(self) -> None:
+        self.trades_received = self._counter(
+            "trades_received", "Aggregate trades received, by source: stream, rest, archive.", "source"
+        )
+        self.trades_stored = self._counter(
+            "trades_stored", "Aggregate trades stored, by source: stream, rest, archive.", "source"
+        )
+        self.trades_repeated = self._counter(
+            "trades_repeated", "Aggregate trades whose ids were stored already, by source.", "source"
+        )
+        self.trades_rejected = self._counter(
+            "trades_rejected", "Aggregate trades left out as unusable, by reason.", "reason"
+        )
+        self.trades_dropped = self._counter(
+            "trades_dropped", "Aggregate trades dropped from a full buffer; their ids are gaps.", "reason"
+        )
+        self.trades_waiting = self._gauge("trades_waiting", "Aggregate trades in memory, not stored yet.")
+        self.trade_gap_ids = self._counter(
+            "trade_gap_ids", "Ids of aggregate trades that were found missing between stored ones."
+        )
+        self.trade_gaps_open = self._gauge(
+            "trade_gaps_open", "Gaps between stored ids that were due to be looked for at the last look."
+        )
+        self.trade_files = self._counter(
+            "trade_files", "Archive files of trades, by result: imported, refused, missing, failed.", "result"
+        )
+        self.trade_symbols_subscribed = self._gauge(
+            "trade_symbols_subscribed", "Symbols whose trades are subscribed on a live connection."
+        )

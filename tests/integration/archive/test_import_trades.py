@@ -93,7 +93,7 @@ async def test_what_is_stored_is_compared_and_gaps_are_filled(
     assert result == WriteResult(929, 0, 71)
     assert await stored(database) == [*TRADES[:300], other, *TRADES[301:]]
     assert await store.open_gaps(["BTCUSDT"], TRADES[-1].ts_ms, 10) == []
-    assert count(metrics, "rows_rejected", reason="trade_differs") == 1
+    assert count(metrics, "trades_rejected", reason="trade_differs") == 1
     assert await fetch(database, "SELECT reason, raw_row FROM rejected_rows") == [
         ("trade_differs", f"5300,{TRADES[300].price},{TRADES[300].quantity},{TRADES[300].ts_ms},True")
     ]
