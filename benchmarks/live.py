@@ -18,7 +18,7 @@ import tempfile
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -59,17 +59,17 @@ def run() -> dict[str, object]:
     return run_beside(lambda _: nullcontext({}))
 
 
-def run_beside(load: Load) -> dict[str, object]:
-    """The same beside ``load``, which begins when the daemon has caught up."""
+def run_beside(load: Load, *arguments: str, **settings: str) -> dict[str, object]:
+    """The same beside ``load``, which begins when the daemon has caught up; with other arguments than ``--ws``."""
     folder = Path(tempfile.mkdtemp(prefix="marketd-live-"))
     try:
         with (
-            _database(folder / "pg") as url,
-            _sandbox(folder) as venue,
-            _daemon(folder, _settings(folder, url, venue)) as daemon,
+            database_in(folder / "pg") as url,
+            sandbox_in(folder) as venue,
+            daemon_on(folder, settings_of(folder, url, venue) | settings, *arguments) as daemon,
         ):
             _wait_caught_up(daemon.port)
-            with load(_settings(folder, url, venue)) as told:
+            with load(settings_of(folder, url, venue)) as told:
                 result = _measure(url, venue, daemon)
             return {**result, **told}
     finally:
@@ -87,12 +87,13 @@ class Process:
 def _measure(url: str, venue: dict[str, Any], daemon: Process) -> dict[str, object]:
     first = (int(time.time()) // 60 + 1) * 60
     time.sleep(first - time.time())
-    before = _usage(daemon.pid)
-    resident = []
+    before = usage(daemon.pid)
+    resident, children = [], []
     while time.time() < first + MINUTES * 60:
         time.sleep(5)
-        resident.append(_usage(daemon.pid).rss_mb)
-    after = _usage(daemon.pid)
+        resident.append(usage(daemon.pid).rss_mb)
+        children.append(children_mb(daemon.pid))
+    after = usage(daemon.pid)
     time.sleep(_SETTLE_S)
     symbols = _expected(daemon.port)
     delays, missing = _delays(url, first, symbols)
@@ -107,6 +108,7 @@ def _measure(url: str, venue: dict[str, Any], daemon: Process) -> dict[str, obje
         "tail_max_s": round(max(delays), 3),
         "missing": missing,
         "rss_mb": round(max(resident), 1),
+        "rss_children_mb": round(max(children), 1),
         "rss_peak_mb": round(after.peak_mb, 1),
         "cpu_share": round((after.cpu_s - before.cpu_s) / (MINUTES * 60), 4),
         "sandbox_seed": venue.get("seed", 1),
@@ -127,19 +129,15 @@ def _quantile(ordered: list[float], share: float) -> float:
 def _wait_caught_up(port: int) -> None:
     deadline = time.time() + 900
     while time.time() < deadline:
-        samples = _samples(port)
-        scanned = samples.get("marketd_gap_candles_found_total", 0) > 0
-        if (
-            scanned
-            and samples.get("marketd_missing_candles", 1) == 0
-            and samples["marketd_buffer_rows"] < 1000
-        ):
+        seen = samples(port)
+        scanned = seen.get("marketd_gap_candles_found_total", 0) > 0
+        if scanned and seen.get("marketd_missing_candles", 1) == 0 and seen["marketd_buffer_rows"] < 1000:
             return
         time.sleep(2)
     raise TimeoutError("the daemon did not fetch the last 24 h within 15 min")
 
 
-def _samples(port: int) -> dict[str, float]:
+def samples(port: int) -> dict[str, float]:
     """All samples of ``/metrics``, those of one name added up."""
     with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as answer:
         text = answer.read().decode()
@@ -153,14 +151,24 @@ def _samples(port: int) -> dict[str, float]:
 
 
 def _expected(port: int) -> int:
-    return int(_samples(port)["marketd_symbols_expected"])
+    return int(samples(port)["marketd_symbols_expected"])
 
 
-def _usage(pid: int) -> Usage:
+def usage(pid: int) -> Usage:
+    """What a process uses now."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     status = dict(line.split(":", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines())
     cpu = (int(fields[11]) + int(fields[12])) / _TICKS
     return Usage(cpu, int(status["VmRSS"].split()[0]) / 1024, int(status["VmHWM"].split()[0]) / 1024)
+
+
+def children_mb(pid: int) -> float:
+    """Resident memory of the processes that ``pid`` started and that still run, MB."""
+    found = 0.0
+    for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
+        with suppress(OSError, KeyError):  # it may end meanwhile
+            found += usage(int(child)).rss_mb
+    return found
 
 
 def _setting(url: str, name: str) -> str:
@@ -170,7 +178,7 @@ def _setting(url: str, name: str) -> str:
 
 
 @contextmanager
-def _database(folder: Path) -> Iterator[str]:
+def database_in(folder: Path) -> Iterator[str]:
     script = [str(ROOT / "scripts" / "timescaledb.sh"), "--data", str(folder)]
     subprocess.run(
         [*script, "up", "--set", "track_commit_timestamp=on"], check=True, stdout=subprocess.DEVNULL
@@ -190,7 +198,7 @@ def _database(folder: Path) -> Iterator[str]:
 
 
 @contextmanager
-def _sandbox(folder: Path) -> Iterator[dict[str, Any]]:
+def sandbox_in(folder: Path) -> Iterator[dict[str, Any]]:
     command = [sys.executable, "-m", "src.sandbox", "--symbols", str(SYMBOLS)]
     with (folder / "sandbox.log").open("wb") as log:
         process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=log, env=environment())
@@ -200,7 +208,7 @@ def _sandbox(folder: Path) -> Iterator[dict[str, Any]]:
             stop(process)
 
 
-def _settings(folder: Path, url: str, venue: dict[str, Any]) -> dict[str, str]:
+def settings_of(folder: Path, url: str, venue: dict[str, Any]) -> dict[str, str]:
     return environment(
         DATABASE_URL=url,
         BINANCE_REST_URL=venue["rest_url"],
@@ -215,11 +223,12 @@ def _settings(folder: Path, url: str, venue: dict[str, Any]) -> dict[str, str]:
 
 
 @contextmanager
-def _daemon(folder: Path, settings: dict[str, str]) -> Iterator[Process]:
+def daemon_on(folder: Path, settings: dict[str, str], *arguments: str) -> Iterator[Process]:
+    """A running daemon, ``--ws`` without other arguments; its log lies in ``folder``."""
     run_file = folder / "daemon.run"
     settings = {**settings, "MARKETD_RUN_FILE": str(run_file)}
     with (folder / "daemon.log").open("wb") as log:
-        command = [sys.executable, "-m", "src", "--ws"]
+        command = [sys.executable, "-m", "src", *(arguments or ("--ws",))]
         process = subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=log, env=settings)
         try:
             while not run_file.exists():

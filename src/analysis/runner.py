@@ -98,7 +98,10 @@ class Runner:
         label = task.kind if task.kind in self._kinds else "unknown"
         outcome = "again" if state is TaskState.PENDING else state.value.lower()
         self._metrics.tasks.labels(kind=label, outcome=outcome).inc()
-        self._metrics.task_seconds.labels(kind=label).observe(self._clock.monotonic() - began)
+        took = self._clock.monotonic() - began
+        self._metrics.task_seconds.labels(kind=label).observe(took)
+        if state is TaskState.SUCCESS:
+            _log.info("task_done", msg=f"{task.kind}: done in {took:.1f} s", task=task.task_id)
         if error:
             _log.warning("task_error", msg=f"{task.kind}: {error}", task=task.task_id, attempt=task.attempts)
         if not await self._tasks.end(task, state, error=error, result=result):

@@ -13,8 +13,8 @@ from ..telemetry.metrics import Metrics
 
 _log = get_logger("loop")
 
-_PERIOD = 0.5
-"""Wall seconds between two beats."""
+_PERIOD = 0.1
+"""Wall seconds between two beats: a standstill that is longer is never missed."""
 _SUSPENDED = 5.0
 """Wall seconds. A beat this late is not a busy loop but a process that was stopped or a machine that slept."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from .families import DURATION_BUCKETS, Families
 
-_LAG_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10)
+_LAG_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.015, 0.02, 0.03, 0.05, 0.1, 0.15, 0.2, 0.3, 0.5, 1, 2.5, 10)
 
 
 class ProcessFamilies(Families):

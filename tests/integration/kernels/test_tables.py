@@ -81,6 +81,27 @@ def test_nothing_is_written_of_a_transaction_that_fails(tables: DatabaseTables) 
     assert tables.write("kept.store", _some(0), times=("ts",), word="w") == []
 
 
+def test_a_kernel_that_sits_in_a_transaction_is_ended_by_the_server(
+    tables: DatabaseTables, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So it cannot hold a lock for long. The server's own 30 s are cut to a half for the test."""
+    monkeypatch.setitem(_QUERIES, "half", "SET idle_in_transaction_session_timeout = '500ms'")
+    monkeypatch.setitem(_QUERIES, "limit", "SHOW idle_in_transaction_session_timeout")
+    assert tables.rows("kept.limit") == [("30s",)]
+    tables.rows("kept.half")
+    with pytest.raises(Unavailable), tables.transaction():
+        tables.write("kept.store", _some(5), times=("ts",), word="w")
+        with psycopg.connect(database, autocommit=True) as other:
+            while other.execute(
+                "SELECT FROM pg_stat_activity"
+                " WHERE application_name LIKE 'marketd/kernel/%' AND datname = current_database()"
+            ).rowcount:
+                pass
+        tables.rows("kept.count")
+    tables.close()
+    assert tables.rows("kept.count") == [(0,)]
+
+
 def test_a_null_is_told_and_not_guessed(tables: DatabaseTables) -> None:
     with pytest.raises(BadData, match="NULL"):
         tables.read("kept.blank", ROW, times=("ts",))
