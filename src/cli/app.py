@@ -18,8 +18,8 @@ from .output import line
 
 _ABOUT = """Keep a complete copy of the Binance USDT-perpetual market in TimescaleDB.
 
-With one of --all, --ws, --metrics, --backfill, --jobs marketd runs as a daemon in the foreground until SIGTERM or
-Ctrl-C; with a command it does one thing and returns.
+With one of --all, --ws, --metrics, --backfill, --uniswap, --jobs marketd runs as a daemon in the foreground until
+SIGTERM or Ctrl-C; with a command it does one thing and returns.
 """
 
 _MORE = """\b
@@ -86,6 +86,10 @@ def _root(
     ws: Annotated[bool, typer.Option("--ws", help="Run the live 1m candles.")] = False,
     metrics: Annotated[bool, typer.Option("--metrics", help="Run futures metrics and funding.")] = False,
     backfill: Annotated[bool, typer.Option("--backfill", help="Fill and verify the history.")] = False,
+    uniswap: Annotated[
+        bool,
+        typer.Option("--uniswap", help="Follow the swaps of UNISWAP_POOLS; in --all where they are set."),
+    ] = False,
     jobs: Annotated[
         bool, typer.Option("--jobs", help="Work at tasks, and ask for those that are due.")
     ] = False,
@@ -108,7 +112,7 @@ def _root(
         flags["SPEED"] = speed
     context = Context(flags)
     ctx.obj = context
-    asked = {"ws": ws, "metrics": metrics, "backfill": backfill, "jobs": jobs}
+    asked = {"ws": ws, "metrics": metrics, "backfill": backfill, "uniswap": uniswap, "jobs": jobs}
     wanted = run_all or any(asked.values())
     if ctx.invoked_subcommand is not None:
         if wanted or standby:
@@ -124,5 +128,5 @@ def _root(
     signal.signal(signal.SIGTERM, lambda *_: os._exit(EXIT_OK))
     from .daemon import run_daemon
 
-    roles = [name for name, is_asked in asked.items() if is_asked or run_all]
+    roles = None if run_all else [name for name, is_asked in asked.items() if is_asked]
     raise typer.Exit(run_daemon(context, roles=roles, standby=standby))

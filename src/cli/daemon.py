@@ -19,17 +19,20 @@ from ..errors import EXIT_OK
 from ..telemetry import log
 from ..telemetry.metrics import Metrics
 from ..wiring import Application
+from ..wiring.roles import NEEDED, everything
 from .context import Context
 
 _log = log.get_logger("main")
 
 
-def run_daemon(context: Context, *, roles: Sequence[str], standby: bool) -> int:
-    """Run until told to stop; returns the exit code.
+def run_daemon(context: Context, *, roles: Sequence[str] | None, standby: bool) -> int:
+    """Run until told to stop; returns the exit code. ``roles`` None are all that have what they need.
 
     Raises ``ConfigError`` (settings, port, pending migrations) and ``AlreadyRunning``.
     """
-    settings = context.settings("DATABASE_URL")
+    needed = [name for role in roles or () for name in NEEDED.get(role, ())]
+    settings = context.settings("DATABASE_URL", *needed)
+    roles = everything(settings) if roles is None else roles
     run_id = log.new_run_id()
     metrics = Metrics()
     _open_logs(settings, metrics, run_id)

@@ -55,5 +55,6 @@ async def _serve(options: SandboxOptions) -> None:
         output.line(f"BINANCE_ARCHIVE_URL={sandbox.archive_url}")
         output.line(f"BINANCE_ARCHIVE_LIST_URL={sandbox.archive_list_url}")
         output.line(f"BINANCE_ALPHA_URL={sandbox.alpha_url}")
+        output.line(f"ETH_RPC_URL={sandbox.rpc_url}")
         output.note(f"faults on demand: {sandbox.control_url} (docs/sandbox.md)")
         await stop.wait()

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from . import checks
+from .chain import ChainSettings
 from .fields import setting
-from .sources import SourceSettings
 
 
-class AnalysisSettings(SourceSettings):
+class AnalysisSettings(ChainSettings):
     """The tasks of ``--jobs`` and ``marketd worker``."""
 
     schedules: checks.Schedules = setting(

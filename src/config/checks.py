@@ -19,6 +19,7 @@ CONTRACT_TYPES = ("PERPETUAL", "TRADIFI_PERPETUAL")
 # PostgreSQL cuts names at 63 bytes without a word: a longer one would be another schema than the one named.
 _SCHEMA = re.compile(r"(?!pg_)[a-z_][a-z0-9_]{0,62}")
 _DAYS = re.compile(r"[1-9][0-9]{0,4}d")
+_ADDRESS = re.compile(r"0x[0-9a-f]{40}")
 _LABEL = re.compile(r"[a-z0-9_]{1,40}")
 
 
@@ -121,6 +122,27 @@ def _schedule(item: str) -> tuple[str, str]:
     return name, cron
 
 
+def _pools(value: object) -> object:
+    items = _items(value)
+    if not isinstance(items, tuple):
+        return items
+    lower = tuple(dict.fromkeys(item.lower() for item in items))
+    for item in lower:
+        if not _ADDRESS.fullmatch(item):
+            raise ValueError(f"{item!r} is not an address: 0x and 40 hexadecimal digits")
+    return lower
+
+
+def _rpc_url(value: SecretStr) -> SecretStr:
+    return SecretStr(network.endpoint(value.get_secret_value(), secure="https", plain="http"))
+
+
+def _since(value: str) -> str:
+    if value == "listing":
+        raise ValueError("must be a number of days such as 1d, or a date such as 2026-01-01")
+    return value
+
+
 def _secret_url(value: SecretStr) -> SecretStr:
     network.database_url(value.get_secret_value())
     return value
@@ -158,6 +180,9 @@ DatabaseUrl = Annotated[SecretStr, AfterValidator(_secret_url)]
 Proxy = Annotated[SecretStr, AfterValidator(_proxy)]
 Token = Annotated[SecretStr, AfterValidator(_token)]
 BackfillFrom = Annotated[str, BeforeValidator(_backfill_from)]
+Since = Annotated[str, BeforeValidator(_backfill_from), AfterValidator(_since)]
+Pools = Annotated[tuple[str, ...], BeforeValidator(_pools)]
+RpcUrl = Annotated[SecretStr, AfterValidator(_rpc_url)]
 Globs = Annotated[tuple[str, ...], BeforeValidator(_upper_items), AfterValidator(_globs)]
 ContractTypes = Annotated[tuple[str, ...], BeforeValidator(_upper_items), AfterValidator(_contract_types)]
 Label = Annotated[str, AfterValidator(_label)]

@@ -176,6 +176,13 @@ class Settings(AnalysisSettings):
                     f" BINANCE_WS_URL (and {others}) at the sandbox, or leave SPEED out",
                 )
             )
+        if self.uniswap_pools and self.eth_rpc_url is None:
+            found.append(
+                (
+                    frozenset({"uniswap_pools", "eth_rpc_url"}),
+                    "UNISWAP_POOLS: their swaps are read from a node; set ETH_RPC_URL (or ETH_RPC_URL_FILE)",
+                )
+            )
         if not network.is_loopback(self.metrics_host) and self.metrics_token is None:
             found.append(
                 (

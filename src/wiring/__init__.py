@@ -27,7 +27,8 @@ from .listings import ListingsOnly
 from .live import LiveRole
 from .metrics import MetricsRole
 from .options import plain
-from .roles import BACKFILL, JOBS, METRICS, WS, Role
+from .roles import BACKFILL, JOBS, METRICS, UNISWAP, WS, Role
+from .uniswap import UniswapRole
 
 _log = get_logger("main")
 
@@ -59,7 +60,7 @@ class Application:
         self.roles = self._roles(roles)
         self.lead = self.roles[0]
         # What is due is only known in the ledger if somebody follows the listings there.
-        collects = set(roles) > {JOBS} or JOBS not in roles
+        collects = not {WS, METRICS, BACKFILL}.isdisjoint(roles)
         self.listings = ListingsOnly(self.core) if collects and BACKFILL not in roles else None
         self.server = self._server(run_id)
 
@@ -95,6 +96,8 @@ class Application:
             made.append(
                 BackfillRole(self.core, standby=self._standby, leads=not made, beside_live=WS in names)
             )
+        if UNISWAP in names:
+            made.append(UniswapRole(self.core, standby=self._standby, leads=not made))
         if JOBS in names:
             made.append(JobsRole(self.core, leads=not made))
         return made

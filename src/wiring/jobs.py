@@ -15,7 +15,7 @@ from ..adapters.timescale.options import DatabaseOptions
 from ..adapters.timescale.pool import make_pool
 from ..adapters.timescale.role_lock import SessionLock
 from ..adapters.timescale.task_store import TaskStore
-from ..analysis import arbitrage_jobs, bar_jobs, level_jobs, price_jobs
+from ..analysis import arbitrage_jobs, bar_jobs, collect_uniswap, level_jobs, price_jobs
 from ..analysis.jobs import Kind
 from ..analysis.runner import Runner
 from ..analysis.schedules import Scheduler, checked
@@ -27,12 +27,13 @@ from ..telemetry.metrics import Metrics
 from . import options
 from .core import Core
 from .roles import JOBS, Role
+from .uniswap import SwapTasks
 
 _SPARE_SESSIONS = 2
 """For heartbeats, schedules and whoever asks, while every task writes into its log."""
 
 
-def kinds(core: Core) -> Mapping[str, Kind[Any]]:
+def kinds(core: Core, swaps: SwapTasks | None = None) -> Mapping[str, Kind[Any]]:
     """Every kind of task there is, by name. A new one is added here and nowhere else."""
     exchange = core.settings.binance_ws_db_exchange
     found: list[Kind[Any]] = [
@@ -40,6 +41,7 @@ def kinds(core: Core) -> Mapping[str, Kind[Any]]:
         level_jobs.kind(exchange),
         price_jobs.KIND,
         arbitrage_jobs.KIND,
+        collect_uniswap.kind(swaps or SwapTasks(core)),
     ]
     return {kind.name: kind for kind in found}
 
@@ -81,7 +83,8 @@ class JobsRole(Role):
         self.kernels = KernelPool(
             KernelOptions(settings.kernel_processes, memory_mb=settings.kernel_memory_mb), database
         )
-        known = kinds(core)
+        self.swaps = SwapTasks(core)
+        known = kinds(core, self.swaps)
         self.runner = Runner(known, self.desk.tasks, self.kernels, clock, metrics, version=__version__)
         self.scheduler = Scheduler(
             checked(settings.schedules, known),
@@ -107,6 +110,7 @@ class JobsRole(Role):
     def closers(self) -> list[Closer]:
         return [
             Closer("kernels", self.kernels.close),
+            Closer("swap_tasks", self.swaps.close),
             Closer("jobs", self.desk.close),
             Closer("jobs_lock", self.lock.close),
         ]

@@ -3,17 +3,29 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 
 from ..collectors.daemon import Closer, Keeper, Part
+from ..config import Settings
 
 WS = "ws"
 METRICS = "metrics"
 BACKFILL = "backfill"
+UNISWAP = "uniswap"
 JOBS = "jobs"
-ROLES = (WS, METRICS, BACKFILL, JOBS)
+ROLES = (WS, METRICS, BACKFILL, UNISWAP, JOBS)
 """In the order in which they take the lead: the first one's lock decides about the process. One lock and one row in
 ``daemon_runs`` each; of ``jobs`` there may be any number, on any machine."""
+
+
+NEEDED: Mapping[str, tuple[str, ...]] = {UNISWAP: ("ETH_RPC_URL", "UNISWAP_POOLS")}
+"""Settings without which a role has nothing to do: asked for by its name it is refused, and --all leaves it out."""
+
+
+def everything(settings: Settings) -> list[str]:
+    """What --all runs: every role that has what it needs."""
+    return [name for name in ROLES if all(getattr(settings, need.lower()) for need in NEEDED.get(name, ()))]
 
 
 class Role(ABC):

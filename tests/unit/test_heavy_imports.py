@@ -7,7 +7,7 @@ import sys
 
 from tests.support.processes import ROOT
 
-_HEAVY = ("polars", "pyarrow", "numba", "llvmlite", "numpy")
+_HEAVY = ("polars", "pyarrow", "numba", "llvmlite", "numpy", "web3", "eth_hash", "Crypto")
 
 
 def test_nothing_of_polars_or_numba_reaches_the_process_of_the_daemon() -> None:

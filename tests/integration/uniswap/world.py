@@ -37,7 +37,7 @@ ALL = (USDC_WETH.address, WETH_USDT.address, DRY.address, EMPTY.address)
 Row = tuple[Any, ...]
 
 
-async def _untold(line: str, share: float) -> None:
+async def untold(line: str, share: float) -> None:
     """Progress that no test asks for."""
 
 
@@ -93,7 +93,7 @@ class World:
 
     async def collect(self, pool: str, start_ms: int, end_ms: int) -> dict[str, Any]:
         collection = SwapCollection(self.node, self.store, self.metrics, confirmations=CONFIRMATIONS)
-        return await collection.collect(pool, start_ms, end_ms, _untold)
+        return await collection.collect(pool, start_ms, end_ms, untold)
 
     @asynccontextmanager
     async def following(self, pools: Iterable[str] = ALL) -> AsyncIterator[SwapFollower]:
