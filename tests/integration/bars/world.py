@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 import time
+from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -113,10 +114,11 @@ class Market:
 def naive_kept(candles: Sequence[naive.Candle], until_ms: int, cuts: Sequence[int] = ()) -> list[Kept]:
     """Every size from minutes, with how many minutes each bar lacks."""
     made: list[Kept] = []
+    minutes = [candle[0] for candle in candles]
     for size in KEPT_MS:
         for bar in naive.time_bars_of_candles(candles, size, cuts, until_ms):
             if bar[1] <= until_ms:
-                there = sum(1 for candle in candles if bar[0] <= candle[0] < bar[1])
+                there = bisect_left(minutes, bar[1]) - bisect_left(minutes, bar[0])
                 made.append((size, bar, (bar[1] - bar[0]) // MINUTE_MS - there))
     return made
 
