@@ -13,12 +13,11 @@ WHERE exchange = %(exchange)s AND symbol = %(symbol)s AND state <> 'filled'
     AND before_ts > %(since)s AND after_ts < %(until)s;
 
 -- name: trades
--- In the order of ids, for times may go back a little.
+-- As they lie there, which is nearly the order of ids: who reads them puts them in order for a tenth of what it costs here.
 COPY (
-    SELECT ts, price, quantity
+    SELECT trade_id, ts, price, quantity
     FROM agg_trades
     WHERE exchange = %(exchange)s AND symbol = %(symbol)s AND ts >= %(since)s AND ts < %(until)s
-    ORDER BY trade_id
 ) TO STDOUT (FORMAT BINARY);
 
 -- name: swaps

@@ -14,7 +14,7 @@ from .arbitrage import Tally, in_order
 from .arbitrage_execution import STATUSES, Attempt, Fill, attempted
 from .arbitrage_sources import Pair, moment
 from .arbitrage_terms import Strategy
-from .arbitrage_types import OPPORTUNITY, Records
+from .arbitrage_types import OPPORTUNITY, PRICED, Records
 from .v3_math import PoolState
 
 #: The words of ``arbitrage_opportunities.status``, as ``RESULT`` numbers them.
@@ -114,6 +114,6 @@ def _prices(
 ) -> dict[int, float]:
     """For each time the price of the first trade from then on, within a window; NaN without one."""
     asked = sorted(set(times))
-    pieces = sources.trades(tables, pair, asked[0], asked[-1] + strategy.window_ms)
-    found = sources.first_prices(in_order(pieces, tally), asked, strategy.window_ms)
-    return dict(zip(asked, found, strict=True))
+    read = sources.trades(tables, pair, asked[0], asked[-1] + strategy.window_ms)
+    rows = np.concatenate([np.empty(0, PRICED), *in_order(read, tally)])
+    return dict(zip(asked, sources.first_prices(rows, asked, strategy.window_ms), strict=True))

@@ -1,4 +1,4 @@
-"""``Analyse`` in a kernel process: read a day at a time, then write everything in one transaction."""
+"""``Analyse`` in a kernel process: read six hours at a time, then write everything in one transaction."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ def _found(
                 "or name an earlier end",
                 reason="rows",
             )
-        note(f"{moment(since):%Y-%m-%d}: {len(rows)} found", (until - span[0]) / (span[1] - span[0]))
+        note(f"{moment(since):%Y-%m-%d %H:%M}: {len(rows)} found", (until - span[0]) / (span[1] - span[0]))
     return np.concatenate(found) if found else np.empty(0, RESULT)
 
 

@@ -1,4 +1,4 @@
-"""``ProcessPrices`` in a kernel process: both sides' series, a day at a time."""
+"""``ProcessPrices`` in a kernel process: both sides' series, six hours at a time."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class _Side:
         self._illiquid = 0
 
     def write(self, from_ms: int, to_ms: int, step_ms: int, overwrite: bool) -> dict[str, Any]:
-        """A day is one transaction: it is there whole, with what was deleted for it, or as it was before."""
+        """Six hours are one transaction: there whole, with what was deleted for them, or as they were before."""
         values = {"venue": self.venue, "market": self.market, "interval_seconds": step_ms // 1000}
         made = written = deleted = 0
         for since, until in sources.slices(from_ms, to_ms):

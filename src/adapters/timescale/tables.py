@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
+from itertools import islice
 from typing import Any, LiteralString, TypeAlias
 
 import numpy as np
@@ -13,6 +14,7 @@ from psycopg import Connection
 from psycopg.abc import Buffer
 
 from .copy_arrays import RowFormat
+from .copy_out import copied
 from .copy_records import END, SIGNATURE
 from .errors import CLIENT_ERRORS, translate
 from .options import DatabaseOptions, conninfo
@@ -22,6 +24,7 @@ Records: TypeAlias = npt.NDArray[np.void]
 
 _LOCK_TIMEOUT = "30s"
 _BLOCK_BYTES = 1 << 20
+_TOGETHER = 256
 
 
 class DatabaseTables:
@@ -53,10 +56,9 @@ class DatabaseTables:
         form = RowFormat.of(dtype, times)
         with (
             _translated(),
-            self._connection.cursor() as cursor,
-            cursor.copy(_query(query), values or None) as copy,
+            closing(copied(self._connection, _query(query), values or None)) as messages,
         ):
-            for raw in _blocks(copy, size * form.wire.itemsize):
+            for raw in _blocks(messages, size * form.wire.itemsize):
                 yield form.decode(raw)
 
     def write(
@@ -114,12 +116,12 @@ def _query(name: str) -> LiteralString:
 def _blocks(messages: Iterable[Buffer], size: int) -> Iterator[bytes]:
     """The rows without header and trailer, ``size`` bytes at a time.
 
-    The server sends each row as a message. They are added to one array of bytes: kept as objects until a block is full,
-    a quarter of a million of them have the garbage collector look at all of them again and again.
+    The server sends each row as a message. A few at a time are joined and added to one array of bytes: kept as objects
+    until a block is full, a quarter of a million of them have the garbage collector look at all again and again.
     """
-    held, begin = bytearray(), len(SIGNATURE)
-    for message in messages:
-        held += message
+    held, begin, rows = bytearray(), len(SIGNATURE), iter(messages)
+    while joined := b"".join(islice(rows, _TOGETHER)):
+        held += joined
         if len(held) >= begin + size + len(END):  # the trailer must not be taken for the beginning of a row
             end = begin + (len(held) - begin - len(END)) // size * size
             yield from (bytes(held[start : start + size]) for start in range(begin, end, size))

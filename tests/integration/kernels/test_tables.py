@@ -24,6 +24,9 @@ _QUERIES = {
     "all": "COPY (SELECT number, ts, price, small, flag FROM kept WHERE word = %(word)s ORDER BY number)"
     " TO STDOUT (FORMAT BINARY)",
     "blank": "COPY (SELECT 1::bigint, now(), NULL::float8, 1, true) TO STDOUT (FORMAT BINARY)",
+    "nobody": "COPY (SELECT * FROM nobody) TO STDOUT (FORMAT BINARY)",
+    "halfway": "COPY (SELECT n, now(), 1 / (90000 - n)::float8, 1, true FROM generate_series(1::bigint, 100000) AS n)"
+    " TO STDOUT (FORMAT BINARY)",
     "count": "SELECT count(*) FROM kept",
     "make": "CREATE TABLE kept (word text, number bigint, ts timestamptz, price float8, small integer, flag boolean)",
 }
@@ -105,6 +108,26 @@ def test_a_kernel_that_sits_in_a_transaction_is_ended_by_the_server(
 def test_a_null_is_told_and_not_guessed(tables: DatabaseTables) -> None:
     with pytest.raises(BadData, match="NULL"):
         tables.read("kept.blank", ROW, times=("ts",))
+    assert tables.rows("kept.count") == [(0,)]
+
+
+def test_a_reader_may_stop_and_go_on_with_something_else(tables: DatabaseTables) -> None:
+    tables.write("kept.store", _some(100_000), times=("ts",), word="w")
+    for _ in range(2):
+        for piece in tables.pieces("kept.all", ROW, times=("ts",), size=7, word="w"):
+            assert len(piece) == 7
+            break
+        assert tables.rows("kept.count") == [(100_000,)]
+
+
+def test_what_cannot_be_copied_is_told(tables: DatabaseTables) -> None:
+    with pytest.raises(Misconfigured, match="nobody"):
+        tables.read("kept.nobody", ROW, times=("ts",))
+    read = 0
+    with pytest.raises(BadData, match="division by zero"):
+        for piece in tables.pieces("kept.halfway", ROW, times=("ts",), size=10):
+            read += len(piece)
+    assert read > 0
     assert tables.rows("kept.count") == [(0,)]
 
 
