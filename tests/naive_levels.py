@@ -34,6 +34,7 @@ class NaiveLevel:
     price: float
     tests: int
     tested_ms: int | None
+    broken_ms: int | None
 
 
 def levels(bars: Sequence[Bar], span_ms: int) -> list[NaiveLevel]:
@@ -65,8 +66,6 @@ def score(level: NaiveLevel, bars: Sequence[Bar], span_ms: int) -> float:
 def _side(bars: Sequence[Bar], side: str) -> list[NaiveLevel]:
     groups: list[list[Turn]] = []
     for turn in _turns(bars, side):
-        if _broken(bars, turn, side):
-            continue
         best = None
         for group in groups:
             apart = abs(turn.price - group[0].price)
@@ -105,18 +104,22 @@ def _turns_at(bars: Sequence[Bar], first: int, last: int, window: int, side: str
     return all(other < price for other in before) and all(other <= price for other in after)
 
 
-def _broken(bars: Sequence[Bar], turn: Turn, side: str) -> bool:
+def _beyond(bar: Bar, price: float, side: str) -> bool:
     if side == "support":
-        return any(bar[4] < turn.price * (1 - NEAR) for bar in bars[turn.first :])
-    return any(bar[4] > turn.price * (1 + NEAR) for bar in bars[turn.first :])
+        return bar[4] < price * (1 - NEAR)
+    return bar[4] > price * (1 + NEAR)
 
 
 def _level(bars: Sequence[Bar], group: list[Turn], side: str) -> NaiveLevel:
-    founder = group[0]
+    founder, newest = group[0], group[-1]
+    broken = None
+    for place in range(newest.last + 1, len(bars)):
+        if broken is None and _beyond(bars[place], founder.price, side):
+            broken = place
     tests, tested, away = 0, None, False
-    for bar in bars[founder.last + 1 :]:
+    for bar in bars[founder.last + 1 : broken]:
         inside = _inside(bar, founder.price, side)
-        if inside and away:
+        if inside and away and not _beyond(bar, founder.price, side):
             tests, tested = tests + 1, bar[1]
         away = not inside
     weight = sum(turn.windows for turn in group)
@@ -128,6 +131,7 @@ def _level(bars: Sequence[Bar], group: list[Turn], side: str) -> NaiveLevel:
         price=math.fsum(turn.price * turn.windows for turn in group) / weight,
         tests=tests,
         tested_ms=tested,
+        broken_ms=None if broken is None else bars[broken][1],
     )
 
 

@@ -50,7 +50,8 @@ WHERE exchange = %(exchange)s
 
 -- name: holding
 -- The rows that the last run left open.
-SELECT symbol, id, known_from, side, price, tests, tested_ts, pivot_ts, confirmed_ts, pivot_prices, pivot_windows
+SELECT symbol, id, known_from, side, price, tests, tested_ts, broken_ts, pivot_ts, confirmed_ts, pivot_prices,
+       pivot_windows
 FROM price_levels
 WHERE exchange = %(exchange)s
   AND market_type = %(market_type)s
@@ -61,7 +62,8 @@ ORDER BY symbol COLLATE "C", side DESC, founded_ts;
 
 -- name: known_at
 -- The levels of one series as they were known at a time, supports first, the oldest first.
-SELECT side, price, tests, tested_ts, pivot_ts, confirmed_ts, pivot_prices, pivot_windows
+SELECT side, price, tests, tested_ts, broken_ts, pivot_ts, confirmed_ts, pivot_prices,
+       pivot_windows
 FROM price_levels
 WHERE exchange = %(exchange)s
   AND market_type = %(market_type)s
@@ -73,9 +75,8 @@ ORDER BY side DESC, founded_ts;
 
 -- name: end
 UPDATE price_levels AS level
-SET state = ended.state, known_to = ended.known_to, broken_ts = ended.broken_ts
-FROM jsonb_to_recordset(%(ended)s::jsonb)
-    AS ended (id bigint, state text, known_to timestamptz, broken_ts timestamptz)
+SET state = ended.state, known_to = ended.known_to
+FROM jsonb_to_recordset(%(ended)s::jsonb) AS ended (id bigint, state text, known_to timestamptz)
 WHERE level.id = ended.id;
 
 -- name: take_back

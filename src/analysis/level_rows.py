@@ -48,6 +48,7 @@ def level_of(
     price: float,
     tests: int,
     tested_ts: Any,
+    broken_ts: Any,
     pivot_ts: Sequence[Any],
     confirmed_ts: Sequence[Any],
     pivot_prices: Sequence[float],
@@ -57,7 +58,14 @@ def level_of(
     touches = zip(
         map(milliseconds, pivot_ts), map(milliseconds, confirmed_ts), pivot_prices, pivot_windows, strict=True
     )
-    return Level(Side(side), tuple(Touch(*touch) for touch in touches), price, tests, milliseconds(tested_ts))
+    return Level(
+        side=Side(side),
+        touches=tuple(Touch(*touch) for touch in touches),
+        price=price,
+        tests=tests,
+        tested_ms=milliseconds(tested_ts),
+        broken_ms=milliseconds(broken_ts),
+    )
 
 
 def ended_row(row: Row) -> dict[str, Any]:
@@ -75,6 +83,7 @@ def new_row(symbol: str, row: Row) -> dict[str, Any]:
         "formed_ts": _text(level.formed_ms),
         "tests": level.tests,
         "tested_ts": _text(level.tested_ms),
+        "broken_ts": _text(level.broken_ms),
         "price": level.price,
         "pivot_ts": [_text(touch.pivot_ms) for touch in level.touches],
         "confirmed_ts": [_text(touch.confirmed_ms) for touch in level.touches],
@@ -131,16 +140,12 @@ def _told(level: Level, score: Score) -> dict[str, Any]:
         "formed_at": _text(level.formed_ms),
         "tests": level.tests,
         "tested_at": _text(level.tested_ms),
+        "broken_at": _text(level.broken_ms),
     }
 
 
 def _end(row: Row) -> dict[str, Any]:
-    known_to = _text(row.known_to)
-    return {
-        "state": row.state,
-        "known_to": known_to or "infinity",
-        "broken_ts": known_to if row.state == "broken" else None,
-    }
+    return {"state": row.state, "known_to": _text(row.known_to) or "infinity"}
 
 
 def _text(ms: int | None) -> str | None:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from .level_pivots import Floats, Records
+from .level_pivots import Records
 from .level_types import BEST, WINDOWS, Level, Side
 
 #: Pivots of all windows that count as touched often enough: more add nothing.
@@ -39,26 +39,33 @@ def best(levels: Iterable[Level], bars: Records, span_ms: int) -> dict[Side, lis
     """The BEST levels of each side at the last of ``bars``; of two with one score the nearer, then the older."""
     recent = bars[bars["open_ts"] >= bars["close_ts"][-1] - span_ms]
     last_price = float(bars["close"][-1])
-    volumes = np.sort(recent["volume"])
+    told = list(levels)
     chosen: dict[Side, list[tuple[Level, Score]]] = {side: [] for side in Side}
-    for level in levels:
-        chosen[level.side].append((level, score(level, recent, volumes, last_price)))
+    for level, volume in zip(told, _volumes(told, recent), strict=True):
+        score = Score(
+            touches=min(1.0, level.strength / (_FULL_TOUCHES * len(WINDOWS))),
+            volume=volume,
+            distance=_distance(level.price, last_price),
+            right_side=float(level.side.sign * (last_price - level.price) >= 0),
+        )
+        chosen[level.side].append((level, score))
     for found in chosen.values():
         found.sort(key=lambda pair: (-pair[1].total, abs(pair[0].price - last_price), pair[0].founded_ms))
     return {side: found[:BEST] for side, found in chosen.items()}
 
 
-def score(level: Level, bars: Records, volumes: Floats, last_price: float) -> Score:
-    """The parts for one level; ``volumes`` are those of ``bars``, sorted."""
-    places = np.searchsorted(bars["open_ts"], [touch.pivot_ms for touch in level.touches])
-    traded = bars["volume"][places]
-    less, not_more = np.searchsorted(volumes, traded, "left"), np.searchsorted(volumes, traded, "right")
-    return Score(
-        touches=min(1.0, level.strength / (_FULL_TOUCHES * len(WINDOWS))),
-        volume=float(np.mean(less + not_more)) / (2 * len(volumes)),
-        distance=_distance(level.price, last_price),
-        right_side=float(level.side.sign * (last_price - level.price) >= 0),
-    )
+def _volumes(levels: Sequence[Level], bars: Records) -> list[float]:
+    """For each level the mean, over its pivots, of the share of ``bars`` that traded less than the pivot's bar."""
+    if not levels:
+        return []
+    places = np.searchsorted(bars["open_ts"], [touch.pivot_ms for level in levels for touch in level.touches])
+    traded, sorted_volumes = bars["volume"][places], np.sort(bars["volume"])
+    less = np.searchsorted(sorted_volumes, traded, "left")
+    not_more = np.searchsorted(sorted_volumes, traded, "right")
+    counts = np.array([len(level.touches) for level in levels])
+    sums = np.add.reduceat(less + not_more, np.cumsum(counts) - counts)
+    means: list[float] = (sums / (counts * 2 * len(bars))).tolist()
+    return means
 
 
 def _distance(price: float, last_price: float) -> float:

@@ -12,7 +12,7 @@ from typing import Final
 
 #: Bars on each side that a pivot must exceed. Whoever is a pivot of one of them is one of all smaller ones.
 WINDOWS: Final = (5, 10, 20, 30)
-#: As far from a level's founder is still the same level; and a close farther beyond it breaks the level.
+#: As far from a level's founder is still the same level, and a close farther beyond it breaks the level.
 TOLERANCE: Final = 0.005
 #: So many periods a run looks back; what lies before is forgotten.
 SPAN_BARS: Final = 2000
@@ -57,7 +57,8 @@ class Level:
     """A level as it is known at some time; ``touches`` are its pivots, the oldest first.
 
     The oldest is the founder: its time and side name the level, its price draws the zone (TOLERANCE to each side).
-    ``tests`` counts the returns into the zone after the price had left it; ``tested_ms`` is the close of the last.
+    ``tests`` counts the returns into the zone after the price had left it, without a close beyond; ``tested_ms`` is the
+    close of the last. ``broken_ms`` is the first close beyond the zone since the newest pivot.
     """
 
     side: Side
@@ -65,6 +66,7 @@ class Level:
     price: float
     tests: int
     tested_ms: int | None
+    broken_ms: int | None = None
 
     @property
     def founded_ms(self) -> int:
@@ -76,8 +78,8 @@ class Level:
 
     @property
     def state(self) -> str:
-        """``formed``, or ``tested`` once the price came back and did not close beyond it."""
-        return "tested" if self.tests else "formed"
+        """``broken``; else ``tested`` if the price came back to it, else ``formed``."""
+        return "broken" if self.broken_ms is not None else "tested" if self.tests else "formed"
 
     @property
     def strength(self) -> int:

@@ -24,8 +24,8 @@ Name: TypeAlias = tuple[Side, int]
 class Row:
     """``level`` as known from ``known_from`` to ``known_to`` (UTC milliseconds; None: still).
 
-    ``row_id`` is that of the table, None for a row that is not stored yet. ``state`` is formed or tested while it
-    holds, then why it ended: changed, broken, expired, merged, withdrawn or unwatched.
+    ``row_id`` is that of the table, None for a row that is not stored yet. ``state`` is formed, tested or broken while
+    it holds, then why it ended: changed, expired, merged, withdrawn or unwatched.
     """
 
     level: Level
@@ -79,17 +79,7 @@ def follow(rows: Rows, bars: Records, span_ms: int, first: int) -> list[Level]:
     return known
 
 
-def broken_at(level: Level, bars: Records) -> int | None:
-    """The first close, from the founder on, that lies beyond what a level survives."""
-    side, founder = level.side, level.touches[0]
-    after = bars[bars["open_ts"] >= founder.pivot_ms]
-    beyond = side.sign * after["close"] < side.sign * side.broken_beyond(founder.price)
-    return int(after["close_ts"][np.argmax(beyond)]) if beyond.any() else None
-
-
 def _why_ended(level: Level, bars: Records, span_ms: int, bar: int, now: Mapping[Name, Level]) -> str:
-    if broken_at(level, bars[: bar + 1]) is not None:
-        return "broken"
     for other in now.values():
         if other.side is level.side and any(touch.pivot_ms == level.founded_ms for touch in other.touches):
             return "merged"

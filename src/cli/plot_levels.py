@@ -89,7 +89,10 @@ def _draw_level(prices: Axes, level: Level, score: Score, bars: Records) -> None
     prices.plot(
         [since, formed], [level.price] * 2, color=colour, linewidth=1, linestyle=(0, (2, 2)), zorder=4
     )
-    prices.plot([formed, right], [level.price] * 2, color=colour, linewidth=0.8 + 2 * weight, zorder=4)
+    # Thinner from where it was broken on.
+    until = right if level.broken_ms is None else max(formed, level.broken_ms / DAY_MS)
+    prices.plot([formed, until], [level.price] * 2, color=colour, linewidth=0.8 + 2 * weight, zorder=4)
+    prices.plot([until, right], [level.price] * 2, color=colour, linewidth=0.8, alpha=0.7, zorder=4)
     touches = [touch for touch in level.touches if touch.pivot_ms / DAY_MS >= left]
     half = float(np.median(bars["close_ts"] - bars["open_ts"])) / 2
     prices.scatter(
@@ -113,7 +116,7 @@ def _label(prices: Axes, drawn: Sequence[tuple[Level, Score]], last: float) -> N
         place = max(level.price, place + step)
         prices.annotate(
             f"{level.price:,.6g}  {(level.price / last - 1) * 100:+.1f} %  score {score.total:.1f}"
-            f"  {len(level.touches)} piv  {level.tests} tests",
+            f"  {len(level.touches)} piv  {level.tests} tests{', broken' if level.state == 'broken' else ''}",
             xy=(1.0, level.price),
             xytext=(1.012, place),
             xycoords=("axes fraction", "data"),
@@ -128,8 +131,9 @@ def _label(prices: Axes, drawn: Sequence[tuple[Level, Score]], last: float) -> N
 
 def _beneath(bars: Records, levels: Sequence[Level], far: Sequence[Level]) -> str:
     text = (
-        f"of {len(bars)} bars, {len(levels)} unbroken levels; band: 0.5 % around the founder;"
-        " marker: pivot, larger where it is one of more windows; dashed: not known yet; dotted: last close"
+        f"of {len(bars)} bars, {len(levels)} levels, the best five of each side; band: 0.5 % around the founder;"
+        " marker: pivot, larger where it is one of more windows; dashed: not known yet; thin: broken;"
+        " dotted: last close"
     )
     if far:
         text += f"; outside: {', '.join(f'{level.price:,.6g}' for level in far)}"

@@ -83,22 +83,29 @@ def test_a_result_tells_the_best_levels_and_where_their_score_is_from(world: Lev
     assert (same_id, limit, again[0]["id"]) == (row_id, 201, support["id"])
 
 
-def test_a_level_lives_on_until_a_close_breaks_it(world: LevelWorld) -> None:
+def test_a_close_beyond_it_breaks_a_level_which_stays_known(world: LevelWorld) -> None:
     rows = wave(120)
+    broken_ms = rows[-1][1] + HOUR_MS
     world.listed("AUSDT")
     world.traded("AUSDT", rows)
     world.run("AUSDT", history=100)
     world.traded("AUSDT", falling(rows, 95.0))
     world.run("AUSDT")
     lived = world.fetch(
-        "SELECT state, tests, cardinality(pivot_ts), broken_ts FROM price_levels WHERE side = 'support'"
+        "SELECT state, cardinality(pivot_ts), broken_ts, known_from FROM price_levels WHERE side = 'support'"
         " ORDER BY known_from"
     )
     assert {state for state, *_ in lived[:-1]} == {"changed"}
-    broken = moment(rows[-1][1] + HOUR_MS)
-    assert lived[-1] == ("broken", lived[-1][1], 7, broken)
-    assert [level.side for level in world.known("AUSDT", rows[-1][1])] == ["support", "resistance"]
-    assert [level.side for level in world.known("AUSDT", rows[-1][1] + HOUR_MS)] == ["resistance"]
+    assert lived[-1] == ("broken", 7, moment(broken_ms), moment(broken_ms))
+    before, after = world.known("AUSDT", broken_ms - 1), world.known("AUSDT", broken_ms)
+    assert [(level.side, level.broken_ms) for level in before] == [("support", None), ("resistance", None)]
+    assert [(level.side, level.broken_ms) for level in after] == [
+        ("support", broken_ms),
+        ("resistance", None),
+    ]
+    ((supports,),) = world.fetch("SELECT support_levels FROM analysis_results")
+    assert [(level["state"], level["parts"]["right_side"]) for level in supports] == [("broken", 0.0)]
+    assert supports[0]["broken_at"] == said_of(broken_ms)
 
 
 def test_a_run_done_twice_leaves_what_one_leaves(world: LevelWorld) -> None:

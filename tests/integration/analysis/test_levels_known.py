@@ -63,7 +63,7 @@ def test_what_was_known_is_what_a_run_made_then_says(
     assert world.known(symbol, known_from - 1) == []
 
 
-@against_the_database
+@settings(against_the_database, max_examples=12)
 @given(story=runs())
 def test_following_bar_by_bar_leaves_the_rows_that_one_late_run_leaves(
     world: LevelWorld, story: tuple[list[Bar], list[int], int, int]

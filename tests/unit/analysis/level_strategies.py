@@ -48,6 +48,7 @@ def plain(levels: list[Level]) -> list[NaiveLevel]:
             level.price,
             level.tests,
             level.tested_ms,
+            level.broken_ms,
         )
         for level in levels
     ]

@@ -43,12 +43,11 @@ def test_a_low_counts_when_its_window_has_passed_and_not_before() -> None:
 
 def test_a_low_of_a_wider_window_counts_for_more_once_that_has_passed() -> None:
     closes = valley(100, width=30)
-    told = dict(history(records(bars(*closes)), SPAN_MS, 0))
-    found = {
-        bar: [level.strength for level in levels if level.side is Side.SUPPORT]
-        for bar, levels in told.items()
-    }
-    assert found == {0: [], 35: [1], 40: [2], 50: [3], 60: [4]}
+    strengths = [
+        [level.strength for level in levels if level.side is Side.SUPPORT]
+        for _, levels in history(records(bars(*closes)), SPAN_MS, 0)
+    ]
+    assert strengths == [*[[]] * 35, *[[1]] * 5, *[[2]] * 10, *[[3]] * 10, [4]]
 
 
 def test_equal_neighbours_are_one_pivot_whose_window_begins_behind_the_last() -> None:
@@ -94,7 +93,17 @@ def test_a_close_beyond_the_zone_breaks_a_level_and_a_wick_does_not() -> None:
     rows = bars(*valley(100), 103, 102)
     wick = (rows[-1][1], rows[-1][1] + HOUR_MS, 101.0, 90.0, 99.6, 1.0)
     assert [level.tests for level in supports([*rows, wick])] == [1]
-    assert supports([*rows, (*wick[:4], 99.4, 1.0)]) == []
+    (level,) = supports([*rows, (*wick[:4], 99.4, 1.0)])
+    assert (level.state, level.broken_ms, level.tests) == ("broken", wick[1], 0)
+
+
+def test_a_broken_level_holds_again_once_the_price_has_turned_at_it_again() -> None:
+    closes = [*valley(100), 103, 99, 97, 98, 103, 104, 105, 106, *valley(100.3)]
+    broken, deeper = supports(bars(*closes[:-2]))
+    assert [(level.price, level.state) for level in (broken, deeper)] == [(100, "broken"), (97, "formed")]
+    held, _ = supports(bars(*closes))
+    assert (held.founded_ms, held.state, held.tests) == (broken.founded_ms, "tested", 1)
+    assert [touch.price for touch in held.touches] == [100, 100.3]
 
 
 def test_what_lies_before_the_last_2000_periods_is_forgotten() -> None:
@@ -118,7 +127,7 @@ def test_at_most_five_of_each_side() -> None:
     levels = levels_at(records(rows), SPAN_MS)
     assert len([level for level in levels if level.side is Side.SUPPORT]) == 7
     chosen = best(levels, records(rows), SPAN_MS)
-    assert [len(chosen[side]) for side in Side] == [5, len([1 for x in levels if x.side is Side.RESISTANCE])]
+    assert [len(chosen[side]) for side in Side] == [5, 5]
 
 
 def test_a_pivot_between_two_levels_joins_the_nearer() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -52,15 +53,16 @@ def test_later_bars_only_end_levels_or_add_to_them(rows: list[Bar], later: list[
         if old is not None:
             assert level.touches[0].price == old.touches[0].price
             assert level.formed_ms == old.formed_ms
-            assert level.tests >= old.tests
 
 
 @patient
 @given(data=st.data(), rows=made.bars(least=60))
 def test_the_order_of_pivots_does_not_matter(data: st.DataObject, rows: list[Bar]) -> None:
-    for side in Side:
-        found = level_pivots.pivots(records(rows), side, SPAN_MS, 0)
-        assert merged(data.draw(st.permutations(found))) == merged(found)
+    for found in level_pivots.pivots(records(rows), SPAN_MS).values():
+        order = np.array(data.draw(st.permutations(range(len(found.first)))), np.int64)
+        groups = [group.tolist() for group in merged(found.first, found.price)]
+        shuffled = merged(found.first[order], found.price[order])
+        assert [order[group].tolist() for group in shuffled] == groups
 
 
 @patient
