@@ -125,6 +125,7 @@ WITH next AS (
     SELECT DISTINCT day, symbol
     FROM candle_changes
     WHERE exchange = %(exchange)s
+      AND symbol = coalesce(%(symbol)s::text, symbol)
       AND EXISTS (
           SELECT FROM bar_fronts WHERE bar_fronts.exchange = %(exchange)s AND bar_fronts.symbol = candle_changes.symbol
       )
@@ -149,7 +150,11 @@ CROSS JOIN LATERAL (
 ) AS change;
 
 -- name: changes_left
-SELECT count(*) FROM (SELECT DISTINCT day, symbol FROM candle_changes WHERE exchange = %(exchange)s) AS days;
+SELECT count(*) FROM (
+    SELECT DISTINCT day, symbol
+    FROM candle_changes
+    WHERE exchange = %(exchange)s AND symbol = coalesce(%(symbol)s::text, symbol)
+) AS days;
 
 -- name: drop_changes
 DELETE FROM candle_changes AS change
@@ -192,7 +197,7 @@ WHERE bars.exchange = %(exchange)s
   AND bars.open_ts >= %(earliest)s
   AND bars.open_ts < %(latest)s;
 
--- name: store_kept_incoming
+-- name: store_incoming
 CREATE TEMP TABLE incoming (
     place           bigint,
     size            double precision,
@@ -211,14 +216,114 @@ CREATE TEMP TABLE incoming (
     missing_minutes bigint
 ) ON COMMIT DROP;
 
--- name: store_kept
+-- name: store
 INSERT INTO bars (
     exchange, symbol, kind, size, open_ts, close_ts, first_trade_id, open, high, low, close, volume, quote_volume,
     trade_count, buy_volume, vwap, missing_minutes
 )
-SELECT %(exchange)s, asked.symbol, 'time', size, open_ts, close_ts, first_trade_id, open, high, low, close, volume,
+SELECT %(exchange)s, asked.symbol, %(kind)s, size, open_ts, close_ts, first_trade_id, open, high, low, close, volume,
        nullif(quote_volume, 'NaN'), nullif(trade_count, -1), nullif(buy_volume, 'NaN'), nullif(nullif(vwap, 'NaN'), 0),
-       missing_minutes
+       nullif(missing_minutes, -1)
 FROM pg_temp.incoming
 JOIN unnest(%(symbols)s::text[]) WITH ORDINALITY AS asked (symbol, number) ON asked.number = incoming.place + 1
-ORDER BY asked.symbol COLLATE "C", size, open_ts;
+ORDER BY asked.symbol COLLATE "C", size, open_ts, first_trade_id;
+
+-- name: front
+-- Up to when a symbol's kept bars are made, and the first day on which it has candles.
+SELECT (extract(epoch FROM made_to) * 1000)::bigint,
+       (
+           SELECT (extract(epoch FROM min(day)::timestamp AT TIME ZONE 'UTC') * 1000)::bigint
+           FROM coverage_days
+           WHERE exchange = %(exchange)s AND dataset = 'candles_1m' AND symbol = %(symbol)s AND have > 0
+       )
+FROM bar_fronts
+WHERE exchange = %(exchange)s AND symbol = %(symbol)s;
+
+-- name: minutes
+-- Each with how many minutes it stands for, as "parts".
+COPY (
+    SELECT bucket_ts, open, high, low, close, volume, coalesce(quote_volume, 'NaN'), coalesce(trade_count, -1),
+           coalesce(taker_buy_volume, 'NaN'), 1::bigint
+    FROM candles_1m
+    WHERE exchange = %(exchange)s AND symbol = %(symbol)s AND bucket_ts >= %(from)s AND bucket_ts < %(to)s
+    ORDER BY bucket_ts
+) TO STDOUT (FORMAT BINARY);
+
+-- name: parts
+COPY (
+    SELECT open_ts, open, high, low, close, volume, coalesce(quote_volume, 'NaN'), coalesce(trade_count, -1),
+           coalesce(buy_volume, 'NaN'),
+           (extract(epoch FROM close_ts - open_ts) / 60)::bigint - coalesce(missing_minutes, 0)
+    FROM bars
+    WHERE exchange = %(exchange)s AND symbol = %(symbol)s AND kind = 'time' AND size = %(part)s
+      AND open_ts >= %(from)s AND open_ts < %(to)s
+    ORDER BY open_ts
+) TO STDOUT (FORMAT BINARY);
+
+-- name: trades
+-- By id, which is the order in which they happened; the times leave out the chunks that cannot matter.
+COPY (
+    SELECT ts, trade_id, price, quantity, is_buyer_maker
+    FROM agg_trades
+    WHERE exchange = %(exchange)s AND symbol = %(symbol)s AND trade_id > %(after_id)s AND trade_id <= %(last_id)s
+      AND ts >= %(earliest)s AND ts <= %(latest)s
+    ORDER BY trade_id
+) TO STDOUT (FORMAT BINARY);
+
+-- name: first_trade
+SELECT min(trade_id) FROM agg_trades WHERE exchange = %(exchange)s AND symbol = %(symbol)s AND ts >= %(since)s;
+
+-- name: trades_known
+-- What can be read of a symbol from a time on: everything up to closed_id is there or in a gap that nobody looks for any
+-- more, and every trade before closed_ts. missing: ids without a trade between begun_id and taken_id.
+SELECT
+    coalesce(gap.first_id - 1, reach.last_id) AS closed_id,
+    (extract(epoch FROM coalesce(gap.after_ts, reach.last_ts)) * 1000)::bigint AS closed_ts,
+    reach.first_id,
+    (extract(epoch FROM reach.first_ts) * 1000)::bigint AS first_ts,
+    (extract(epoch FROM reach.last_ts) * 1000)::bigint AS last_ts,
+    (
+        SELECT coalesce(sum(last_id - first_id + 1), 0)::bigint
+        FROM trade_gaps
+        WHERE trade_gaps.exchange = %(exchange)s AND trade_gaps.symbol = %(symbol)s
+          AND state <> 'filled'
+          AND first_id > %(begun_id)s
+          AND last_id <= %(taken_id)s
+    ) AS missing
+FROM trade_reach AS reach
+LEFT JOIN LATERAL (
+    SELECT first_id, after_ts
+    FROM trade_gaps
+    WHERE trade_gaps.exchange = reach.exchange AND trade_gaps.symbol = reach.symbol
+      AND state = 'open'
+      AND before_ts > %(since)s
+    ORDER BY first_id
+    LIMIT 1
+) AS gap ON true
+WHERE reach.exchange = %(exchange)s AND reach.symbol = %(symbol)s AND reach.first_id IS NOT NULL;
+
+-- name: clear
+DELETE FROM bars
+WHERE exchange = %(exchange)s AND symbol = %(symbol)s AND kind = %(kind)s AND size = %(size)s
+  AND open_ts >= %(from)s AND open_ts < %(to)s;
+
+-- name: state
+SELECT state, (extract(epoch FROM begun_ts) * 1000)::bigint, begun_id
+FROM bar_state
+WHERE exchange = %(exchange)s AND symbol = %(symbol)s AND kind = %(kind)s AND size = %(size)s;
+
+-- name: save_state
+INSERT INTO bar_state (exchange, symbol, kind, size, state, begun_ts, begun_id)
+VALUES (%(exchange)s, %(symbol)s, %(kind)s, %(size)s, %(state)s, %(begun)s, %(begun_id)s)
+ON CONFLICT (exchange, symbol, kind, size) DO UPDATE SET
+    state = excluded.state, begun_ts = excluded.begun_ts, begun_id = excluded.begun_id, updated_at = now();
+
+-- name: drop_state
+DELETE FROM bar_state
+WHERE exchange = %(exchange)s AND symbol = %(symbol)s AND kind = %(kind)s AND size = %(size)s;
+
+-- name: claim_built
+-- One transaction at a time builds one kind and size of a symbol on demand.
+SELECT pg_advisory_xact_lock(hashtextextended(
+    concat_ws('/', current_schema(), 'bars', %(exchange)s::text, %(symbol)s::text, %(kind)s::text, %(size)s::float8), 0
+));

@@ -24,8 +24,8 @@ from .bars import advance
 HOLE_MS = 60 * MINUTE_MS
 #: A front that is further behind goes on from now, and what lies between is made as history is.
 _BEHIND_MS = 2 * DAY_MS
-#: Minutes that are read for one transaction, with their bars about 40 MB.
-_AT_ONCE = 184_320
+#: Minutes that are read for one transaction: forty symbols' days, with their bars about 20 MB.
+_AT_ONCE = 57_600
 _DAYS_AT_ONCE = _AT_ONCE // 1440
 _TIMES = ("open_ts", "close_ts")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -41,16 +41,20 @@ class Front:
     cuts: tuple[int, ...]
 
 
-def keep(*, tables: Tables, note: Note, exchange: str, days: int) -> Mapping[str, Any]:
-    """Make every bar that is over, then up to ``days`` days of symbols whose candles changed, the newest first."""
-    advance(
-        new_state(Recipe.TIME_OF_CANDLES, 300_000), np.empty(0, CANDLE)
-    )  # compiled before anything is locked
-    keeper = _Keeper(tables, note, exchange)
+def keep(
+    *, tables: Tables, note: Note, exchange: str, days: int, symbol: str | None = None
+) -> Mapping[str, Any]:
+    """Make every bar that is over, then up to ``days`` days of symbols whose candles changed, the newest first.
+
+    Of ``symbol`` alone, where it is given.
+    """
+    _compile()
+    keeper = _Keeper(tables, note, exchange, symbol)
     fronts = keeper.fronts()
+    until = keeper.until(fronts) if fronts else 0
+    fronts = [front for front in fronts if symbol in (None, front.symbol)]
     if not fronts:
         return {"exchange": exchange, "symbols": 0, "bars": 0, "days": 0, "days_left": 0}
-    until = keeper.until(fronts)
     fronts = keeper.begun(fronts, until)
     bars, closed = keeper.go_on(fronts, until)
     again, made, left = keeper.make_again(days)
@@ -67,8 +71,8 @@ def keep(*, tables: Tables, note: Note, exchange: str, days: int) -> Mapping[str
 
 
 class _Keeper:
-    def __init__(self, tables: Tables, note: Note, exchange: str) -> None:
-        self._tables, self._note, self._exchange = tables, note, exchange
+    def __init__(self, tables: Tables, note: Note, exchange: str, symbol: str | None) -> None:
+        self._tables, self._note, self._exchange, self._symbol = tables, note, exchange, symbol
         self._cuts: dict[str, tuple[int, ...]] = {}
 
     def fronts(self) -> list[Front]:
@@ -111,7 +115,7 @@ class _Keeper:
                 if front.made_to is None:
                     self._note_cuts(front.symbol)
         self._note(f"{len(behind)} symbols begin: {queued} of their days are to be made")
-        return self.fronts()
+        return [front for front in self.fronts() if self._symbol in (None, front.symbol)]
 
     def go_on(self, fronts: Sequence[Front], until: int) -> tuple[int, dict[str, int]]:
         """Bars that are over since the last run, and those around listings that became known; and up to when."""
@@ -140,12 +144,12 @@ class _Keeper:
 
     def make_again(self, most: int) -> tuple[int, int, int]:
         """Bars and days made of what changed, ``most`` days at most, and how many days are left."""
-        left: int = self.rows("bars.changes_left")[0][0]
+        left: int = self.rows("bars.changes_left", symbol=self._symbol)[0][0]
         bars = days = 0
         while days < most:
             with self._tables.transaction():
                 self.rows("bars.claim")
-                found = self.rows("bars.changes", limit=min(_DAYS_AT_ONCE, most - days))
+                found = self.rows("bars.changes", symbol=self._symbol, limit=min(_DAYS_AT_ONCE, most - days))
                 if not found:
                     break
                 bars += self._make([work for row in found for work in self._changed(*row)])
@@ -226,7 +230,9 @@ class _Keeper:
             **{"from": [_time(span[2]) for span in spans], "to": [_time(span[3]) for span in spans]},
             **bounds,
         )
-        self._tables.write("bars.store_kept", made, times=_TIMES, exchange=self._exchange, symbols=symbols)
+        self._tables.write(
+            "bars.store", made, times=_TIMES, exchange=self._exchange, kind="time", symbols=symbols
+        )
         return len(made)
 
     def _note_cuts(self, symbol: str) -> None:
@@ -251,6 +257,13 @@ def _groups(works: Iterable[Work]) -> Iterator[list[Work]]:
         minutes += more
     if group:
         yield group
+
+
+def _compile() -> None:
+    """Have numba do it before anything is locked."""
+    candle = np.ones(1, CANDLE)
+    candle["open_ts"] = 0
+    advance(new_state(Recipe.TIME_OF_CANDLES, 300_000), candle, until_ms=300_000)
 
 
 def _time(ms: int) -> datetime:

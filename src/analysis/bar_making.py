@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
+import numpy.typing as npt
 
 from ..model import MINUTE_MS
 from .bar_ranges import KEPT_MS, covered_ranges, joined
-from .bar_types import BAR, CANDLE, Recipe, Records, as_candles, new_state
+from .bar_types import BAR, CANDLE, UNKNOWN_COUNT, Recipe, Records, as_candles, new_state
 from .bars import advance
+
+Numbers: TypeAlias = npt.NDArray[np.int64]
 
 #: A candle with the number of the work that it was read for.
 PLACED = np.dtype([("place", "<i8"), *[(name, CANDLE[name].str) for name in CANDLE.names or ()]])
@@ -68,12 +72,22 @@ def _of_work(place: int, work: Work, rows: Records) -> Iterator[Records]:
         inside = rows[first:last]
         state = new_state(Recipe.TIME_OF_CANDLES, size)
         bars, _ = advance(state, inside, cuts=work.cuts, until_ms=end)
-        made = np.empty(len(bars), MADE)
-        for name in BAR.names or ():
-            made[name] = bars[name]
-        made["place"], made["size"] = place, size
-        there = np.searchsorted(inside["open_ts"], bars["close_ts"]) - np.searchsorted(
-            inside["open_ts"], bars["open_ts"]
-        )
-        made["missing_minutes"] = (bars["close_ts"] - bars["open_ts"]) // MINUTE_MS - there
-        yield made
+        minutes = np.ones(len(inside), np.int64)
+        yield as_made(bars, size, place=place, missing=missing_minutes(bars, inside["open_ts"], minutes))
+
+
+def missing_minutes(bars: Records, opened: Numbers, minutes: Numbers) -> Numbers:
+    """How many minutes of each bar have no candle. Each part begins at ``opened`` and has candles of ``minutes``."""
+    sums = np.concatenate((np.zeros(1, np.int64), np.cumsum(minutes)))
+    first, last = (np.searchsorted(opened, bars[name]) for name in ("open_ts", "close_ts"))
+    lacking: Numbers = (bars["close_ts"] - bars["open_ts"]) // MINUTE_MS - (sums[last] - sums[first])
+    return lacking
+
+
+def as_made(bars: Records, size: float, *, place: int = 0, missing: Numbers | int = UNKNOWN_COUNT) -> Records:
+    """``bars`` as they are stored."""
+    made = np.empty(len(bars), MADE)
+    for name in BAR.names or ():
+        made[name] = bars[name]
+    made["place"], made["size"], made["missing_minutes"] = place, size, missing
+    return made

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 
+from ..errors import BadData
 from ..model import DAY_MS
 
 WEEK_MS = 7 * DAY_MS
@@ -16,6 +18,18 @@ _MONDAY_MS = 4 * DAY_MS  # 1970-01-05: the epoch was a Thursday
 def offset_ms(size_ms: int) -> int:
     """What the starts of bars of ``size_ms`` leave when divided by it: whole weeks begin on a Monday, all else at 0."""
     return _MONDAY_MS % size_ms if size_ms % WEEK_MS == 0 else 0
+
+
+_UNITS_MS = {"s": 1000, "m": 60_000, "h": 3_600_000, "d": DAY_MS, "w": WEEK_MS}
+_INTERVAL = re.compile(r"([1-9][0-9]{0,5})([smhdw])")
+
+
+def interval_ms(word: str) -> int:
+    """``7m`` as milliseconds; units are s, m, h, d and w. Raises BadData for anything else."""
+    found = _INTERVAL.fullmatch(word)
+    if not found:
+        raise BadData(f"{word!r} is not an interval: say 7m, 90s, 2h, 3d or 1w", reason="bar_size")
+    return int(found[1]) * _UNITS_MS[found[2]]
 
 
 def bar_start(ms: int, size_ms: int) -> int:

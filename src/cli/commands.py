@@ -12,7 +12,7 @@ from typing import Annotated, Literal
 import typer
 
 from . import task_commands
-from .history_commands import backfill, coverage, gaps, import_, reconcile
+from .history_commands import aggregate, backfill, coverage, gaps, import_, reconcile
 from .options import Json, context_of
 from .plot_commands import application as plots
 
@@ -32,6 +32,7 @@ def register(app: typer.Typer) -> None:
     app.command("import")(import_)
     app.command("backfill")(backfill)
     app.command("reconcile")(reconcile)
+    app.command("aggregate")(aggregate)
     task_commands.register(app)
     app.add_typer(plots(), name="plot")
 

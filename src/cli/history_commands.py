@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from datetime import UTC
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -137,3 +138,49 @@ def import_(
 
     days = (first and first.date(), last and last.date())
     raise typer.Exit(run(context_of(ctx), Wanted(dsn, split(symbols), *days, dry_run)))
+
+
+def aggregate(
+    ctx: typer.Context,
+    symbol: Annotated[str, typer.Argument(help="Such as BTCUSDT.")],
+    size: Annotated[
+        str,
+        typer.Argument(
+            help="An interval such as 7m, 90s or 2h; or trades, base asset, quote asset of each bar, by --kind."
+        ),
+    ],
+    kind: Annotated[
+        Literal["time", "tick", "volume", "dollar"], typer.Option("--kind", help="What fills a bar.")
+    ] = "time",
+    source: Annotated[
+        Literal["auto", "candles", "trades"],
+        typer.Option(
+            "--source", help="What bars are made of. Default: candles for whole minutes, else trades."
+        ),
+    ] = "auto",
+    exchange: Annotated[
+        str | None,
+        typer.Option("--exchange", help="Default: BINANCE_WS_DB_EXCHANGE. Spot trades: binance_spot."),
+    ] = None,
+    first: FirstDay = None,
+    anew: Annotated[bool, typer.Option("--anew", help="Forget what was built before.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Build bars of any kind and size for one symbol, into the table bars.
+
+    From candles they are built anew, as far as the symbol's candles are closed; 5m, 15m, 1h, 4h and 1d are those that
+    the daemon keeps. From trades the same command goes on where it stopped. Needs no daemon. Ctrl-C stops at once,
+    and leaves whole bars.
+    """
+    from .aggregate import run
+
+    wanted = {
+        "symbol": symbol,
+        "size": size,
+        "kind": kind,
+        "source": source,
+        "exchange": exchange,
+        "since": first and first.replace(tzinfo=UTC),
+        "anew": anew,
+    }
+    raise typer.Exit(run(context_of(ctx), wanted, as_json=as_json))

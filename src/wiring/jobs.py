@@ -38,6 +38,7 @@ def kinds(core: Core, swaps: SwapTasks | None = None) -> Mapping[str, Kind[Any]]
     exchange = core.settings.binance_ws_db_exchange
     found: list[Kind[Any]] = [
         bar_jobs.kept_bars(exchange),
+        bar_jobs.built_bars(exchange),
         level_jobs.kind(exchange),
         price_jobs.KIND,
         arbitrage_jobs.KIND,

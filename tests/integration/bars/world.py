@@ -14,10 +14,12 @@ from typing import Any
 import psycopg
 
 from src.adapters.timescale.options import DatabaseOptions
+from src.adapters.timescale.shared_session import SharedSession
 from src.adapters.timescale.tables import DatabaseTables
+from src.adapters.timescale.trade_store import TradeStore
 from src.analysis.bar_keeping import keep
 from src.analysis.bar_ranges import KEPT_MS
-from src.model import MINUTE_MS, Authority, Candle, floor_minute
+from src.model import MINUTE_MS, Authority, Candle, Trade, floor_minute
 from tests import naive
 from tests.integration.timescale.helpers import fetch, opened
 
@@ -89,6 +91,46 @@ class Market:
             symbol=symbol,
         )
         return [(int(row[0]), row[1:13], row[13]) for row in rows]
+
+    async def built(self, symbol: str, kind: str, size: float) -> list[tuple[naive.Bar, int | None]]:
+        """The bars of one kind and size, and how many minutes each lacks."""
+        rows = await self._fetch(
+            "SELECT (extract(epoch FROM open_ts) * 1000)::bigint, (extract(epoch FROM close_ts) * 1000)::bigint,"
+            " first_trade_id, open, high, low, close, volume, coalesce(quote_volume, 'NaN'), coalesce(trade_count, -1),"
+            " coalesce(buy_volume, 'NaN'), coalesce(vwap, 'NaN'), missing_minutes FROM bars"
+            " WHERE exchange = %(exchange)s AND symbol = %(symbol)s AND kind = %(kind)s AND size = %(size)s"
+            " ORDER BY open_ts, first_trade_id",
+            symbol=symbol,
+            kind=kind,
+            size=size,
+        )
+        return [(row[:12], row[12]) for row in rows]
+
+    async def state(self, symbol: str, kind: str, size: float) -> bytes:
+        """What is in progress of bars of trades."""
+        rows = await self._fetch(
+            "SELECT state FROM bar_state"
+            " WHERE exchange = %(exchange)s AND symbol = %(symbol)s AND kind = %(kind)s AND size = %(size)s",
+            symbol=symbol,
+            kind=kind,
+            size=size,
+        )
+        return bytes(rows[0][0])
+
+    async def trade(self, *batches: Sequence[Trade]) -> None:
+        """Trades through their store, one transaction a batch."""
+        store = TradeStore(SharedSession(DatabaseOptions(self.url, exchange=self.exchange), purpose="trades"))
+        for batch in batches:
+            await store.write(batch)
+        await store.close()
+
+    async def give_up_gaps(self) -> None:
+        """As if the archive lacked every trade that is missing now."""
+        await fetch(
+            self.url,
+            "UPDATE trade_gaps SET state = 'absent' WHERE exchange = %s AND state = 'open'",
+            [self.exchange],
+        )
 
     async def stored(self, symbol: str) -> list[naive.Candle]:
         """The candles of a symbol in order."""

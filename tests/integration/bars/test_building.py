@@ -1,0 +1,187 @@
+"""Bars on demand through the database: of candles by way of kept ones, of trades to the bit however they came."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from src.analysis.bar_building import from_candles
+from src.analysis.bar_jobs import Aggregate
+from src.analysis.bar_trades import from_trades
+from src.errors import BadData
+from src.model import DAY_MS, MINUTE_MS, Trade
+from tests import naive
+from tests.unit.analysis.strategies import Story, trades
+
+from .world import Market, plain, quiet
+
+START_MS = 1_760_054_400_000  # midnight
+_CALLED = {
+    "analysis.bar_building:from_candles": from_candles,
+    "analysis.bar_trades:from_trades": from_trades,
+}
+
+
+def build(market: Market, symbol: str, size: str, note: Any = quiet, **asked: Any) -> Mapping[str, Any]:
+    """What the task does, in this process."""
+    at_once = {"ids_at_once": asked.pop("ids_at_once")} if "ids_at_once" in asked else {}
+    function, arguments = Aggregate(symbol=symbol, size=size, **asked).call(market.exchange)
+    with market.tables() as tables:
+        return _CALLED[function](tables=tables, note=note, **arguments, **at_once)
+
+
+@pytest.mark.parametrize(
+    ("word", "part"), [("7m", 1), ("10m", 5), ("45m", 15), ("2h", 60), ("12h", 240), ("1w", 1440)]
+)
+async def test_of_candles_by_the_largest_kept_size(database: str, word: str, part: int) -> None:
+    """Eight days with a hole in each, in which the symbol is listed again."""
+    market = Market(database)
+    cut = START_MS + 3 * DAY_MS + 61 * MINUTE_MS
+    await market.listed("X", START_MS - DAY_MS, cut)
+    days = (plain("X", START_MS + day * DAY_MS, 1440, leave=range(100, 130)) for day in range(8))
+    await market.store([row for day in days for row in day if row.open_ms % DAY_MS < 9 * 3_600_000])
+    made = build(market, "X", word)
+    assert made["part_ms"] == part * MINUTE_MS
+    size, rows, front = int(made["size"]), await market.stored("X"), await market.front("X")
+    parts = rows
+    if part > 1:
+        bars = naive.time_bars_of_candles(rows, part * MINUTE_MS, [cut], front)
+        parts = [(bar[0], *bar[3:11]) for bar in bars if bar[1] <= front]
+    expected = naive.time_bars_of_candles(parts, size, [cut], front, part_ms=part * MINUTE_MS)
+    found = await market.built("X", "time", size)
+    assert naive.same([bar for bar, _ in found], [bar for bar in expected if bar[1] <= front])
+    there = [row[0] for row in rows]
+    assert [missing for _, missing in found] == [
+        (bar[1] - bar[0]) // MINUTE_MS - sum(1 for ts in there if bar[0] <= ts < bar[1]) for bar, _ in found
+    ]
+    assert build(market, "X", word)["bars"] == made["bars"] == len(found) > 0
+
+
+async def test_a_kept_size_is_what_is_kept(database: str) -> None:
+    market = Market(database)
+    await market.store(plain("X", START_MS, 200))
+    assert build(market, "X", "1h")["to_ms"] == START_MS + 200 * MINUTE_MS
+    assert [bar[0] for bar, _ in await market.built("X", "time", 3_600_000)] == [
+        START_MS,
+        START_MS + 60 * MINUTE_MS,
+        START_MS + 120 * MINUTE_MS,
+    ]
+
+
+def numbered(story: Story) -> list[naive.Trade]:
+    """The story's trades, each with a quantity, under ids that go up for good."""
+    rows: list[naive.Trade] = []
+    for ts, trade_id, price, quantity, sold in story.rows:
+        last = rows[-1][1] if rows else -1
+        rows.append((ts, trade_id if trade_id > last else last + 1, price, quantity or 0.5, sold))
+    return rows
+
+
+def as_trades(symbol: str, rows: Sequence[naive.Trade]) -> list[Trade]:
+    return [Trade(symbol, trade_id, ts, price, amount, sold) for ts, trade_id, price, amount, sold in rows]
+
+
+@settings(
+    max_examples=10,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+@given(
+    story=trades(),
+    asked=st.sampled_from(
+        [("time", "90s"), ("time", "1h"), ("tick", "3"), ("volume", "900.5"), ("dollar", "1000000")]
+    ),
+    data=st.data(),
+)
+async def test_of_trades_in_pieces_as_at_once(
+    database: str, story: Story, asked: tuple[str, str], data: st.DataObject
+) -> None:
+    """Stored in any order, given up as missing and found after all, built in between: the bars and the state."""
+    if not (rows := numbered(story)):
+        return
+    kind, word = asked
+    cuts = sorted({cut // MINUTE_MS * MINUTE_MS for cut in story.cuts})
+    market = Market(database)
+    for symbol in ("LIVE", "ONCE"):
+        await market.listed(symbol, 0, *cuts)
+    first, *later = as_trades("LIVE", rows)
+    order = data.draw(st.permutations(later)) if data.draw(st.booleans()) else later
+    edges = sorted(data.draw(st.lists(st.integers(0, len(order)), max_size=3)))
+    await market.trade([first])
+    for start, end in zip([0, *edges], [*edges, len(order)], strict=True):
+        await market.trade(order[start:end])
+        if end == len(order) or data.draw(st.booleans()):
+            await market.give_up_gaps()
+        build(market, "LIVE", word, kind=kind, source="trades", ids_at_once=data.draw(st.integers(1, 40)))
+    await market.trade([replace(trade, symbol="ONCE") for trade in [first, *later]])
+    await market.give_up_gaps()
+    made = build(market, "ONCE", word, kind=kind, source="trades")
+    if kind == "time":
+        expected = naive.time_bars_of_trades(rows, int(made["size"]), cuts, rows[-1][0])
+    else:
+        expected = naive.threshold_bars(rows, naive.MEASURES[kind.upper()], float(word), cuts)
+    expected.sort(key=lambda bar: (bar[0], bar[2]))
+    for symbol in ("LIVE", "ONCE"):
+        found = await market.built(symbol, kind, made["size"])
+        assert naive.same([bar for bar, _ in found], expected)
+        assert {missing for _, missing in found} <= {None}
+    if not cuts:
+        assert await market.state("LIVE", kind, made["size"]) == await market.state(
+            "ONCE", kind, made["size"]
+        )
+
+
+async def test_trades_that_came_into_a_gap_after_all_make_bars_anew(database: str) -> None:
+    market = Market(database)
+    rows = as_trades("X", [(START_MS + n, n, 1.0 + n, 1.0, False) for n in range(20)])
+    told: list[str] = []
+    await market.trade(rows[:5] + rows[7:])
+    assert build(market, "X", "4", kind="tick")["last_id"] == 4, "an open gap is waited for"
+    await market.give_up_gaps()
+    assert build(market, "X", "4", kind="tick")["skipped_ids"] == 2
+    await market.trade(rows[5:7])
+    made = build(market, "X", "4", kind="tick", note=lambda text, share=None: told.append(text))
+    assert (made["skipped_ids"], made["bars"]) == (0, 5)
+    assert "2 trades came" in told[0]
+    assert [bar[2] for bar, _ in await market.built("X", "tick", 4)] == [0, 4, 8, 12, 16]
+
+
+async def test_where_bars_begin_is_asked_once(database: str) -> None:
+    market = Market(database)
+    await market.trade(as_trades("X", [(START_MS + n * 1000, n, 1.0, 1.0, True) for n in range(20)]))
+    begin = Aggregate.model_validate({"symbol": "X", "size": "1", "since": "2025-10-10T00:00:05Z"}).since
+    assert build(market, "X", "5", kind="tick", since=begin)["bars"] == 3
+    with pytest.raises(BadData, match="--anew"):
+        build(market, "X", "5", kind="tick", since=begin.replace(second=6) if begin else None)
+    assert build(market, "X", "5", kind="tick")["bars"] == 0
+    assert build(market, "X", "5", kind="tick", anew=True)["bars"] == 4
+    assert len(await market.built("X", "tick", 5)) == 4
+
+
+async def test_what_cannot_be_says_why(database: str) -> None:
+    market = Market(database)
+    await market.store(plain("X", START_MS, 10))
+    await market.trade(as_trades("X", [(START_MS, 1, 1.0, 1.0, True)]))
+    market.keep()
+    for expected, size, asked in (
+        ("not an interval", "7", {}),
+        ("whole minutes", "90s", {"source": "candles"}),
+        ("whole minutes", "5", {"source": "candles", "kind": "tick"}),
+        ("no candles of Y", "7m", {"symbol": "Y"}),
+        ("no trades of Y", "90s", {"symbol": "Y"}),
+        ("are kept", "5m", {"source": "trades"}),
+        ("more than 0", "-1", {"kind": "dollar"}),
+        ("is no number", "many", {"kind": "tick"}),
+        ("whole number", "1.5", {"kind": "tick"}),
+    ):
+        with pytest.raises(BadData, match=expected):
+            build(market, **{"symbol": "X", "size": size, **asked})
+    build(market, "X", "7m", source="trades")
+    with pytest.raises(BadData, match="made of trades"):
+        build(market, "X", "7m")
+    build(market, "X", "7m", anew=True)
