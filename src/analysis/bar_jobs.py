@@ -17,7 +17,7 @@ from .jobs import Context, Kind, Parameters
 class KeepBars(Parameters):
     """``days``: how many days of symbols are made anew in one run, beside what is new; the rest waits."""
 
-    days: Annotated[int, Field(ge=0, le=1_000_000)] = 10_000
+    days: Annotated[int, Field(ge=0, le=1_000_000)] = 6_000
 
 
 def kept_bars(exchange: str) -> Kind[KeepBars]:
