@@ -55,7 +55,7 @@ def compute(
         "swaps": tally.outcomes,
         "opportunities": len(rows),
         "statuses": dict(Counter(WORDS[status] for status in rows["status"].tolist())),
-        "profit": float(np.nansum(rows["profit"])) if asked.mode == "execution" else None,
+        "profit_each_alone": float(np.nansum(rows["profit"])) if asked.mode == "execution" else None,
     }
     return _written(tables, rows, pair, asked, (from_ms, to_ms), report, batch_id, overwrite)
 

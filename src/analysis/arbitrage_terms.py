@@ -27,8 +27,8 @@ ABOUT: Final[dict[Mode, str]] = {
     "screen": "A screen: it says where the two prices were apart, at the pool's price for any size, without spread, "
     "competition or a block to wait for. It does not say what could have been made; mode 'execution' comes nearer.",
     "execution": "Attempts: decided by the screen, filled after the delay by exact pool arithmetic within one tick "
-    "spacing. Left out are failed transactions, competition for the block, what a place in it costs, and the depth of "
-    "the CEX beyond half the spread.",
+    "spacing. Each stands alone: those that meet in one block could not all be made. Left out are failed transactions, "
+    "competition for the block, what a place in it costs, and the depth of the CEX beyond half the spread.",
 }
 
 

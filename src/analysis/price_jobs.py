@@ -10,7 +10,7 @@ from pydantic import model_validator
 from .arbitrage_terms import Exchange, Moment
 from .jobs import Context, Kind, Parameters
 
-_SECONDS = {"second": 1, "minute": 60, "hour": 3600}
+SECONDS = {"second": 1, "minute": 60, "hour": 3600}
 
 
 class ProcessPricesParameters(Parameters):
@@ -42,7 +42,7 @@ async def _run(context: Context, parameters: ProcessPricesParameters) -> Mapping
         pool=parameters.pool,
         start_ms=round(parameters.start_date.timestamp() * 1000),
         end_ms=round(parameters.end_date.timestamp() * 1000),
-        interval_seconds=_SECONDS[parameters.aggregation_interval],
+        interval_seconds=SECONDS[parameters.aggregation_interval],
         overwrite=parameters.overwrite,
     )
     return found

@@ -108,7 +108,10 @@ def candlesticks(figure: Figure, bars: Records) -> tuple[Axes, Axes]:
     prices.set_ylim(low - margin, high + margin)
     prices.set_xlim(opened[0] - width, bars["close_ts"][-1] / DAY_MS + width)
     volumes.set_ylim(0, float(bars["volume"].max()) * 1.1 or 1.0)
-    _dress(prices, volumes)
+    dress(prices, volumes)
+    prices.set_ylabel("price")
+    volumes.set_ylabel("volume")
+    volumes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: _short(value)))
     return prices, volumes
 
 
@@ -122,15 +125,13 @@ def title(text: str) -> str:
     return drawable(text)
 
 
-def _dress(prices: Axes, volumes: Axes) -> None:
+def dress(prices: Axes, below: Axes) -> None:
+    """A grid, times for people, and nothing that is not needed."""
     locator = _dates.AutoDateLocator(tz=UTC)
-    volumes.xaxis.set_major_locator(locator)
-    volumes.xaxis.set_major_formatter(_dates.ConciseDateFormatter(locator, tz=UTC))
-    prices.set_ylabel("price")
-    volumes.set_ylabel("volume")
-    volumes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: _short(value)))
+    below.xaxis.set_major_locator(locator)
+    below.xaxis.set_major_formatter(_dates.ConciseDateFormatter(locator, tz=UTC))
     prices.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.10g}"))
-    for axes in (prices, volumes):
+    for axes in (prices, below):
         axes.grid(color="#e0e3eb", linewidth=0.6, zorder=0)
         axes.set_axisbelow(True)
         for side in ("top", "right"):

@@ -11,6 +11,7 @@ import typer
 
 from .options import context_of
 
+_TIMES = ["%Y-%m-%d", "%Y-%m-%dT%H:%M", "%Y-%m-%d %H:%M"]
 Symbol = Annotated[str, typer.Argument(metavar="SYMBOL", help="Such as BTCUSDT.")]
 Out = Annotated[Path, typer.Option("--out", metavar="FILE", help="Where the PNG goes; replaced if there.")]
 At = Annotated[
@@ -18,7 +19,7 @@ At = Annotated[
     typer.Option(
         "--at",
         metavar="TIME",
-        formats=["%Y-%m-%d", "%Y-%m-%dT%H:%M", "%Y-%m-%d %H:%M"],
+        formats=_TIMES,
         help="As it was known then, UTC. Default: the newest.",
     ),
 ]
@@ -35,13 +36,21 @@ class Timeframe(StrEnum):
     d1 = "1d"
 
 
+class Interval(StrEnum):
+    """The price series that are made."""
+
+    second = "second"
+    minute = "minute"
+    hour = "hour"
+
+
 Frame = Annotated[Timeframe, typer.Option("--timeframe", help="Which bars.")]
 
 
 def application() -> typer.Typer:
     """The group ``plot``; another picture is a function more, and its name here."""
     app = typer.Typer(help="Draw what is stored, as a PNG.", no_args_is_help=True)
-    for command in (levels, bars):
+    for command in (levels, bars, arbitrage):
         app.command(command.__name__)(command)
     return app
 
@@ -80,6 +89,36 @@ def bars(
 
     picture = BarPicture(symbol.upper(), timeframe.value, count, _utc_ms(at))
     raise typer.Exit(run(context_of(ctx), picture.draw, out))
+
+
+def arbitrage(
+    ctx: typer.Context,
+    symbol: Symbol,
+    out: Out,
+    batch: Annotated[
+        int | None, typer.Option("--batch", metavar="ID", help="Default: the newest that has any.")
+    ] = None,
+    interval: Annotated[Interval, typer.Option("--interval", help="Which price series.")] = Interval.minute,
+    since: Annotated[
+        datetime | None, typer.Option("--from", metavar="TIME", formats=_TIMES, help="UTC.")
+    ] = None,
+    until: Annotated[
+        datetime | None, typer.Option("--to", metavar="TIME", formats=_TIMES, help="UTC.")
+    ] = None,
+) -> None:
+    """Draw the prices of a market and a pool, and what the task Analyse found between them.
+
+    The lines need the task ProcessPrices to have run for the time.
+    """
+    from .plot import run
+    from .plot_arbitrage import ArbitragePicture
+
+    picture = ArbitragePicture(symbol.upper(), batch, interval.value, _utc(since), _utc(until))
+    raise typer.Exit(run(context_of(ctx), picture.draw, out))
+
+
+def _utc(time: datetime | None) -> datetime | None:
+    return None if time is None else time.replace(tzinfo=UTC)
 
 
 def _utc_ms(time: datetime | None) -> int | None:

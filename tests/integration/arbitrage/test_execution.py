@@ -84,7 +84,7 @@ async def test_each_attempt_is_what_a_search_finds(world: World, pool: Pool) -> 
     found = Counter(row[2] for row in rows)
     assert report["statuses"] == dict(found)
     assert set(found) >= {"filled", "beyond_range", "no_base_fee", "no_cex_trade"} and found["filled"] > 30
-    assert report["profit"] == pytest.approx(sum(row[3] for row in rows if row[2] == "filled"))
+    assert report["profit_each_alone"] == pytest.approx(sum(row[3] for row in rows if row[2] == "filled"))
     assert report["about"].startswith("Attempts: decided by the screen")
 
 
