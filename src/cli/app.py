@@ -18,8 +18,8 @@ from .output import line
 
 _ABOUT = """Keep a complete copy of the Binance USDT-perpetual market in TimescaleDB.
 
-With one of --all, --ws, --metrics, --backfill, --uniswap, --jobs marketd runs as a daemon in the foreground until
-SIGTERM or Ctrl-C; with a command it does one thing and returns.
+With one of --all, --ws, --metrics, --backfill, --trades, --uniswap, --jobs marketd runs as a daemon in the foreground
+until SIGTERM or Ctrl-C; with a command it does one thing and returns.
 """
 
 _MORE = """\b
@@ -86,6 +86,9 @@ def _root(
     ws: Annotated[bool, typer.Option("--ws", help="Run the live 1m candles.")] = False,
     metrics: Annotated[bool, typer.Option("--metrics", help="Run futures metrics and funding.")] = False,
     backfill: Annotated[bool, typer.Option("--backfill", help="Fill and verify the history.")] = False,
+    trades: Annotated[
+        bool, typer.Option("--trades", help="Keep the trades of TRADE_SYMBOLS; in --all where some are set.")
+    ] = False,
     uniswap: Annotated[
         bool,
         typer.Option("--uniswap", help="Follow the swaps of UNISWAP_POOLS; in --all where they are set."),
@@ -112,7 +115,14 @@ def _root(
         flags["SPEED"] = speed
     context = Context(flags)
     ctx.obj = context
-    asked = {"ws": ws, "metrics": metrics, "backfill": backfill, "uniswap": uniswap, "jobs": jobs}
+    asked = {
+        "ws": ws,
+        "metrics": metrics,
+        "backfill": backfill,
+        "trades": trades,
+        "uniswap": uniswap,
+        "jobs": jobs,
+    }
     wanted = run_all or any(asked.values())
     if ctx.invoked_subcommand is not None:
         if wanted or standby:

@@ -31,7 +31,8 @@ class TradeMarket:
 
 class TradeCollection:
     """``ports.trades.TradeCollector``. ``folder`` is the person's (None: there is none), ``downloads`` takes what is
-    fetched, which does not stay. ``markets`` by their words: ``spot``, ``futures``."""
+    fetched, in a folder for each market (their files have the same names), which does not stay. ``markets`` by their
+    words: ``spot``, ``futures``."""
 
     def __init__(
         self, markets: Mapping[str, TradeMarket], folder: Path | None, downloads: Path, clock: Clock
@@ -63,7 +64,7 @@ class TradeCollection:
                 file, own, "", percentage=percentage, piece_rows=piece_rows
             )
             return Collected(str(own), result)
-        file, local, sha256 = await self._fetch(place, symbol, label)
+        file, local, sha256 = await self._fetch(place, self._downloads / market, symbol, label)
         await tell(f"importing {percentage:g} % of {file.path}")
         try:
             result = await place.files.import_trades(
@@ -74,15 +75,15 @@ class TradeCollection:
         return Collected(file.path, result)
 
     async def _fetch(
-        self, place: TradeMarket, symbol: str, label: str | None
+        self, place: TradeMarket, folder: Path, symbol: str, label: str | None
     ) -> tuple[ArchiveFile, Path, str]:
         """The named file, or the newest day that is published."""
-        await asyncio.to_thread(self._downloads.mkdir, parents=True, exist_ok=True)
+        await asyncio.to_thread(folder.mkdir, parents=True, exist_ok=True)
         candidates = self._candidates(label)
         for number, (span, day) in enumerate(candidates, start=1):
             file = place.layout.file(Dataset.TRADES, span, symbol, symbol, day)
             try:
-                local, sha256 = await place.archive.fetch(file, self._downloads)
+                local, sha256 = await place.archive.fetch(file, folder)
             except NotPublished:
                 if number == len(candidates):
                     raise

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from . import checks
-from .chain import ChainSettings
 from .fields import setting
+from .trades import TradeSettings
 
 
-class AnalysisSettings(ChainSettings):
+class AnalysisSettings(TradeSettings):
     """The tasks of ``--jobs`` and ``marketd worker``."""
 
     schedules: checks.Schedules = setting(

@@ -59,6 +59,13 @@ def _stream_url(value: str) -> str:
     return url
 
 
+def _names(value: tuple[str, ...]) -> tuple[str, ...]:
+    for item in _globs(value):
+        if not frozenset("*?[]").isdisjoint(item):
+            raise ValueError(f"{item!r}: name each symbol; globs are not taken here")
+    return value
+
+
 def _schema(value: str) -> str:
     if not _SCHEMA.fullmatch(value) or value == "information_schema":
         raise ValueError(
@@ -184,6 +191,7 @@ Since = Annotated[str, BeforeValidator(_backfill_from), AfterValidator(_since)]
 Pools = Annotated[tuple[str, ...], BeforeValidator(_pools)]
 RpcUrl = Annotated[SecretStr, AfterValidator(_rpc_url)]
 Globs = Annotated[tuple[str, ...], BeforeValidator(_upper_items), AfterValidator(_globs)]
+Names = Annotated[tuple[str, ...], BeforeValidator(_upper_items), AfterValidator(_names)]
 ContractTypes = Annotated[tuple[str, ...], BeforeValidator(_upper_items), AfterValidator(_contract_types)]
 Label = Annotated[str, AfterValidator(_label)]
 RestUrl = Annotated[str, AfterValidator(lambda url: network.endpoint(url, secure="https", plain="http"))]

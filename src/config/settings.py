@@ -166,9 +166,10 @@ class Settings(AnalysisSettings):
     def conflicts(self) -> list[tuple[frozenset[str], str]]:
         """Settings that are fine alone and wrong together: the fields meant, and one sentence each."""
         found = []
-        urls = ("binance_rest_url", "binance_ws_url", *_HISTORY_URLS)
+        spot = ("binance_spot_rest_url",) if self.spot_trade_symbols else ()
+        urls = ("binance_rest_url", "binance_ws_url", *_HISTORY_URLS, *spot)
         if self.speed != 1 and not all(network.is_loopback_url(getattr(self, name)) for name in urls):
-            others = ", ".join(name.upper() for name in _HISTORY_URLS)
+            others = ", ".join(name.upper() for name in (*_HISTORY_URLS, *spot))
             found.append(
                 (
                     frozenset({"speed", *urls}),

@@ -27,7 +27,8 @@ from .listings import ListingsOnly
 from .live import LiveRole
 from .metrics import MetricsRole
 from .options import plain
-from .roles import BACKFILL, JOBS, METRICS, UNISWAP, WS, Role
+from .roles import BACKFILL, JOBS, METRICS, TRADES, UNISWAP, WS, Role
+from .trades import TradesRole
 from .uniswap import UniswapRole
 
 _log = get_logger("main")
@@ -96,6 +97,8 @@ class Application:
             made.append(
                 BackfillRole(self.core, standby=self._standby, leads=not made, beside_live=WS in names)
             )
+        if TRADES in names:
+            made.append(TradesRole(self.core, standby=self._standby, leads=not made))
         if UNISWAP in names:
             made.append(UniswapRole(self.core, standby=self._standby, leads=not made))
         if JOBS in names:

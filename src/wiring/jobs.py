@@ -15,7 +15,7 @@ from ..adapters.timescale.options import DatabaseOptions
 from ..adapters.timescale.pool import make_pool
 from ..adapters.timescale.role_lock import SessionLock
 from ..adapters.timescale.task_store import TaskStore
-from ..analysis import arbitrage_jobs, bar_jobs, collect_uniswap, level_jobs, price_jobs
+from ..analysis import arbitrage_jobs, bar_jobs, collect_binance, collect_uniswap, level_jobs, price_jobs
 from ..analysis.jobs import Kind
 from ..analysis.runner import Runner
 from ..analysis.schedules import Scheduler, checked
@@ -27,13 +27,16 @@ from ..telemetry.metrics import Metrics
 from . import options
 from .core import Core
 from .roles import JOBS, Role
+from .trades import TradeTasks
 from .uniswap import SwapTasks
 
 _SPARE_SESSIONS = 2
 """For heartbeats, schedules and whoever asks, while every task writes into its log."""
 
 
-def kinds(core: Core, swaps: SwapTasks | None = None) -> Mapping[str, Kind[Any]]:
+def kinds(
+    core: Core, swaps: SwapTasks | None = None, trades: TradeTasks | None = None
+) -> Mapping[str, Kind[Any]]:
     """Every kind of task there is, by name. A new one is added here and nowhere else."""
     exchange = core.settings.binance_ws_db_exchange
     found: list[Kind[Any]] = [
@@ -43,6 +46,7 @@ def kinds(core: Core, swaps: SwapTasks | None = None) -> Mapping[str, Kind[Any]]
         price_jobs.KIND,
         arbitrage_jobs.KIND,
         collect_uniswap.kind(swaps or SwapTasks(core)),
+        collect_binance.kind(trades or TradeTasks(core)),
     ]
     return {kind.name: kind for kind in found}
 
@@ -85,7 +89,8 @@ class JobsRole(Role):
             KernelOptions(settings.kernel_processes, memory_mb=settings.kernel_memory_mb), database
         )
         self.swaps = SwapTasks(core)
-        known = kinds(core, self.swaps)
+        self.trades = TradeTasks(core)
+        known = kinds(core, self.swaps, self.trades)
         self.runner = Runner(known, self.desk.tasks, self.kernels, clock, metrics, version=__version__)
         self.scheduler = Scheduler(
             checked(settings.schedules, known),
@@ -112,6 +117,7 @@ class JobsRole(Role):
         return [
             Closer("kernels", self.kernels.close),
             Closer("swap_tasks", self.swaps.close),
+            Closer("trade_tasks", self.trades.close),
             Closer("jobs", self.desk.close),
             Closer("jobs_lock", self.lock.close),
         ]

@@ -12,9 +12,10 @@ from ..config import Settings
 WS = "ws"
 METRICS = "metrics"
 BACKFILL = "backfill"
+TRADES = "trades"
 UNISWAP = "uniswap"
 JOBS = "jobs"
-ROLES = (WS, METRICS, BACKFILL, UNISWAP, JOBS)
+ROLES = (WS, METRICS, BACKFILL, TRADES, UNISWAP, JOBS)
 """In the order in which they take the lead: the first one's lock decides about the process. One lock and one row in
 ``daemon_runs`` each; of ``jobs`` there may be any number, on any machine."""
 
@@ -25,7 +26,12 @@ NEEDED: Mapping[str, tuple[str, ...]] = {UNISWAP: ("ETH_RPC_URL", "UNISWAP_POOLS
 
 def everything(settings: Settings) -> list[str]:
     """What --all runs: every role that has what it needs."""
-    return [name for name in ROLES if all(getattr(settings, need.lower()) for need in NEEDED.get(name, ()))]
+    return [
+        name
+        for name in ROLES
+        if all(getattr(settings, need.lower()) for need in NEEDED.get(name, ()))
+        and (name != TRADES or settings.collects_trades)  # one of two settings will do
+    ]
 
 
 class Role(ABC):

@@ -113,7 +113,7 @@ def url_path(path: str) -> str:
 
 
 def file_name(file: ArchiveFile) -> str:
-    """The last part of the path, which no other file of the archive has."""
+    """The last part of the path, which no other file of the same market has: each market needs a folder of its own."""
     return file.path.rpartition("/")[2]
 
 

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from src.config import Settings
 from src.errors import ConfigError
-from src.wiring.roles import ROLES, UNISWAP, everything
+from src.wiring.roles import ROLES, TRADES, UNISWAP, everything
 
 POOL = "0x88E6A0c2dDD26FEEb64F039a2c41296FcB3f5640"
 KEY = "0123456789abcdef"
@@ -60,5 +60,5 @@ def test_pools_are_filled_from_days_ago_or_from_a_date(value: str) -> None:
 
 
 def test_all_leaves_out_what_was_not_configured() -> None:
-    assert everything(Settings()) == [name for name in ROLES if name != UNISWAP]
+    assert everything(Settings()) == [name for name in ROLES if name not in (TRADES, UNISWAP)]
     assert UNISWAP in everything(make(uniswap_pools=POOL, eth_rpc_url=URL))

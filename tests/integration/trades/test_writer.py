@@ -1,0 +1,101 @@
+"""The buffer and its writer on a real database: what goes in comes out, or is a gap, or is counted."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+
+from src.adapters.timescale.options import DatabaseOptions
+from src.adapters.timescale.shared_session import SharedSession
+from src.adapters.timescale.trade_store import TradeStore
+from src.collectors.trades import TradeBuffer, TradeStoring, TradeWriter
+from src.telemetry.metrics import Metrics
+from tests.integration.timescale.helpers import fetch
+from tests.support.cluster import Cluster
+from tests.support.eventually import eventually
+from tests.support.trade_files import sample
+
+
+def count(metrics: Metrics, name: str, **labels: str) -> float:
+    return metrics.registry.get_sample_value(f"marketd_{name}", labels) or 0.0
+
+
+async def ids(url: str) -> list[int]:
+    return [row[0] for row in await fetch(url, "SELECT trade_id FROM agg_trades ORDER BY trade_id")]
+
+
+@asynccontextmanager
+async def writing(url: str, buffer: TradeBuffer, metrics: Metrics) -> AsyncIterator[TradeStore]:
+    session = SharedSession(DatabaseOptions(url, deadline_s=2.0), purpose="trades")
+    store = TradeStore(session)
+    writer = TradeWriter(buffer, TradeStoring(store, metrics, "stream"), window_s=0.05)
+    running = asyncio.create_task(writer.run(), name="writer")
+    try:
+        yield store
+    finally:
+        running.cancel()
+        await asyncio.wait({running})
+        await session.close()
+
+
+async def test_what_is_put_is_stored_and_counted(database: str) -> None:
+    metrics = Metrics()
+    buffer = TradeBuffer(metrics)
+    async with writing(database, buffer, metrics):
+        for number in (*range(5), *range(3, 10)):
+            buffer.put(sample(number))
+        await eventually(lambda: count(metrics, "trades_stored_total", source="stream") == 10, timeout=10)
+    assert await ids(database) == list(range(5000, 5010))
+    assert count(metrics, "trades_repeated_total", source="stream") == 2
+    assert count(metrics, "trades_waiting") == 0
+
+
+async def test_the_oldest_of_a_full_buffer_go_and_their_ids_are_a_gap(database: str) -> None:
+    metrics = Metrics()
+    buffer = TradeBuffer(metrics, capacity=10)
+    buffer.put(sample(0))
+    async with writing(database, buffer, metrics) as store:
+        await eventually(lambda: count(metrics, "trades_stored_total", source="stream") == 1, timeout=10)
+        for number in range(1, 31):  # at once: the writer has no turn in between
+            buffer.put(sample(number))
+        await eventually(lambda: count(metrics, "trades_stored_total", source="stream") == 11, timeout=10)
+        assert count(metrics, "trades_dropped_total", reason="buffer") == 20
+        assert count(metrics, "trade_gap_ids_total") == 20
+        (gap,) = await store.open_gaps(["BTCUSDT"], sample(31).ts_ms, 10)
+    assert (gap.first_id, gap.last_id) == (5001, 5020)
+
+
+async def test_one_trade_that_cannot_be_stored_costs_itself_alone(database: str) -> None:
+    metrics = Metrics()
+    buffer = TradeBuffer(metrics)
+    for number in range(20):
+        good = sample(number)
+        buffer.put(replace(good, price=float("nan")) if number == 13 else good)
+    async with writing(database, buffer, metrics):
+        await eventually(lambda: count(metrics, "trades_stored_total", source="stream") == 19, timeout=10)
+    assert await ids(database) == [number for number in range(5000, 5020) if number != 5013]
+    rejected = [
+        sample_.value
+        for family in metrics.trades_rejected.collect()
+        for sample_ in family.samples
+        if sample_.name.endswith("_total")
+    ]
+    assert sum(rejected) == 1
+
+
+async def test_a_database_that_is_away_is_waited_for(cluster: Cluster) -> None:
+    metrics = Metrics()
+    buffer = TradeBuffer(metrics)
+    url = await asyncio.to_thread(lambda: cluster.url)
+    async with writing(url, buffer, metrics):
+        buffer.put(sample(0))
+        await eventually(lambda: count(metrics, "trades_stored_total", source="stream") == 1, timeout=20)
+        await asyncio.to_thread(cluster.stop)
+        for number in range(1, 50):
+            buffer.put(sample(number))
+        await eventually(lambda: len(buffer) == 49, timeout=20, message="what could not be stored is back")
+        await asyncio.to_thread(cluster.start)
+        await eventually(lambda: count(metrics, "trades_stored_total", source="stream") == 50, timeout=40)
+    assert await ids(url) == list(range(5000, 5050))

@@ -1,0 +1,62 @@
+"""Which files of trades are fetched: pure."""
+
+from __future__ import annotations
+
+from datetime import date
+
+import pytest
+
+from src.collectors.trade_history import Coverage, due_files
+from src.model import DAY_MS, Span, TradeGap, TradeReach
+
+NOTHING = Coverage(None, ())
+TODAY = date(2026, 3, 20)
+
+
+def ms(day: date) -> int:
+    return (day - date(1970, 1, 1)).days * DAY_MS
+
+
+def reach(first: date, last: date) -> TradeReach:
+    return TradeReach("BTCUSDT", 1, 1_000_000, ms(first), ms(last))
+
+
+def test_months_that_are_over_are_one_file_and_the_rest_are_days() -> None:
+    found = due_files(NOTHING, date(2025, 12, 30), TODAY)
+    assert found[:19] == [(Span.DAILY, date(2026, 3, day)) for day in range(19, 0, -1)]
+    assert found[19:] == [
+        (Span.MONTHLY, date(2026, 2, 1)),
+        (Span.MONTHLY, date(2026, 1, 1)),
+        (Span.DAILY, date(2025, 12, 31)),
+        (Span.DAILY, date(2025, 12, 30)),
+    ]
+
+
+@pytest.mark.parametrize(("today", "monthly"), [(date(2026, 3, 10), False), (date(2026, 3, 11), True)])
+def test_a_month_is_not_expected_before_its_tenth_day_is_over(today: date, monthly: bool) -> None:
+    found = due_files(NOTHING, date(2026, 2, 1), today)
+    assert ((Span.MONTHLY, date(2026, 2, 1)) in found) is monthly
+    assert ((Span.DAILY, date(2026, 2, 28)) in found) is not monthly
+
+
+def test_a_month_without_a_usable_file_is_its_days() -> None:
+    found = due_files(NOTHING, date(2026, 2, 1), TODAY, {date(2026, 2, 1)})
+    assert (Span.MONTHLY, date(2026, 2, 1)) not in found
+    assert sum(day.month == 2 for _, day in found) == 28
+
+
+def test_days_that_are_stored_whole_are_not_fetched() -> None:
+    gap = TradeGap(1, "BTCUSDT", 5, 9, ms(date(2026, 3, 15)) + 1000, ms(date(2026, 3, 15)) + 2000)
+    there = Coverage(reach(date(2026, 3, 10), date(2026, 3, 20)), [gap])
+    found = due_files(there, date(2026, 3, 8), TODAY)
+    assert found == [(Span.DAILY, date(2026, 3, day)) for day in (15, 9, 8)]
+
+
+def test_a_gap_over_midnight_belongs_to_both_days() -> None:
+    gap = TradeGap(1, "BTCUSDT", 5, 9, ms(date(2026, 3, 15)) - 1000, ms(date(2026, 3, 15)) + 1000)
+    there = Coverage(reach(date(2026, 3, 10), date(2026, 3, 20)), [gap])
+    assert [day.day for _, day in due_files(there, date(2026, 3, 10), TODAY)] == [15, 14]
+
+
+def test_nothing_is_due_before_the_first_day_is_over() -> None:
+    assert due_files(NOTHING, TODAY, TODAY) == []
