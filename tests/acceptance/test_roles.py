@@ -60,7 +60,8 @@ async def test_all_of_it_in_one_process(settings: Mapping[str, str], database: s
         await daemon.stop()
     finally:
         await daemon.kill()
-    assert await ask(database, _ROLES) == [("backfill", True), ("metrics", True), ("ws", True)]
+    names = ("backfill", "jobs", "metrics", "ws")
+    assert await ask(database, _ROLES) == [(name, True) for name in names]
 
 
 async def test_each_role_in_a_process_of_its_own(
