@@ -7,13 +7,13 @@ that an orphaned block and the one in its place differ, and that the chain reach
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import sha256
 from typing import Final
 
-from .chain_swaps import POOLS, ChainPool, Moved, microdollars, move
+from .chain_swaps import POOLS, ChainPool, Moved, move, noisy, wave
 from .clock import SandboxClock
 
 BLOCK_MS = 12_000
@@ -78,10 +78,13 @@ class ChainBlock:
 
 
 class Chain:
-    """The canonical chain as it is now. ``reorg`` and ``advance`` change it."""
+    """The canonical chain as it is now. ``reorg`` and ``advance`` change it.
 
-    def __init__(self, clock: SandboxClock, seed: int) -> None:
-        self._clock, self._seed = clock, seed
+    ``price`` is what an ether costs when a block comes, in 1e-18 dollars: a pure function of its number.
+    """
+
+    def __init__(self, clock: SandboxClock, seed: int, price: Callable[[int], int] = wave) -> None:
+        self._clock, self._seed, self._price = clock, seed, price
         self._extra = 0
         self._branches: list[tuple[int, int]] = [(0, 0)]
         """(first block, salt), in the order in which they came; the last one that reaches a block has it."""
@@ -159,9 +162,8 @@ class Chain:
         if not pool.share or not (is_due or (bits & 0xFFFF) < pool.share * 0x10000):
             return []
         count = 1 + (bits >> 16 & 3 == 0)
-        return [
-            pool.sqrt_price(microdollars(number, bits >> 32 + 16 * step & 0xFFFF)) for step in range(count)
-        ]
+        price = self._price(number)
+        return [pool.sqrt_price(noisy(price, bits >> 32 + 16 * step & 0xFFFF)) for step in range(count)]
 
     def _make(self, number: int, name: str) -> ChainBlock:
         bits = _bits(name, 255)

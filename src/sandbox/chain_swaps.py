@@ -36,13 +36,12 @@ class ChainPool:
     liquidity: int = 2 * 10**18
     dry: bool = False
 
-    def sqrt_price(self, microdollars: int) -> int:
-        """The square root of token1 per token0 times 2^96 when one ether costs that much."""
-        coin = (self.token0, self.token1)[self.dollars]
-        worth = microdollars * 10 ** (coin.decimals - 6)
+    def sqrt_price(self, price: int) -> int:
+        """The square root of token1 per token0 times 2^96 when one ether costs ``price``, in 1e-18 dollars."""
+        coins = price * 10 ** (self.token0, self.token1)[self.dollars].decimals
         if self.dollars == 1:
-            return math.isqrt((worth << 192) // 10**18)
-        return math.isqrt((10**18 << 192) // worth)
+            return math.isqrt((coins << 192) // 10**36)
+        return math.isqrt((10**36 << 192) // coins)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,10 +69,15 @@ EMPTY = ChainPool("0x4e68ccd3e89f51c3074ca5072bbac773960dfa36", _WETH, _DAI, 100
 POOLS = (USDC_WETH, WETH_USDT, DRY, EMPTY)
 
 
-def microdollars(block: int, noise: int) -> int:
-    """What one ether costs after a swap: waves of hours and minutes, and up to 0.1 % of noise (0 to 65535)."""
-    wave = 0.04 * math.sin(block / 900) + 0.006 * math.sin(block / 37)
-    return int(2_500_000_000 * math.exp(wave) * (1 + (noise / 65_535 - 0.5) / 500))
+def wave(block: int) -> int:
+    """What one ether costs in a block where no market tells it, in 1e-18 dollars: waves of hours and of minutes."""
+    height = 0.04 * math.sin(block / 900) + 0.006 * math.sin(block / 37)
+    return int(2_500 * math.exp(height) * 10**6) * 10**12
+
+
+def noisy(price: int, noise: int) -> int:
+    """A price off by up to 0.1 % either way, by ``noise`` (0 to 65535): pools and markets never quite agree."""
+    return price + price * (noise - 32_768) // (500 * 65_536)
 
 
 def move(pool: ChainPool, before: int, after: int) -> Moved:

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import astuple
 from typing import Any
 
 from .chain import BLOCK_MS, Chain, ChainLimits
-from .chain_swaps import POOLS
+from .chain_swaps import POOLS, wave
 from .clock import SandboxClock
 from .faults import Faults
 from .frames import STEPS, Minute
-from .market import MINUTE_MS, Kline, candle, delay
+from .market import MINUTE_MS, Kline, candle, delay, price
 from .metrics import Funding, Metric, available_ms, metric, settlements, slots
 from .options import SandboxOptions
 from .replay import Replay, load
 from .stats import Stats
 from .universe import Instrument, Universe
+
+_ETHER = "ETHUSDT"
 
 
 class Venue:
@@ -37,10 +40,25 @@ class Venue:
         """Minutes by symbol whose candles the venue itself lost."""
         self.revisions: dict[tuple[str, int], list[int]] = {}
         """When the archive corrected the candle of (symbol, minute), UTC milliseconds."""
-        self.chain = Chain(self.clock, options.seed)
+        self.chain = Chain(self.clock, options.seed, self._ether())
         self.chain_limits = ChainLimits()
         self.faults = Faults()
         self.stats = Stats()
+
+    def _ether(self) -> Callable[[int], int]:
+        """What an ether costs by block, in 1e-18 dollars: between two minutes of our own market, where there is one."""
+        market = self.universe.instruments.get(_ETHER)
+        if market is None or _ETHER in self.replay:
+            return wave
+        traits = market.traits
+        scale = int(10 ** (18 - traits.price_decimals))
+
+        def ether(block: int) -> int:
+            minute, into = divmod(block * BLOCK_MS, MINUTE_MS)
+            before, after = price(traits, minute), price(traits, minute + 1)
+            return (before * (MINUTE_MS - into) + after * into) * scale // MINUTE_MS
+
+        return ether
 
     def kline(self, instrument: Instrument, minute: int) -> Kline | None:
         """The final candle of a minute, or None where the symbol does not trade or a file has no row."""

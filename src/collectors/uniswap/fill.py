@@ -64,7 +64,9 @@ class SwapFilling:
         self._width = Width(widest, full=MOST_SWAPS)
         self._patience = patience or Patience(source)
         self._before: Swap | None = None
-        """The swap before the present piece, where the piece before it was read too."""
+        """The last swap of the pieces before the present one, as far as they are joined."""
+        self._start = 0
+        """The first block of those pieces."""
 
     async def fill(self, pool: Pool, wanted: SwapRange, tell: Tell = _untold) -> Filled:
         """Store every swap of ``wanted``, whose blocks are settled and whose times hold for its two ends."""
@@ -77,7 +79,7 @@ class SwapFilling:
                 reason="pruned",
             )
         for first, last in left:
-            at, self._before = first, None
+            at, self._start, self._before = first, first, None
             while at <= last:
                 at = await self._piece(pool, wanted, (at, last), done) + 1
                 share = done.blocks / total
@@ -88,13 +90,12 @@ class SwapFilling:
         """Store the next piece of ``left``; returns its last block."""
         first = left[0]
         last, logs = await self._logs(pool, left)
-        covered = SwapRange(
-            first,
-            last,
-            wanted.from_ms if first == wanted.from_block else (await self._patience.header(first)).ms,
-            wanted.to_ms if last == wanted.to_block else (await self._patience.header(last)).ms,
-        )
-        covered = SwapRange(first, last, covered.from_ms, covered.to_ms, last, covered.to_ms)
+        from_ms, to_ms = wanted.from_ms, wanted.to_ms
+        if first > wanted.from_block:
+            from_ms = (await self._patience.header(first)).ms
+        if last < wanted.to_block:
+            to_ms = (await self._patience.header(last)).ms
+        covered = SwapRange(first, last, from_ms, to_ms, last, to_ms)
         orphans = await self._orphans(pool, covered, logs)
         swaps = await self._proved(
             pool, await self._patience(lambda: self._source.swaps(pool, logs)), left, last
@@ -144,9 +145,11 @@ class SwapFilling:
     async def _proved(self, pool: Pool, swaps: list[Swap], left: Blocks, last: int) -> list[Swap]:
         """The swaps with those that every reading left out, found where one does not continue the one before."""
         stretches = doubtful(self._before, swaps)
-        newest = swaps[-1] if swaps else self._before
-        if last == left[1] and newest is not None:  # nothing comes after that would show it
-            stretches.append((newest.block_number, last))
+        if self._before is None and swaps:  # nothing came before that would show it
+            stretches.insert(0, (self._start, swaps[0].block_number))
+        if last == left[1]:  # nothing comes after
+            newest = swaps[-1] if swaps else self._before
+            stretches.append((self._start if newest is None else newest.block_number, last))
         found = {swap.key: swap for swap in swaps}
         for first, end in stretches:
             if end - first >= _LOOKED_AT:

@@ -18,10 +18,13 @@ from src.sandbox.chain_swaps import (
     USDC_WETH,
     WETH_USDT,
     ChainPool,
-    microdollars,
     move,
+    noisy,
+    wave,
 )
 from src.sandbox.clock import SandboxClock
+from src.sandbox.options import SandboxOptions
+from src.sandbox.venue import Venue
 
 START_MS = 1_790_000_000_000
 
@@ -94,7 +97,7 @@ def test_indices_of_logs_run_through_the_block() -> None:
 
 @given(
     pool=st.sampled_from([one for one in POOLS if one.share]),
-    dollars=st.tuples(st.integers(500_000_000, 9_000_000_000), st.integers(500_000_000, 9_000_000_000)),
+    dollars=st.tuples(st.integers(5 * 10**15, 9 * 10**21), st.integers(5 * 10**15, 9 * 10**21)),
 )
 def test_a_swap_pays_in_at_least_what_it_takes_out(pool: ChainPool, dollars: tuple[int, int]) -> None:
     before, after = map(pool.sqrt_price, dollars)
@@ -106,12 +109,23 @@ def test_a_swap_pays_in_at_least_what_it_takes_out(pool: ChainPool, dollars: tup
     assert abs(2 * math.log(after / Q96) / math.log(1.0001) - moved.tick) <= 1
     price = (after / Q96) ** 2 * 10 ** (pool.token0.decimals - pool.token1.decimals)
     ether = price if pool.dollars == 1 else 1 / price
-    assert ether == pytest.approx(dollars[1] / 1e6, rel=1e-6)
+    assert ether == pytest.approx(dollars[1] / 1e18, rel=1e-6)
 
 
 @given(st.integers(100_000_000, 200_000_000), st.integers(0, 65_535))
 def test_the_price_of_ether_stays_where_a_market_could_be(block: int, noise: int) -> None:
-    assert 2_000_000_000 < microdollars(block, noise) < 3_000_000_000
+    assert 2_000 * 10**18 < noisy(wave(block), noise) < 3_000 * 10**18
+
+
+def test_pools_are_where_the_sandbox_s_own_market_is() -> None:
+    venue = Venue(SandboxOptions(symbols=2, start_ms=START_MS))
+    at, market = venue.chain, venue.universe.find("ETHUSDT")
+    for number in range(at.head - 300, at.head):
+        candle = venue.kline(market, number * BLOCK_MS // 60_000)
+        assert candle is not None
+        root = at.sqrt_price(WETH_USDT, number)
+        # At most 16 blocks old, and 0.1 % off.
+        assert (root / Q96) ** 2 * 1e12 == pytest.approx(float(candle.open), rel=0.03)
 
 
 def test_the_bloom_is_that_of_the_protocol() -> None:
