@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
@@ -37,31 +38,40 @@ def compute(
     if batch_id is not None:
         _batch(tables, batch_id)
     pair = sources.pair_of(tables, asked.exchange, asked.symbol, asked.chain, asked.pool)
-    from_ms, to_ms = _range(tables, pair, asked)
+    span = _span(tables, pair, asked)
     note(ABOUT[asked.mode])
     if asked.gas_ignored is not None:
         note(asked.gas_ignored)
     tally = Tally()
-    rows = _found(tables, note, pair, asked, (from_ms, to_ms), tally)
+    rows = _found(tables, note, pair, asked, span, tally)
     report = {
         "about": ABOUT[asked.mode],
         "strategy": asked.model_dump(mode="json"),
         "market": {**pair.market_values, **pair.pool_values},
-        "from": moment(from_ms).isoformat(),
-        "to": moment(to_ms).isoformat(),
+        "from": moment(span.from_ms).isoformat(),
+        "to": moment(span.to_ms).isoformat(),
         "trades_read": tally.trades,
         "backward_trades": tally.backward_trades,
-        **_missing(tables, pair, from_ms, to_ms),
+        **_missing(tables, pair, span),
         "swaps": tally.outcomes,
         "opportunities": len(rows),
         "statuses": dict(Counter(WORDS[status] for status in rows["status"].tolist())),
         "profit_each_alone": float(np.nansum(rows["profit"])) if asked.mode == "execution" else None,
     }
-    return _written(tables, rows, pair, asked, (from_ms, to_ms), report, batch_id, overwrite)
+    return _written(tables, rows, pair, asked, span, report, batch_id, overwrite)
 
 
-def _range(tables: Tables, pair: Pair, strategy: Strategy) -> tuple[int, int]:
-    """[from, to) of the block times whose swaps, and the trades that their window and fill need, are all known."""
+@dataclass(frozen=True, slots=True)
+class _Span:
+    """Swaps of [from_ms, to_ms) are analysed; blocks that fill attempts may come later, up to ``final_ms``."""
+
+    from_ms: int
+    to_ms: int
+    final_ms: int
+
+
+def _span(tables: Tables, pair: Pair, strategy: Strategy) -> _Span:
+    """The block times whose swaps, and the trades that their window and fill need, are all known."""
     start_ms = None if strategy.start is None else round(strategy.start.timestamp() * 1000)
     swaps = sources.known_swaps(tables, pair, start_ms)
     from_ms = max(swaps.from_ms, start_ms or swaps.from_ms)
@@ -78,16 +88,14 @@ def _range(tables: Tables, pair: Pair, strategy: Strategy) -> tuple[int, int]:
             f"to {moment(trades.to_ms):%Y-%m-%d %H:%M:%S}; collect both for one range, or ask for another",
             reason="range",
         )
-    return from_ms, to_ms
+    return _Span(from_ms, to_ms, swaps.to_ms)
 
 
-def _found(
-    tables: Tables, note: Note, pair: Pair, strategy: Strategy, span: tuple[int, int], tally: Tally
-) -> Records:
+def _found(tables: Tables, note: Note, pair: Pair, strategy: Strategy, span: _Span, tally: Tally) -> Records:
     found: list[Records] = []
     count = 0
-    for since, until in sources.slices(*span):
-        rows = _slice(tables, pair, strategy, (since, until, span[1]), tally)
+    for since, until in sources.slices(span.from_ms, span.to_ms):
+        rows = _slice(tables, pair, strategy, _Span(since, until, span.final_ms), tally)
         found.append(rows)
         count += len(rows)
         if count > MOST_ROWS:
@@ -96,16 +104,15 @@ def _found(
                 "or name an earlier end",
                 reason="rows",
             )
-        note(f"{moment(since):%Y-%m-%d %H:%M}: {len(rows)} found", (until - span[0]) / (span[1] - span[0]))
+        note(
+            f"{moment(since):%Y-%m-%d %H:%M}: {len(rows)} found",
+            (until - span.from_ms) / (span.to_ms - span.from_ms),
+        )
     return np.concatenate(found) if found else np.empty(0, RESULT)
 
 
-def _slice(
-    tables: Tables, pair: Pair, strategy: Strategy, span: tuple[int, int, int], tally: Tally
-) -> Records:
-    """The rows of one slice [since, until); the last of ``span`` is the end of all, up to which blocks count."""
-    since, until, last = span
-    swaps = sources.swaps(tables, pair, since, until)
+def _slice(tables: Tables, pair: Pair, strategy: Strategy, span: _Span, tally: Tally) -> Records:
+    swaps = sources.swaps(tables, pair, span.from_ms, span.to_ms)
     if not len(swaps):
         return np.empty(0, RESULT)
     latest = int(swaps["ts"][-1]) - strategy.delay_ms
@@ -117,7 +124,7 @@ def _slice(
     found = np.concatenate(pieces)
     if strategy.mode == "screen":
         return as_screened(found)
-    return acted_on(found, tables, pair, strategy, last, tally)
+    return acted_on(found, tables, pair, strategy, span.final_ms, tally)
 
 
 def _written(
@@ -125,7 +132,7 @@ def _written(
     rows: Records,
     pair: Pair,
     strategy: Strategy,
-    span: tuple[int, int],
+    span: _Span,
     report: dict[str, Any],
     batch_id: int | None,
     overwrite: bool,
@@ -136,8 +143,8 @@ def _written(
         **pair.pool_values,
         "mode": strategy.mode,
         "statuses": list(WORDS),
-        "since": moment(span[0]),
-        "until": moment(span[1]),
+        "since": moment(span.from_ms),
+        "until": moment(span.to_ms),
     }
     with tables.transaction():
         chosen, name = _batch(tables, batch_id)
@@ -167,8 +174,8 @@ def _batch(tables: Tables, batch_id: int | None) -> tuple[int, str]:
     return int(chosen), str(name)
 
 
-def _missing(tables: Tables, pair: Pair, from_ms: int, to_ms: int) -> dict[str, int]:
+def _missing(tables: Tables, pair: Pair, span: _Span) -> dict[str, int]:
     """Trades of the range that are not stored, and never will be or are not looked for: a window may lack them."""
-    span = {"since": moment(from_ms), "until": moment(to_ms)}
-    gaps, trades = tables.rows("arbitrage.trade_gaps", **pair.market_values, **span)[0]
+    bounds = {"since": moment(span.from_ms), "until": moment(span.to_ms)}
+    gaps, trades = tables.rows("arbitrage.trade_gaps", **pair.market_values, **bounds)[0]
     return {"trade_gaps": int(gaps), "trades_missing": int(trades)}

@@ -87,14 +87,19 @@ def known_trades(tables: Tables, pair: Pair, since_ms: int | None) -> Known:
 
 
 def known_swaps(tables: Tables, pair: Pair, since_ms: int | None) -> Known:
-    """Where swaps of the pool are whole and final: of the range that holds ``since_ms``, else of the newest one."""
-    since = None if since_ms is None else moment(since_ms)
-    rows = tables.rows("swaps.watermark", **pair.pool_values, since=since)
-    if not rows:
-        where = "" if since is None else f" at {since:%Y-%m-%d %H:%M:%S}"
-        raise BadData(f"no swaps of pool {pair.pool} are stored{where}: collect them first", reason="market")
-    _, _, from_time, _, _, final_time = rows[0]
-    return Known(_ms(from_time), _ms(final_time) if final_time is not None else _ms(from_time))
+    """Where swaps of the pool are whole and final: of the range that holds ``since_ms``, or of the first one after it.
+
+    Without it the newest range counts.
+    """
+    ranges = [
+        Known(from_ms, from_ms if final_ms is None else final_ms)
+        for _, _, from_ms, to_ms, _, final_ms in tables.rows("swaps.ranges", **pair.pool_values)
+        if since_ms is None or to_ms > since_ms
+    ]
+    if not ranges:
+        when = "" if since_ms is None else f" from {moment(since_ms):%Y-%m-%d %H:%M:%S} on"
+        raise BadData(f"no swaps of pool {pair.pool} are stored{when}: collect them first", reason="market")
+    return ranges[-1 if since_ms is None else 0]
 
 
 def slices(from_ms: int, to_ms: int) -> Iterator[tuple[int, int]]:

@@ -164,6 +164,12 @@ async def test_only_what_is_final_and_closed_is_read(world: World) -> None:
     assert 0 < max(row[2] for row in rows) < gap.ts_ms + 3_000
 
 
+async def test_a_start_before_what_is_stored_begins_there(world: World) -> None:
+    report = _analyse(world, profit_threshold=5.0, start="2020-01-01")
+    whole = _analyse(world, profit_threshold=5.0, overwrite=True)
+    assert (report["from"], report["written"]) == (whole["from"], whole["written"])
+
+
 async def test_start_and_end_bound_the_swaps(world: World) -> None:
     start, end = START_MS + 300_000, START_MS + 600_000
     report = _analyse(world, profit_threshold=-25.0, start=iso(start), end=iso(end))
@@ -178,7 +184,7 @@ async def test_what_is_not_stored_is_named(world: World) -> None:
         ({"pool": None}, f"pool: name one of ethereum/{POOL.address} .USDC/WETH., ethereum/{SMALL.address}"),
         ({"symbol": "BTCUSDT"}, "symbol of binance_spot BTCUSDT: none is stored"),
         ({"exchange": "binance_futures_um"}, "symbol of binance_futures_um: none is stored"),
-        ({"start": "2020-01-01"}, "no swaps of pool 0xa{40} are stored at 2020-01-01 00:00:00"),
+        ({"start": "2026-01-01"}, "no swaps of pool 0xa{40} are stored from 2026-01-01 00:00:00 on"),
         ({"end": iso(START_MS)}, "nothing to analyse: swaps are final from"),
     ]
     for asked, text in named:

@@ -16,7 +16,7 @@ from src.analysis.arbitrage_execution import Attempt, Fill, Tokens, attempted
 from src.analysis.arbitrage_terms import Strategy
 from src.analysis.v3_math import PoolState
 from src.model import Pool, Swap
-from tests.integration.arbitrage.world import END_MS, POOL, SMALL, World, stored_world
+from tests.integration.arbitrage.world import END_MS, POOL, SMALL, World, iso, stored_world
 from tests.integration.timescale.helpers import fetch
 from tests.naive_arbitrage import Priced, never_back
 
@@ -90,6 +90,15 @@ async def test_each_attempt_is_what_a_search_finds(world: World, pool: Pool) -> 
 
 def _prices(done: Attempt, direction: int) -> tuple[float, float]:
     return (done.cex_price, done.dex_price) if direction == 0 else (done.dex_price, done.cex_price)
+
+
+async def test_an_end_cuts_decisions_and_not_what_fills_them(world: World) -> None:
+    strategy = {**ASKED, "pool": POOL.address}
+    world.run(compute, batch_id=None, overwrite=True, strategy=strategy)
+    whole = await _rows(world)
+    end = whole[len(whole) // 2][0]
+    world.run(compute, batch_id=None, overwrite=True, strategy={**strategy, "end": iso(end)})
+    assert await _rows(world) == [row for row in whole if row[0] < end] != []
 
 
 async def test_screen_and_attempts_of_one_batch_lie_side_by_side(world: World) -> None:
