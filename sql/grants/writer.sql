@@ -33,3 +33,4 @@ GRANT INSERT, UPDATE, DELETE ON {schema}.procrastinate_workers, {schema}.procras
 -- Results that an analysis makes anew; a batch itself stays.
 GRANT INSERT, DELETE ON {schema}.price_series, {schema}.arbitrage_opportunities TO {role};
 GRANT INSERT, UPDATE ON {schema}.batches TO {role};
+GRANT EXECUTE ON FUNCTION {schema}.expire_trades(timestamptz) TO {role};

@@ -150,7 +150,7 @@ async def test_the_writer_goes_on_while_chunks_are_dropped(database: str) -> Non
             group.create_task(write(), name="writer")
             done = await expiry.expire(now_ms - 20 * DAY_MS)
             dropped.set()
-    assert [item.dataset for item in done] == [Dataset.CANDLES, Dataset.METRICS]
+    assert [item.dataset for item in done] == [Dataset.CANDLES, Dataset.METRICS, Dataset.TRADES]
     assert done[0].chunks == 5
     assert (done[0].lines, done[0].rows) == (5, 5 * 1440)
     kept = "SELECT count(*) FROM candles_1m"
