@@ -117,3 +117,55 @@ ON CONFLICT (exchange, symbol, market_type, timeframe) DO UPDATE SET
     known_from = excluded.known_from,
     known_to = excluded.known_to,
     updated_at = now();
+
+-- name: keep_bars_incoming
+CREATE TEMP TABLE incoming (
+    open_ts      timestamptz,
+    close_ts     timestamptz,
+    open         double precision,
+    high         double precision,
+    low          double precision,
+    close        double precision,
+    volume       double precision,
+    quote_volume double precision,
+    trade_count  bigint,
+    buy_volume   double precision
+) ON COMMIT DROP;
+
+-- name: keep_bars
+-- Bars as the venue told them; one that is there is left as it is.
+INSERT INTO bars (
+    exchange, symbol, kind, size, open_ts, close_ts, open, high, low, close, volume, quote_volume, trade_count,
+    buy_volume, vwap
+)
+SELECT %(exchange)s, %(symbol)s, 'time', %(period)s, open_ts, close_ts, open, high, low, close, volume, quote_volume,
+       trade_count, buy_volume, CASE WHEN volume > 0 AND quote_volume > 0 THEN quote_volume / volume ELSE close END
+FROM incoming
+ON CONFLICT (exchange, symbol, kind, size, open_ts, first_trade_id) DO NOTHING
+RETURNING open_ts;
+
+-- name: missing
+-- Periods without a bar, of days that lack minutes which may still come: all that the venue is asked for.
+SELECT period.open_ts
+FROM generate_series(
+    %(since)s::timestamptz,
+    %(until)s::timestamptz - %(period)s * interval '1 millisecond',
+    %(period)s * interval '1 millisecond'
+) AS period (open_ts)
+JOIN coverage_days AS line
+    ON line.exchange = %(source)s
+   AND line.dataset = 'candles_1m'
+   AND line.symbol = %(symbol)s
+   AND line.day = (period.open_ts AT TIME ZONE 'UTC')::date
+WHERE line.have + line.absent + line.expired < line.expected
+  AND NOT EXISTS (
+      SELECT FROM bars
+      WHERE bars.exchange = %(source)s
+        AND bars.symbol = %(symbol)s
+        AND bars.kind = 'time'
+        AND bars.size = %(period)s
+        AND bars.open_ts = period.open_ts
+        AND bars.open_ts >= %(since)s
+        AND bars.open_ts < %(until)s
+  )
+ORDER BY period.open_ts;

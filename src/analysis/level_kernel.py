@@ -9,7 +9,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..errors import BadData
+from ..model.bars import VenueBar
 from ..ports.tables import Note, Tables
+from .level_fetched import with_fetched
 from .level_pivots import Records
 from .level_rows import ended_row, known_rows, new_row, result_row
 from .level_scores import best
@@ -41,12 +43,13 @@ def compute(
     symbols: Sequence[str] | None,
     until_ms: int | None = None,
     history: int = 0,
+    fetched: Sequence[VenueBar] = (),
 ) -> dict[str, Any]:
     """Analyse ``symbols``, or where None every one that trades; returns what is there to say of the run.
 
     ``until_ms``: nothing that closed later is looked at. ``history``: so many bars before the newest are followed
-    too where nothing is known of a symbol yet. A symbol that was asked for and cannot be analysed raises BadData; one
-    of the universe is left out and counted.
+    too where nothing is known of a symbol yet. ``fetched`` are bars for holes of the only symbol. A symbol that was
+    asked for and cannot be analysed raises BadData; one of the universe is left out and counted.
     """
     found = find_series(tables, market, symbols, until_ms)
     run = _Run()
@@ -54,6 +57,7 @@ def compute(
         some = found[start : start + _AT_ONCE]
         known = known_rows(tables, market, [series.symbol for series in some])
         for series, bars in read_bars(tables, market, some, history):
+            bars = with_fetched(bars, fetched, series) if fetched else bars
             try:
                 _analyse(run, market, series, bars, known.get(series.symbol, Rows()), history)
             except BadData as error:

@@ -47,6 +47,7 @@ class Rest:
             web.get("/fapi/v1/time", self._time),
             web.get("/fapi/v1/exchangeInfo", self._exchange_info),
             web.get("/fapi/v1/klines", self._klines),
+            web.get("/api/v3/klines", self._spot_klines),
         ]
 
     async def _ping(self, _: web.Request) -> web.StreamResponse:
@@ -75,6 +76,13 @@ class Rest:
             return problem(400, refused.code, refused.text)
         asked = KlinesAsked(query.instrument.symbol, query.limit, query.start_ms, query.end_ms)
         self._venue.stats.klines.append(asked)
+        return answer([tuple(row) for row in klines.rows(self._venue, query)])
+
+    async def _spot_klines(self, request: web.Request) -> web.StreamResponse:
+        try:
+            query = klines.parse(self._venue, request.query, most=klines.SPOT_MOST)
+        except klines.Refused as refused:
+            return problem(400, refused.code, refused.text)
         return answer([tuple(row) for row in klines.rows(self._venue, query)])
 
     @web.middleware
@@ -162,7 +170,9 @@ class Rest:
 
 
 def _weight(request: web.Request) -> int:
-    """20 for trades of futures, 4 for those of spot (documented); candles by their number."""
+    """20 for trades of futures, 4 for those of spot (documented); candles of futures by their number, of spot 2."""
     if request.path.endswith("/aggTrades"):
         return 20 if request.path.startswith("/fapi/") else 4
+    if request.path == "/api/v3/klines":
+        return 2
     return klines.weight(request.query) if request.path.endswith("/klines") else 1

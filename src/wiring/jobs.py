@@ -26,6 +26,7 @@ from ..config import Settings
 from ..telemetry.metrics import Metrics
 from . import options
 from .core import Core
+from .levels import LevelBars
 from .roles import JOBS, Role
 from .trades import TradeTasks
 from .uniswap import SwapTasks
@@ -35,14 +36,18 @@ _SPARE_SESSIONS = 2
 
 
 def kinds(
-    core: Core, swaps: SwapTasks | None = None, trades: TradeTasks | None = None
+    core: Core,
+    swaps: SwapTasks | None = None,
+    trades: TradeTasks | None = None,
+    levels: LevelBars | None = None,
 ) -> Mapping[str, Kind[Any]]:
     """Every kind of task there is, by name. A new one is added here and nowhere else."""
     exchange = core.settings.binance_ws_db_exchange
+    levels = levels or LevelBars(core)
     found: list[Kind[Any]] = [
         bar_jobs.kept_bars(exchange),
         bar_jobs.built_bars(exchange),
-        level_jobs.kind(exchange),
+        level_jobs.kind(exchange, futures=levels.futures, spot=levels.spot),
         price_jobs.KIND,
         arbitrage_jobs.KIND,
         collect_uniswap.kind(swaps or SwapTasks(core)),
@@ -90,7 +95,8 @@ class JobsRole(Role):
         )
         self.swaps = SwapTasks(core)
         self.trades = TradeTasks(core)
-        known = kinds(core, self.swaps, self.trades)
+        self.levels = LevelBars(core)
+        known = kinds(core, self.swaps, self.trades, self.levels)
         self.runner = Runner(known, self.desk.tasks, self.kernels, clock, metrics, version=__version__)
         self.scheduler = Scheduler(
             checked(settings.schedules, known),
@@ -118,6 +124,7 @@ class JobsRole(Role):
             Closer("kernels", self.kernels.close),
             Closer("swap_tasks", self.swaps.close),
             Closer("trade_tasks", self.trades.close),
+            Closer("level_bars", self.levels.close),
             Closer("jobs", self.desk.close),
             Closer("jobs_lock", self.lock.close),
         ]

@@ -54,7 +54,18 @@ class LevelWorld:
                 " (exchange, symbol, kind, size, open_ts, first_trade_id) DO UPDATE SET high = excluded.high,"
                 " low = excluded.low, open = excluded.open, close = excluded.close, volume = excluded.volume",
                 [
-                    (SOURCE, symbol, HOUR_MS, moment(o), moment(c), close, high, low, close, volume)
+                    (
+                        SOURCE,
+                        symbol,
+                        self.market.period_ms,
+                        moment(o),
+                        moment(c),
+                        close,
+                        high,
+                        low,
+                        close,
+                        volume,
+                    )
                     for o, c, high, low, close, volume in rows
                 ],
             )

@@ -16,8 +16,24 @@ from src.analysis.jobs import Context
 from src.analysis.level_jobs import kind
 from src.errors import BadData
 from src.model import Task
+from src.model.bars import VenueBar
 from tests.integration.analysis.level_world import SOURCE, level_world, moment
 from tests.integration.analysis.test_level_runs import wave
+
+
+class Nobody:
+    """No market: where nothing is missing nobody is asked."""
+
+    async def closed_ms(self, period_ms: int) -> int:
+        raise AssertionError("asked for the time")
+
+    async def bars(
+        self, symbol: str, period: str, period_ms: int, from_ms: int, to_ms: int
+    ) -> list[VenueBar]:
+        raise AssertionError("asked for bars")
+
+
+NOBODY = Nobody()
 
 
 class Told:
@@ -36,7 +52,7 @@ class Desk:
     told: Told
 
     async def do(self, **parameters: Any) -> Mapping[str, Any]:
-        made = kind(SOURCE)
+        made = kind(SOURCE, futures=NOBODY, spot=NOBODY)
         task = Task("levels-1", made.name, parameters, requested_by="a test")
         context = Context(task, self.told, self.kernels, made.deadline_s)  # type: ignore[arg-type]
         return await made.run(context, made.asked(parameters))
@@ -74,17 +90,18 @@ async def test_the_task_analyses_all_or_one_in_a_kernel_process(database: str, d
     [
         ({"exchange": "kraken"}, "exchange: Input should be 'binance'"),
         ({"timeframe": "7m"}, "timeframe: Input should be '5m'"),
+        ({"market_type": "spot"}, "of spot there is no universe here, name one"),
         ({"history": 2001}, "history: Input should be less than or equal to 2000"),
         ({"bars": 5}, "bars: Extra inputs are not permitted"),
     ],
 )
 def test_what_cannot_be_asked_is_refused_by_name(asked: dict[str, Any], problem: str) -> None:
     with pytest.raises(BadData, match=problem):
-        kind(SOURCE).asked(asked)
+        kind(SOURCE, futures=NOBODY, spot=NOBODY).asked(asked)
 
 
 def test_runs_of_one_timeframe_wait_for_each_other() -> None:
-    made = kind(SOURCE)
+    made = kind(SOURCE, futures=NOBODY, spot=NOBODY)
     assert made.subject_of({}) == made.subject_of({"symbol": "BTCUSDT"}) == "Levels/future/1h"
     assert made.subject_of({"timeframe": "4h"}) != made.subject_of({})
 
