@@ -49,7 +49,13 @@ async def test_in_any_order_and_pieces_as_at_once(
     assert market.keep()["days_left"] == 0
     if rows:
         assert same(await market.bars("LIVE"), await market.twins("LIVE", story.cuts))
-        assert same(await market.bars("ONCE"), await market.bars("LIVE"))
+        assert same(await market.bars("ONCE"), await market.twins("ONCE", story.cuts))
+        # Who knew less of the listings at first may have passed a hole that the other one still waits for.
+        front = min([await market.front(symbol) for symbol in ("ONCE", "LIVE")])
+        once, live = [
+            [kept for kept in await market.bars(symbol) if kept[1][1] <= front] for symbol in ("ONCE", "LIVE")
+        ]
+        assert same(once, live)
 
 
 async def test_minute_by_minute_as_at_once(database: str) -> None:
