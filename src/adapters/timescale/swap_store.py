@@ -14,8 +14,8 @@ from .shared_session import SharedSession, fetch
 
 BLOCKS_KEPT = 1024
 """Newest blocks remembered: deeper reorgs than that are noticed at the oldest of them only."""
-_BATCH = 2000
-"""Swaps of one statement."""
+_BATCH = 500
+"""Swaps of one statement: what turning their integers into text holds the loop up by."""
 
 _SWAP_COLUMNS = (
     "pool",

@@ -19,8 +19,10 @@ _log = get_logger("uniswap")
 
 WIDEST = 10_000
 """Blocks asked for at once where nobody refuses it: what most providers take."""
-MOST_SWAPS = 2_000
-"""Swaps of one piece, give or take the last answer: a transaction of a second, and some megabytes."""
+FIRST_WIDTH = 500
+"""Blocks to begin with, so that a busy pool's first answer is no larger than the others."""
+MOST_SWAPS = 500
+"""Swaps of one piece, give or take the last answer: a short transaction, and what the loop is held up by."""
 _LOOKED_AT = 512
 """Blocks between two swaps that are looked at one by one where arithmetic does not prove that they follow."""
 _TOGETHER = 16
@@ -59,9 +61,10 @@ class SwapFilling:
         *,
         patience: Patience | None = None,
         widest: int = WIDEST,
+        first_width: int = FIRST_WIDTH,
     ) -> None:
         self._source, self._sink, self._metrics = source, sink, metrics
-        self._width = Width(widest, full=MOST_SWAPS)
+        self._width = Width(widest, full=MOST_SWAPS, first=first_width)
         self._patience = patience or Patience(source)
         self._before: Swap | None = None
         """The last swap of the pieces before the present one, as far as they are joined."""

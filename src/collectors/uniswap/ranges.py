@@ -36,9 +36,12 @@ class Width:
     It never grows past half of what was refused, so a provider's limit is met a few times and not with every piece.
     """
 
-    def __init__(self, widest: int, *, full: int) -> None:
-        """``full`` answers in one request are enough: from a quarter of them on it does not widen any more."""
-        self.blocks = widest
+    def __init__(self, widest: int, *, full: int, first: int | None = None) -> None:
+        """``full`` answers in one request are enough: from a quarter of them on it does not widen any more.
+
+        ``first`` is how wide to begin, ``widest`` without it.
+        """
+        self.blocks = min(widest, first or widest)
         self._most, self._full = widest, full
 
     def refused(self, asked: int) -> bool:

@@ -62,7 +62,7 @@ async def test_a_range_that_is_refused_is_split_whatever_the_words(database: str
         wanted = blocks(at.start - 420, at.start - 20)
         await at.filling().fill(at.pools[WETH_USDT.address], wanted)
         await check(at, WETH_USDT.address, wanted)
-        # 10,000 cut to the 401 wanted, then halved until 45 is not met: and never met again.
+        # All of the 401 at once, then halved until 45 is not met: and never met again.
         assert at.control.stats()["fired"]["chain_range"] == 4
 
 
@@ -70,7 +70,7 @@ async def test_ten_thousand_blocks_are_what_providers_take(database: str) -> Non
     async with world(database) as at:
         pool = at.pools[EMPTY.address]
         wanted = blocks(at.start - 10_040, at.start - 20)
-        await at.filling(widest=20_000).fill(pool, wanted)
+        await at.filling(widest=20_000, first_width=20_000).fill(pool, wanted)
         await check(at, EMPTY.address, wanted)
         assert at.control.stats()["fired"]["chain_range"] == 1
 

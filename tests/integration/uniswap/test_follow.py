@@ -9,6 +9,7 @@ import pytest
 from src.model import SwapRange
 from src.sandbox.chain import BLOCK_MS
 from src.sandbox.chain_swaps import DRY, EMPTY, USDC_WETH, WETH_USDT
+from tests.integration.timescale.helpers import fetch
 from tests.support.eventually import eventually
 
 from .world import BACK, CONFIRMATIONS, world
@@ -122,6 +123,20 @@ async def test_cut_connections_and_bad_answers_cost_nothing_but_time(
         at.control.chain_reorg(3)
         await at.in_step()
         assert at.control.stats()["fired"]["rest"] > 0
+
+
+async def test_lost_database_sessions_cost_nothing_but_time(database: str) -> None:
+    async with world(database) as at, at.following():
+        await at.in_step()
+        for _ in range(3):
+            at.control.chain_advance(4)
+            ended = await fetch(
+                database,
+                """SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
+                WHERE datname = current_database() AND application_name LIKE 'marketd/swaps/%%'""",
+            )
+            assert ended == [(1,)]
+            await at.in_step()
 
 
 async def test_ranges_of_a_follower_do_not_hide_what_was_never_read(database: str) -> None:

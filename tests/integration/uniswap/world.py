@@ -59,6 +59,8 @@ class World:
     metrics: Metrics
     start: int
     pools: dict[str, Pool]
+    look: SwapStore
+    """For what a test asks, so that faults of the other session are the follower's."""
 
     @property
     def patience(self) -> Patience:
@@ -128,7 +130,7 @@ class World:
         first = self.start - BACK if first is None else first
         for pool in pools:
             head = self.head
-            held = await self.store.ranges(self.pools[pool])
+            held = await self.look.ranges(self.pools[pool])
             assert [(one.from_block, one.to_block) for one in held] == [(first, head)]
             assert await self.rows(pool) == self.truth(pool, first, head)
         return True
@@ -141,7 +143,9 @@ class World:
 @asynccontextmanager
 async def world(database: str) -> AsyncIterator[World]:
     metrics = Metrics()
-    store = SwapStore(SharedSession(DatabaseOptions(database), purpose="swaps", metrics=metrics))
+    options = DatabaseOptions(database)
+    store = SwapStore(SharedSession(options, purpose="swaps", metrics=metrics))
+    look = SwapStore(SharedSession(options, purpose="look"))
     async with Sandbox(SandboxOptions(symbols=2, start_ms=START_MS)) as sandbox:
         node = EthereumNode(
             NodeOptions(sandbox.rpc_url, timeout=5.0, backoff_base=0.01, backoff_cap=0.1), metrics
@@ -149,7 +153,8 @@ async def world(database: str) -> AsyncIterator[World]:
         await node.open()
         try:
             pools = {address: await store.add_pool(await node.pool(address)) for address in ALL}
-            yield World(database, sandbox, node, store, metrics, sandbox.venue.chain.head, pools)
+            yield World(database, sandbox, node, store, metrics, sandbox.venue.chain.head, pools, look)
         finally:
             await node.close()
             await store.close()
+            await look.close()

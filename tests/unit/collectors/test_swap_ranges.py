@@ -56,6 +56,16 @@ def test_a_limit_is_found_by_halving_and_not_met_again(limit: int, widest: int) 
     assert refusals == sum(widest >> step > limit for step in range(15))
 
 
+def test_a_careful_beginning_widens_while_answers_are_short() -> None:
+    width = Width(10_000, full=100, first=500)
+    widths = []
+    for _ in range(10):
+        widths.append(width.blocks)
+        width.answered(width.blocks, 20)
+    assert widths[:3] == [500, 750, 1125]
+    assert widths[-1] == 10_000
+
+
 def test_many_answers_narrow_and_the_narrowest_cannot_be_refused_away() -> None:
     width = Width(1000, full=100)
     width.answered(1000, 101)
