@@ -21,7 +21,7 @@ START_MS = 1_760_054_400_000  # midnight
 HOUR_MS = 60 * MINUTE_MS
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(story=candles(), data=st.data())
 async def test_in_any_order_and_pieces_as_at_once(
     database: str, story: CandleStory, data: st.DataObject
@@ -132,6 +132,22 @@ async def test_a_young_minute_that_comes_behind_others_is_waited_for(database: s
     market.keep()
     assert await market.front("YOUNG") == start + 25 * MINUTE_MS
     assert same(await market.bars("YOUNG"), await market.twins("YOUNG"))
+
+
+async def test_whatever_the_age_of_a_hole_its_minute_gets_into_its_bars(database: str) -> None:
+    """By the real clock, around the half hour of late rows and the hour at which holes are passed."""
+    market = Market(database)
+    start = this_minute() - 100 * MINUTE_MS
+    await market.listed("X", start)
+    ages = (69, 62, 61, 60, 59, 58, 45, 32, 31, 30, 29, 28, 5)
+    for age in ages:
+        await market.store(plain("X", start, 100, leave=[100 - other for other in ages if other <= age]))
+        market.keep()
+    await market.store(plain("X", start, 100))
+    market.keep()
+    assert await market.front("X") == start + 100 * MINUTE_MS
+    assert same(await market.bars("X"), await market.twins("X"))
+    assert not any(missing for _, bar, missing in await market.bars("X") if bar[0] >= start)
 
 
 async def test_bars_of_deleted_candles_go_and_those_of_dropped_ones_stay(database: str) -> None:

@@ -102,7 +102,7 @@ written = st.lists(
 )
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(batches=written)
 async def test_every_row_that_is_not_as_it_was_lies_in_a_change(
     database: str, batches: list[list[tuple[str, int, int]]]

@@ -26,7 +26,7 @@ _ranges = st.lists(
 )
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=40)
 @given(st.lists(st.tuples(candles(), _ranges, st.integers(0, 5000)), min_size=1, max_size=3), st.randoms())
 def test_what_ranges_touch_and_nothing_else(
     stories: list[tuple[CandleStory, list[tuple[int, int]], int]], chance: object
