@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import os
 import time
+from datetime import UTC, datetime
 from statistics import median
-from typing import LiteralString
 
 import numpy as np
 import psycopg
@@ -20,6 +20,7 @@ from benchmarks.database import private_database, settings_of
 from src.adapters.timescale.copy_out import copied
 from src.adapters.timescale.migrations import MigrationOptions, migrate
 from src.adapters.timescale.options import DatabaseOptions
+from src.adapters.timescale.queries import query
 from src.adapters.timescale.tables import DatabaseTables
 from src.analysis.arbitrage import Tally, screened
 from src.analysis.arbitrage_compute import compute
@@ -31,6 +32,7 @@ SWAPS = int(os.environ.get("MARKETD_ARBITRAGE_SWAPS", "100000"))
 ROUNDS = 5
 _DAYS = 14
 _START_S = 1_760_054_400
+_END_S = _START_S + _DAYS * 86_400
 _PIECE = 262_144
 _POOL = "0x" + "a" * 40
 _STRATEGY = Strategy(pool=_POOL, profit_threshold=5.0)
@@ -113,23 +115,21 @@ def _end_to_end(url: str) -> dict[str, float]:
 
 
 def _copy_out(url: str) -> float:
-    """Seconds for the columns that the analysis reads, in no order."""
+    """Seconds for the very queries that the analysis reads by, over the whole range."""
+    span = {"since": datetime.fromtimestamp(_START_S, UTC), "until": datetime.fromtimestamp(_END_S, UTC)}
     with psycopg.connect(url, options=_PATH, autocommit=True) as connection:
         started = time.perf_counter()
-        statements: tuple[LiteralString, ...] = (
-            "COPY (SELECT ts, price, quantity FROM agg_trades) TO STDOUT (FORMAT BINARY)",
-            "COPY (SELECT block_time, block_number, log_index::bigint, price, gas_price::float8, gas_used::float8,"
-            " liquidity > 0 FROM uniswap_swaps) TO STDOUT (FORMAT BINARY)",
-        )
-        for statement in statements:
-            for _ in copied(connection, statement, None):
+        for name, values in (
+            ("trades", {"exchange": "binance_spot", "symbol": "ETHUSDT"}),
+            ("swaps", {"chain": "ethereum", "pool": _POOL}),
+        ):
+            for _ in copied(connection, query("arbitrage", name), {**values, **span}):
                 pass
         return time.perf_counter() - started
 
 
 def _fill(url: str) -> None:
     """Trades and swaps spread evenly over the days, closed and final; every fourth swap is worth a row."""
-    last_s = _START_S + _DAYS * 86_400
     with psycopg.connect(url, options=_PATH, autocommit=True) as connection:
         connection.execute("SELECT setseed(0.5)")
         connection.execute(
@@ -142,7 +142,7 @@ def _fill(url: str) -> None:
         )
         connection.execute(
             "INSERT INTO trade_reach VALUES ('binance_spot', 'ETHUSDT', 0, %s, to_timestamp(%s), to_timestamp(%s))",
-            [TRADES - 1, _START_S, last_s],
+            [TRADES - 1, _START_S, _END_S],
         )
         connection.execute(
             "INSERT INTO pools VALUES ('ethereum', %s, '0x' || repeat('1', 40), '0x' || repeat('2', 40),"
@@ -164,7 +164,7 @@ def _fill(url: str) -> None:
         connection.execute(
             "INSERT INTO swap_ranges VALUES"
             " ('ethereum', %s, 0, %s, to_timestamp(%s), to_timestamp(%s), %s, to_timestamp(%s))",
-            [_POOL, _DAYS * 7_200, _START_S, last_s, _DAYS * 7_200, last_s],
+            [_POOL, _DAYS * 7_200, _START_S, _END_S, _DAYS * 7_200, _END_S],
         )
         connection.execute("VACUUM (ANALYZE) agg_trades")
         connection.execute("VACUUM (ANALYZE) uniswap_swaps")

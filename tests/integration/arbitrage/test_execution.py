@@ -9,8 +9,6 @@ from typing import Any
 
 import pytest
 
-from src.adapters.kernels import KernelOptions, KernelPool
-from src.adapters.timescale.options import DatabaseOptions
 from src.analysis.arbitrage_compute import compute
 from src.analysis.arbitrage_execution import Attempt, Fill, Tokens, attempted
 from src.analysis.arbitrage_terms import Strategy
@@ -110,24 +108,3 @@ async def test_screen_and_attempts_of_one_batch_lie_side_by_side(world: World) -
     )
     assert [mode for mode, _ in counts] == ["execution", "screen"]
     assert counts[0][1] > 0
-
-
-async def test_in_a_process_of_its_own(world: World) -> None:
-    """As a task has it done: arguments and report travel, and what is told on the way is heard."""
-    told: list[str] = []
-    pool = KernelPool(KernelOptions(), DatabaseOptions(world.url))
-    try:
-        report = await pool.run(
-            "analysis.arbitrage_compute:compute",
-            deadline_s=120,
-            noted=lambda text, share: told.append(text),
-            batch_id=None,
-            overwrite=True,
-            strategy={**ASKED, "pool": POOL.address, "estimated_gas_used": 20_999},
-        )
-    finally:
-        await pool.close()
-    assert report["written"] == len(await _rows(world)) > 0
-    assert told[0].startswith("Attempts: decided by the screen")
-    assert told[1].startswith("estimated_gas_used 20999 is ignored")
-    assert len([line for line in told if line.endswith(" found")]) == 2
