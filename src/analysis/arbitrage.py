@@ -158,6 +158,8 @@ def _checked(piece: Records, clock: int, tally: Tally) -> Records:
         )
     tally.trades += len(piece)
     tally.backward_trades += int(np.count_nonzero(late))
+    if not np.any(late):
+        return piece
     checked = piece.copy()
     checked["ts"] = times
     return checked

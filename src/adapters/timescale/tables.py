@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
-from itertools import islice
 from typing import Any, LiteralString, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 import psycopg
 from psycopg import Connection
-from psycopg.abc import Buffer
 
 from .copy_arrays import RowFormat
 from .copy_out import copied
@@ -24,7 +22,6 @@ Records: TypeAlias = npt.NDArray[np.void]
 
 _LOCK_TIMEOUT = "30s"
 _BLOCK_BYTES = 1 << 20
-_TOGETHER = 256
 
 
 class DatabaseTables:
@@ -56,9 +53,9 @@ class DatabaseTables:
         form = RowFormat.of(dtype, times)
         with (
             _translated(),
-            closing(copied(self._connection, _query(query), values or None)) as messages,
+            closing(copied(self._connection, _query(query), values or None)) as parts,
         ):
-            for raw in _blocks(messages, size * form.wire.itemsize):
+            for raw in _blocks(parts, size * form.wire.itemsize):
                 yield form.decode(raw)
 
     def write(
@@ -113,15 +110,11 @@ def _query(name: str) -> LiteralString:
     return query(file, name)
 
 
-def _blocks(messages: Iterable[Buffer], size: int) -> Iterator[bytes]:
-    """The rows without header and trailer, ``size`` bytes at a time.
-
-    The server sends each row as a message. A few at a time are joined and added to one array of bytes: kept as objects
-    until a block is full, a quarter of a million of them have the garbage collector look at all again and again.
-    """
-    held, begin, rows = bytearray(), len(SIGNATURE), iter(messages)
-    while joined := b"".join(islice(rows, _TOGETHER)):
-        held += joined
+def _blocks(parts: Iterable[bytes], size: int) -> Iterator[bytes]:
+    """The rows without header and trailer, ``size`` bytes at a time."""
+    held, begin = bytearray(), len(SIGNATURE)
+    for part in parts:
+        held += part
         if len(held) >= begin + size + len(END):  # the trailer must not be taken for the beginning of a row
             end = begin + (len(held) - begin - len(END)) // size * size
             yield from (bytes(held[start : start + size]) for start in range(begin, end, size))
