@@ -56,11 +56,6 @@ async def test_in_any_order_and_pieces_as_at_once(
             [kept for kept in await market.bars(symbol) if kept[1][1] <= front] for symbol in ("ONCE", "LIVE")
         ]
         assert same(once, live)
-        # A symbol whose first listing becomes known late was not waited for before it, and may be further.
-        until = await market.front("ONCE")
-        assert until <= await market.front("LIVE")
-        both = [bar for bar in await market.bars("LIVE") if bar[1][1] <= until]
-        assert same(await market.bars("ONCE"), both)
 
 
 async def test_minute_by_minute_as_at_once(database: str) -> None:
