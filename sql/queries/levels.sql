@@ -48,6 +48,17 @@ WHERE exchange = %(exchange)s
   AND timeframe = %(timeframe)s
   AND symbol = ANY (%(symbols)s::text[]);
 
+-- name: lock_watched
+-- Up to when levels are known, locked in the order in which they are written.
+SELECT symbol, known_to
+FROM analysis_results
+WHERE exchange = %(exchange)s
+  AND market_type = %(market_type)s
+  AND timeframe = %(timeframe)s
+  AND symbol = ANY (%(symbols)s::text[])
+ORDER BY symbol COLLATE "C"
+FOR UPDATE;
+
 -- name: holding
 -- The rows that the last run left open.
 SELECT symbol, id, known_from, side, price, tests, tested_ts, broken_ts, pivot_ts, confirmed_ts, pivot_prices,

@@ -8,14 +8,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..errors import BadData
+from ..errors import BadData, Unavailable
 from ..model.bars import VenueBar
 from ..ports.tables import Note, Tables
 from .level_fetched import with_fetched
 from .level_pivots import Records
 from .level_rows import ended_row, known_rows, new_row, result_row
 from .level_scores import best
-from .level_series import Series, find_series, read_bars
+from .level_series import Series, find_series, milliseconds, read_bars
 from .level_types import Market
 from .level_versions import Rows, follow
 
@@ -31,6 +31,7 @@ class _Run:
     ended: list[dict[str, Any]] = field(default_factory=list)
     corrected: list[int] = field(default_factory=list)
     results: list[dict[str, Any]] = field(default_factory=list)
+    followed: dict[str, int | None] = field(default_factory=dict)
     skipped: Counter[str] = field(default_factory=Counter)
     bars: int = 0
 
@@ -106,6 +107,7 @@ def _analyse(run: _Run, market: Market, series: Series, bars: Records, rows: Row
     run.results.append(
         result_row(market, series, best(levels, recent, market.span_ms), recent, known_from_ms)
     )
+    run.followed[series.symbol] = series.known_to_ms
     _collect(run, series.symbol, rows)
 
 
@@ -122,6 +124,7 @@ def _collect(run: _Run, symbol: str, rows: Rows) -> None:
 def _write(tables: Tables, market: Market, run: _Run) -> None:
     series = {"exchange": market.exchange, "market_type": market.market_type, "timeframe": market.timeframe}
     with tables.transaction():
+        _check_still_followed(tables, run, series)
         if run.ended:
             tables.rows("levels.end", ended=json.dumps(run.ended))
         if run.corrected:
@@ -130,3 +133,11 @@ def _write(tables: Tables, market: Market, run: _Run) -> None:
             tables.rows("levels.begin", begun=json.dumps(run.begun), **series)
         if run.results:
             tables.rows("levels.record", results=json.dumps(run.results), **series)
+
+
+def _check_still_followed(tables: Tables, run: _Run, series: dict[str, str]) -> None:
+    """Raises Unavailable, to be done anew, where a run that was thought to be dead has written after we read."""
+    stored = tables.rows("levels.lock_watched", symbols=list(run.followed), **series)
+    now = {symbol: milliseconds(known_to) for symbol, known_to in stored}
+    if any(now.get(symbol) != known_to for symbol, known_to in run.followed.items()):
+        raise Unavailable("levels: another run has written since this one read", reason="overtaken")

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 
 import pytest
 
-from src.errors import BadData
+from src.errors import BadData, Unavailable
 from tests import naive_levels
 from tests.integration.analysis.level_world import LevelWorld, level_world, moment
 from tests.naive_levels import Bar
@@ -116,6 +117,28 @@ def test_a_run_done_twice_leaves_what_one_leaves(world: LevelWorld) -> None:
     said = world.run()
     assert world.fetch("SELECT price_levels::text FROM price_levels ORDER BY id") == once
     assert (said["rows_begun"], said["rows_ended"]) == (0, 0)
+
+
+def test_a_run_that_was_overtaken_writes_nothing(world: LevelWorld, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A worker that was thought to be dead, and one that took its task over, read the same and write one by one."""
+    world.listed("AUSDT")
+    world.traded("AUSDT", wave(150))
+    world.run("AUSDT", until_ms=wave(150)[139][1])
+    whole = world.tables.transaction
+
+    def overtaken() -> AbstractContextManager[object]:
+        monkeypatch.setattr(world.tables, "transaction", whole)
+        world.run("AUSDT", until_ms=wave(150)[144][1])
+        return whole()
+
+    monkeypatch.setattr(world.tables, "transaction", overtaken)
+    with pytest.raises(Unavailable, match="another run has written"):
+        world.run("AUSDT")
+    assert world.fetch("SELECT known_to FROM analysis_results") == [(moment(wave(150)[144][1]),)]
+    world.run("AUSDT")
+    for place in (139, 143, 144, 149):
+        told = naive_levels.levels(wave(150)[: place + 1], SPAN_MS)
+        assert world.known("AUSDT", wave(150)[place][1]) == told
 
 
 def test_what_fails_leaves_nothing(world: LevelWorld) -> None:
