@@ -24,6 +24,8 @@ _REACH_MS = 47 * 3_600_000
 _FRESH_MS = 15 * 60_000
 """A gap younger than this goes before older history."""
 _SLACK_MS = 60_000
+_BEGIN_AGAIN_MS, _UNANSWERED_MS = 3_600_000, 60_000
+"""When the first trades of a symbol are asked for again: it may be young, or quiet, or unknown to the venue."""
 
 
 class TradeRepair:
@@ -51,6 +53,7 @@ class TradeRepair:
         self._symbols = tuple(symbols)
         self._clock, self._metrics = clock, metrics
         self._since, self._follow, self._ready = since, follow, ready
+        self._not_before: dict[str, int] = {}
 
     async def run(self) -> None:
         """Until cancelled. Raises ``Retryable`` or ``Misconfigured`` of the database."""
@@ -79,8 +82,11 @@ class TradeRepair:
             known = reach.get(symbol)
             if known is not None and known.first_ms <= since_ms + _SLACK_MS:
                 continue
+            if self._not_before.get(symbol, 0) > now_ms:
+                continue
             asking = self._source.since(symbol, since_ms, priority=Priority.HISTORY)
             found = await self._answer(symbol, asking)
+            self._not_before[symbol] = now_ms + (_UNANSWERED_MS if found is None else _BEGIN_AGAIN_MS)
             if found and (known is None or found[0].trade_id < known.first_id):
                 await self._storing.store(found)
 

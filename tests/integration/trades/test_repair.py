@@ -68,7 +68,9 @@ class World:
 
 
 @asynccontextmanager
-async def world(database: str, *, spot: bool = False, since_ms: int = SINCE_MS) -> AsyncIterator[World]:
+async def world(
+    database: str, *, spot: bool = False, since_ms: int = SINCE_MS, symbol: str = "BTCUSDT"
+) -> AsyncIterator[World]:
     async with Sandbox(SandboxOptions(symbols=3, sleeper_share=0.0, start_ms=START_MS)) as sandbox:
         clock, metrics = VenueClock(), Metrics()
         clock.set(sandbox.now())
@@ -81,7 +83,7 @@ async def world(database: str, *, spot: bool = False, since_ms: int = SINCE_MS) 
         session = SharedSession(DatabaseOptions(database, exchange=exchange), purpose="trades")
         store = TradeStore(session)
         repair = TradeRepair(
-            rest, TradeStoring(store, metrics, "rest"), store, ["BTCUSDT"], clock, metrics,
+            rest, TradeStoring(store, metrics, "rest"), store, [symbol], clock, metrics,
             since=lambda now_ms: since_ms, follow=spot, ready=ready,
         )  # fmt: skip
         try:
@@ -142,3 +144,24 @@ async def test_what_is_too_old_for_rest_waits_for_the_archive(database: str) -> 
         await there.repair.look()
         assert (await there.gaps())[0] == (old[5].trade_id, old[9].trade_id, "open", 1)
         assert sum(there.sandbox.venue.stats.requests.values()) == 0, "REST is not asked for it at all"
+
+
+async def test_a_symbol_without_trades_that_early_is_not_asked_for_again_and_again(database: str) -> None:
+    """Each question costs a hundredth of the minute's budget."""
+    async with world(database, symbol="NOSUCHUSDT") as there:
+        for _ in range(5):
+            assert not await there.repair.look()
+        assert sum(there.sandbox.venue.stats.requests.values()) == 1
+
+
+async def test_a_young_symbol_is_asked_for_its_first_trades_once(database: str) -> None:
+    async with world(database) as there:
+        first = there.truth(SINCE_MS, SINCE_MS + 600_000)[-1]
+        await there.store.write([first])
+        listed = there.sandbox.venue.universe.find("BTCUSDT").periods[0]
+        listed.first = first.ts_ms // 60_000 + 1  # as if it had been listed after that
+        before = there.sandbox.venue.stats.requests.copy()
+        for _ in range(5):
+            await there.repair.look()
+        asked = there.sandbox.venue.stats.requests - before
+        assert asked == {"/fapi/v1/aggTrades 200": 1}
