@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from math import isclose
 from typing import Any
@@ -190,6 +191,22 @@ async def test_what_is_not_stored_is_named(world: World) -> None:
     for asked, text in named:
         with pytest.raises(BadData, match=text):
             world.run(compute, batch_id=None, overwrite=False, strategy={"pool": POOL.address, **asked})
+
+
+async def test_a_pool_without_swaps_has_a_report_and_no_rows(world: World) -> None:
+    empty = replace(SMALL, address="0x" + "e" * 40)
+    for statement in (
+        "INSERT INTO pools SELECT chain, %s, token0, token1, symbol0, symbol1, decimals0, decimals1, fee,"
+        " tick_spacing, base FROM pools WHERE pool = %s",
+        "INSERT INTO swap_ranges SELECT chain, %s, from_block, to_block, from_time, to_time, final_block, final_time"
+        " FROM swap_ranges WHERE pool = %s",
+    ):
+        await fetch(world.url, statement, [empty.address, SMALL.address])
+    for mode in ("screen", "execution"):
+        report = _analyse(world, empty, mode=mode, overwrite=True)
+        assert (report["opportunities"], report["written"], report["trades_read"]) == (0, 0, 0)
+        assert set(report["swaps"].values()) == {0}
+    assert await _rows(world) == []
 
 
 async def test_what_is_refused_writes_nothing(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
