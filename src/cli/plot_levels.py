@@ -118,10 +118,16 @@ def _label(prices: Axes, drawn: Sequence[tuple[Level, Score]], last: float) -> N
             f"{level.price:,.6g}  {(level.price / last - 1) * 100:+.1f} %  score {score.total:.1f}"
             f"  {len(level.touches)} piv  {level.tests} tests{', broken' if level.state == 'broken' else ''}",
             xy=(1.0, level.price),
-            xytext=(1.012, place),
+            xytext=(1.025, place),
             xycoords=("axes fraction", "data"),
             textcoords=("axes fraction", "data"),
-            arrowprops={"arrowstyle": "-", "color": _COLOURS[level.side], "linewidth": 0.6},
+            arrowprops={
+                "arrowstyle": "-",
+                "relpos": (0, 0.5),  # to the left end of the words, never across those of a neighbour
+                "shrinkA": 1,
+                "color": _COLOURS[level.side],
+                "linewidth": 0.6,
+            },
             color=_COLOURS[level.side],
             fontsize=8,
             va="center",
