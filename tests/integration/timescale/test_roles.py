@@ -13,11 +13,16 @@ from psycopg import sql
 from src.adapters.timescale.grants import separate_role
 from src.adapters.timescale.inspection import inspect
 from src.adapters.timescale.migrations import MigrationOptions, migrate
+from src.adapters.timescale.options import DatabaseOptions
+from src.adapters.timescale.shared_session import SharedSession
+from src.adapters.timescale.swap_store import SwapStore
 from src.errors import ConfigError
 from src.model import MINUTE_MS, Authority, Gap, WriteResult
 from tests.support.cluster import Cluster
+from tests.support.uniswap import WETH_ENS
 
 from .helpers import CANDLE, START_MS, fetch, opened
+from .test_swap_store import block, covered, swap
 
 ROLE = 'marketd "writer"'
 PASSWORD = "only for this test"
@@ -144,3 +149,17 @@ def test_one_role_for_all_needs_no_grants() -> None:
     assert separate_role("postgresql://writer@db/one", url) == "writer"
     with pytest.raises(ConfigError, match=r"^DATABASE_URL: is not a PostgreSQL connection string$"):
         separate_role("postgresql://me:p%zz@db/one", url)
+
+
+async def test_the_writer_stores_swaps_and_takes_them_back(writer_url: str) -> None:
+    store = SwapStore(SharedSession(DatabaseOptions(writer_url), purpose="swaps"))
+    try:
+        assert await store.add_pool(WETH_ENS) == WETH_ENS
+        chain = [block(number) for number in range(10, 14)]
+        await store.fill(WETH_ENS, [swap(block(9))], covered(1, 9, 9))
+        await store.follow([WETH_ENS], block(9), chain, [swap(one) for one in chain], final=block(10))
+        written = await store.follow([WETH_ENS], block(11), [], [], final=None)
+        assert (written.inserted, written.withdrawn) == (0, 2)
+        assert await store.ranges(WETH_ENS) == [covered(1, 11, 10)]
+    finally:
+        await store.close()
