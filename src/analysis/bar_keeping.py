@@ -53,17 +53,17 @@ def keep(
     fronts = keeper.fronts()
     until = keeper.until(fronts) if fronts else 0
     fronts = [front for front in fronts if symbol in (None, front.symbol)]
-    if not fronts:
-        return {"exchange": exchange, "symbols": 0, "bars": 0, "days": 0, "days_left": 0}
-    fronts = keeper.begun(fronts, until)
-    bars, closed = keeper.go_on(fronts, until)
+    bars, closed = 0, dict[str, int]()
+    if fronts:
+        fronts = keeper.begun(fronts, until)
+        bars, closed = keeper.go_on(fronts, until)
     again, made, left = keeper.make_again(days)
     return {
         "exchange": exchange,
         "symbols": len(fronts),
-        "from_ms": min(front.made_to or until for front in fronts),
+        "from_ms": min((front.made_to or until for front in fronts), default=until),
         "closed_ms": until,
-        "closed_all_ms": min(closed.values()),
+        "closed_all_ms": min(closed.values(), default=until),
         "bars": bars + again,
         "days": made,
         "days_left": left,
@@ -86,13 +86,14 @@ class _Keeper:
     def until(self, fronts: Sequence[Front]) -> int:
         """The end of the newest candle of all: what is missing an hour before it is waited for no longer."""
         last = max(front.newest_day for front in fronts)
-        until: int = self.rows(
+        until: int | None = self.rows(
             "bars.newest",
             symbols=[front.symbol for front in fronts if front.newest_day == last],
             since=_midnight(last),
             until=_midnight(last) + timedelta(days=1),
         )[0][0]
-        return until
+        # None: they were deleted by hand, and the ledger has not counted anew yet.
+        return max(front.made_to or 0 for front in fronts) if until is None else until
 
     def begun(self, fronts: Sequence[Front], until: int) -> list[Front]:
         """The same with a front for each symbol, none far behind; the days between are written down as changed."""

@@ -175,6 +175,11 @@ async def test_bars_of_deleted_candles_go_and_those_of_dropped_ones_stay(databas
     await fetch(database, "SELECT expire(to_timestamp(%s))", [week / 1000])
     assert market.keep()["days"] == 1
     assert same(await market.bars("OLD"), bars)
+    await fetch(database, "DELETE FROM candles_1m WHERE exchange = %s", [market.exchange])
+    market.keep()
+    assert {bar[0] < week for _, bar, _ in await market.bars("OLD")} == {True}, "the ledger counts none yet"
+    await fetch(database, "UPDATE coverage_days SET have = 0 WHERE exchange = %s", [market.exchange])
+    assert market.keep()["symbols"] == 0
 
 
 async def test_listed_again_within_a_day_is_two_bars_of_it(database: str) -> None:
