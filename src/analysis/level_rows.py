@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 from ..ports.tables import Tables
@@ -148,5 +149,8 @@ def _end(row: Row) -> dict[str, Any]:
     return {"state": row.state, "known_to": _text(row.known_to) or "infinity"}
 
 
+@lru_cache(
+    maxsize=8192
+)  # all symbols have the same bars: two thousand times, said hundreds of thousands of times
 def _text(ms: int | None) -> str | None:
     return None if ms is None else moment(ms).isoformat().replace("+00:00", "Z")
