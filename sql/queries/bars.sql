@@ -296,7 +296,8 @@ LEFT JOIN LATERAL (
     FROM trade_gaps
     WHERE trade_gaps.exchange = reach.exchange AND trade_gaps.symbol = reach.symbol
       AND state = 'open'
-      AND before_ts > %(since)s
+      AND first_id > %(taken_id)s
+      AND before_ts > %(since)s::timestamptz - interval '1 minute'
     ORDER BY first_id
     LIMIT 1
 ) AS gap ON true

@@ -110,7 +110,7 @@ def _beginning(tables: Tables, note: Note, build: Build) -> tuple[_Begun, _Known
             reason="bars_begun",
         )
     state = restored(saved, _RECIPES[build.kind], build.size)
-    known = _known(tables, build, max(since, int(state["clock"][0])), first_id, int(state["last_id"][0]))
+    known = _known(tables, build, since, first_id, int(state["last_id"][0]))
     came = int(state["skipped_ids"][0]) - known.missing
     if came > 0 and state["segment_ts"][0] == NEVER:
         note(f"{came} trades came into gaps that these bars went over: they are made anew")
@@ -169,9 +169,6 @@ def _window(
         bars, state = advance(state, piece, cuts=cuts)
         made.append(as_made(bars, build.size))
         trades += len(piece)
-    if ids[1] == known.closed_id:
-        bars, state = advance(state, np.empty(0, TRADE), cuts=cuts, until_ms=known.closed_ts)
-        made.append(as_made(bars, build.size))
     return np.concatenate(made), state, trades
 
 
