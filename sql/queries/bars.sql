@@ -274,22 +274,14 @@ COPY (
 SELECT min(trade_id) FROM agg_trades WHERE exchange = %(exchange)s AND symbol = %(symbol)s AND ts >= %(since)s;
 
 -- name: trades_known
--- What can be read of a symbol from a time on: everything up to closed_id is there or in a gap that nobody looks for any
--- more, and every trade before closed_ts. missing: ids without a trade between begun_id and taken_id.
+-- What can be read of a symbol from a time on, behind taken_id: everything up to closed_id is there or in a gap that nobody
+-- looks for any more, and every trade before closed_ts. By id, because times may go back by a minute.
 SELECT
     coalesce(gap.first_id - 1, reach.last_id) AS closed_id,
     (extract(epoch FROM coalesce(gap.after_ts, reach.last_ts)) * 1000)::bigint AS closed_ts,
     reach.first_id,
     (extract(epoch FROM reach.first_ts) * 1000)::bigint AS first_ts,
-    (extract(epoch FROM reach.last_ts) * 1000)::bigint AS last_ts,
-    (
-        SELECT coalesce(sum(last_id - first_id + 1), 0)::bigint
-        FROM trade_gaps
-        WHERE trade_gaps.exchange = %(exchange)s AND trade_gaps.symbol = %(symbol)s
-          AND state <> 'filled'
-          AND first_id > %(begun_id)s
-          AND last_id <= %(taken_id)s
-    ) AS missing
+    (extract(epoch FROM reach.last_ts) * 1000)::bigint AS last_ts
 FROM trade_reach AS reach
 LEFT JOIN LATERAL (
     SELECT first_id, after_ts
@@ -303,21 +295,32 @@ LEFT JOIN LATERAL (
 ) AS gap ON true
 WHERE reach.exchange = %(exchange)s AND reach.symbol = %(symbol)s AND reach.first_id IS NOT NULL;
 
+-- name: trades_missing
+-- How many ids have no trade in gaps between two trades of [begun_id, upto_id].
+SELECT coalesce(sum(last_id - first_id + 1), 0)::bigint
+FROM trade_gaps
+WHERE exchange = %(exchange)s AND symbol = %(symbol)s AND state <> 'filled'
+  AND first_id > %(begun_id)s AND last_id < %(upto_id)s;
+
 -- name: clear
 DELETE FROM bars
 WHERE exchange = %(exchange)s AND symbol = %(symbol)s AND kind = %(kind)s AND size = %(size)s
   AND open_ts >= %(from)s AND open_ts < %(to)s;
 
 -- name: state
-SELECT state, (extract(epoch FROM begun_ts) * 1000)::bigint, begun_id
+SELECT state, (extract(epoch FROM begun_ts) * 1000)::bigint, begun_id, missing_ids
 FROM bar_state
 WHERE exchange = %(exchange)s AND symbol = %(symbol)s AND kind = %(kind)s AND size = %(size)s;
 
 -- name: save_state
-INSERT INTO bar_state (exchange, symbol, kind, size, state, begun_ts, begun_id)
-VALUES (%(exchange)s, %(symbol)s, %(kind)s, %(size)s, %(state)s, %(begun)s, %(begun_id)s)
+INSERT INTO bar_state (exchange, symbol, kind, size, state, begun_ts, begun_id, missing_ids)
+VALUES (%(exchange)s, %(symbol)s, %(kind)s, %(size)s, %(state)s, %(begun)s, %(begun_id)s, %(missing_ids)s)
 ON CONFLICT (exchange, symbol, kind, size) DO UPDATE SET
-    state = excluded.state, begun_ts = excluded.begun_ts, begun_id = excluded.begun_id, updated_at = now();
+    state = excluded.state,
+    begun_ts = excluded.begun_ts,
+    begun_id = excluded.begun_id,
+    missing_ids = excluded.missing_ids,
+    updated_at = now();
 
 -- name: drop_state
 DELETE FROM bar_state

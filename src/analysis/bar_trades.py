@@ -54,7 +54,6 @@ class _Known:
     first_id: int
     first_ts: int
     last_ts: int
-    missing: int
 
 
 def from_trades(
@@ -77,9 +76,11 @@ def from_trades(
     start, bars, trades = after, 0, 0
     while after < known.closed_id or saved is None:
         upto = min(after + ids_at_once, known.closed_id)
+        # Before they are read: what is found meanwhile makes one run too many, never one too few.
+        missing = _missing(tables, build, begun.first_id, upto)
         made, state, count = _window(tables, build, begun, known, state, (after, upto), cuts)
         if count or saved is None or upto == known.closed_id:
-            saved = _store(tables, build, begun, made, state, saved)
+            saved = _store(tables, build, begun, made, state, saved, missing)
         after, bars, trades = upto, bars + len(made), trades + count
         note(f"{bars} bars of {trades} trades", (after - start) / max(known.closed_id - start, 1))
     return {
@@ -103,19 +104,26 @@ def _beginning(tables: Tables, note: Note, build: Build) -> tuple[_Begun, _Known
     if not found:
         known = _known(tables, build, build.since_ms or 0)
         return _fresh(tables, build, known, build.since_ms), known
-    saved, since, first_id = bytes(found[0][0]), found[0][1], found[0][2]
+    saved, (since, first_id, missing) = bytes(found[0][0]), found[0][1:]
     if build.since_ms not in (None, since):
         raise BadData(
             f"{build.symbol}: these bars begin at {time_of(since):%Y-%m-%d %H:%M:%S}; say --anew to begin elsewhere",
             reason="bars_begun",
         )
     state = restored(saved, _RECIPES[build.kind], build.size)
-    known = _known(tables, build, since, first_id, int(state["last_id"][0]))
-    came = int(state["skipped_ids"][0]) - known.missing
-    if came > 0 and state["segment_ts"][0] == NEVER:
+    last_id = int(state["last_id"][0])
+    came = missing - _missing(tables, build, first_id, last_id)
+    if came > 0:
         note(f"{came} trades came into gaps that these bars went over: they are made anew")
+        known = _known(tables, build, since)
         return _fresh(tables, build, known, since), known
-    return _Begun(state, since, first_id, saved), known
+    return _Begun(state, since, first_id, saved), _known(tables, build, since, last_id)
+
+
+def _missing(tables: Tables, build: Build, begun_id: int, upto_id: int) -> int:
+    """How many ids between two trades of [begun_id, upto_id] have none."""
+    found: int = tables.rows("bars.trades_missing", begun_id=begun_id, upto_id=upto_id, **build.key())[0][0]
+    return found
 
 
 def _fresh(tables: Tables, build: Build, known: _Known, since: int | None) -> _Begun:
@@ -129,10 +137,8 @@ def _fresh(tables: Tables, build: Build, known: _Known, since: int | None) -> _B
     )
 
 
-def _known(tables: Tables, build: Build, since: int, begun_id: int = 0, taken_id: int = NEVER) -> _Known:
-    found = tables.rows(
-        "bars.trades_known", since=time_of(since), begun_id=begun_id, taken_id=taken_id, **build.key()
-    )
+def _known(tables: Tables, build: Build, since: int, taken_id: int = NEVER) -> _Known:
+    found = tables.rows("bars.trades_known", since=time_of(since), taken_id=taken_id, **build.key())
     if not found:
         raise BadData(
             f"there are no trades of {build.symbol} at {build.exchange}: collect them first",
@@ -173,7 +179,13 @@ def _window(
 
 
 def _store(
-    tables: Tables, build: Build, begun: _Begun, made: Records, state: Records, before: bytes | None
+    tables: Tables,
+    build: Build,
+    begun: _Begun,
+    made: Records,
+    state: Records,
+    before: bytes | None,
+    missing: int,
 ) -> bytes:
     """Bars and state in one transaction, unless somebody else has gone on from the same state meanwhile."""
     after = state_bytes(state)
@@ -187,6 +199,11 @@ def _store(
             )
         store_built(tables, build, made)
         tables.rows(
-            "bars.save_state", state=after, begun=time_of(begun.since), begun_id=begun.first_id, **build.key()
+            "bars.save_state",
+            state=after,
+            begun=time_of(begun.since),
+            begun_id=begun.first_id,
+            missing_ids=missing,
+            **build.key(),
         )
     return after

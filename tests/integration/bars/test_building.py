@@ -136,8 +136,14 @@ async def test_of_trades_in_pieces_as_at_once(
         )
 
 
-async def test_trades_that_came_into_a_gap_after_all_make_bars_anew(database: str) -> None:
+@pytest.mark.parametrize(
+    "listings", [(), (0, START_MS - MINUTE_MS), (0, START_MS - MINUTE_MS, START_MS + DAY_MS)]
+)
+async def test_trades_that_came_into_a_gap_after_all_make_bars_anew(
+    database: str, listings: tuple[int, ...]
+) -> None:
     market = Market(database)
+    await market.listed("X", *listings)
     rows = as_trades("X", [(START_MS + n, n, 1.0 + n, 1.0, False) for n in range(20)])
     told: list[str] = []
     await market.trade(rows[:5] + rows[7:])
