@@ -110,17 +110,20 @@ def _query(name: str) -> LiteralString:
     return query(file, name)
 
 
-def _blocks(parts: Iterable[bytes], size: int) -> Iterator[bytes]:
-    """The rows without header and trailer, ``size`` bytes at a time."""
+def _blocks(parts: Iterable[bytes], size: int) -> Iterator[memoryview]:
+    """The rows without header and trailer, ``size`` bytes at a time; each is gone when the next one is asked for."""
     held, begin = bytearray(), len(SIGNATURE)
     for part in parts:
         held += part
         if len(held) >= begin + size + len(END):  # the trailer must not be taken for the beginning of a row
             end = begin + (len(held) - begin - len(END)) // size * size
-            yield from (bytes(held[start : start + size]) for start in range(begin, end, size))
-            del held[:end]
-            begin = 0
-    if rest := bytes(held[begin:]).removesuffix(END):
+            whole = memoryview(held)
+            yield from (whole[start : start + size] for start in range(begin, end, size))
+            held, begin = bytearray(whole[end:]), 0
+    rest = memoryview(held)[begin:]
+    if rest[-len(END) :] == END:
+        rest = rest[: -len(END)]
+    if rest:
         yield rest
 
 
