@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import time
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -91,7 +92,7 @@ async def _each_minute(daemon: Daemon, database: str) -> None:
             began = time.monotonic()
             asked = [await _ask(queue, kind, values, minute) for kind, values in _OTHERS]
             if minute == MINUTES // 2:
-                await eventually(lambda: tasks.newest(state=TaskState.RUNNING), timeout=120)
+                await eventually(partial(_stands_still_at_work, daemon, tasks), timeout=120)
                 await daemon.kill()
                 daemon.start()
                 await daemon.wait_ready(within=120)
@@ -100,12 +101,22 @@ async def _each_minute(daemon: Daemon, database: str) -> None:
             await asyncio.sleep(max(0.0, 60.0 - (time.monotonic() - began)))
         found = await tasks.newest(limit=10_000)
         assert not [task for task in found if task.state is TaskState.FAILED]
+        assert max(task.attempts for task in found) > 1, "nothing was under way when it was killed"
         for name in ("Bars", "Levels", *(kind.name for kind, _ in _OTHERS)):
             done = [task for task in found if task.kind == name and task.state is TaskState.SUCCESS]
             # One may fall together with the next while the daemon is away.
             assert len(done) >= MINUTES - 3, f"{name} was done {len(done)} times"
     finally:
         await pool.close()
+
+
+async def _stands_still_at_work(daemon: Daemon, tasks: TaskStore) -> bool:
+    """True with the daemon stopped (SIGSTOP) in the middle of a task, so that the kill meets it there."""
+    daemon.child.signal(signal.SIGSTOP)
+    if await tasks.newest(state=TaskState.RUNNING):
+        return True
+    daemon.child.signal(signal.SIGCONT)
+    return False
 
 
 async def _ask(queue: JobQueue, kind: Kind[Any], values: dict[str, Any], minute: int) -> str:
