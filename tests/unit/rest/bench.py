@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -30,7 +31,9 @@ class Venue:
     """A server, and a ``BinanceRest`` that asks it."""
 
     def __init__(self, http: RawHttp, options: RestOptions, speed: float) -> None:
-        self.http, self.clock, self.metrics = http, VenueClock(speed=speed), Metrics()
+        # In the middle of a minute: within half a second of its end the newest closed row is not taken yet.
+        start = time.time() // 60 * 60 + 20
+        self.http, self.clock, self.metrics = http, VenueClock(speed=speed, start=start), Metrics()
         self.limiter = RateLimiter(self.clock, self.metrics, patience=options.patience)
         self.rest = BinanceRest(options, self.limiter, self.clock, self.metrics)
         self.minute = self.clock.now_ms() // MINUTE_MS * MINUTE_MS
