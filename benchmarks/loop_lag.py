@@ -1,22 +1,29 @@
 """``loop_lag``: how late the daemon's event loop is while it does everything at once.
 
 ``--all`` with 740 symbols, from the moment it is ready: it reads the last 24 h over REST, fills 30 days with two
-workers, keeps bars and levels every minute, and is scraped every 5 s. The daemon's own beat (every 0.1 s) is what
-is measured; of a histogram only the bounds are known, so each figure is the upper bound of its bucket.
+workers, does every kind of task each minute (bars, levels, price series, the analysis of a market against a pool),
+and is scraped every 5 s. The daemon's own beat (every 0.1 s) is what is measured; of a histogram only the bounds
+are known, so each figure is the upper bound of its bucket.
 """
 
 from __future__ import annotations
 
+import asyncio
 import shutil
 import tempfile
 import time
 import urllib.error
 import urllib.request
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from benchmarks.live import (
     MINUTES,
     SYMBOLS,
+    Process,
     children_mb,
     daemon_on,
     database_in,
@@ -24,6 +31,14 @@ from benchmarks.live import (
     settings_of,
     usage,
 )
+from benchmarks.market_and_pool import END_S, POOL, START_S, fill
+from src.adapters.queue import JobQueue, QueueOptions
+from src.adapters.timescale.options import DatabaseOptions
+from src.adapters.timescale.pool import make_pool
+from src.analysis import arbitrage_jobs, price_jobs
+from src.analysis.jobs import Kind
+from src.model import Task
+from src.telemetry.metrics import Metrics
 
 _EVERY_S = 5.0
 _NAME = "marketd_event_loop_lag_seconds_bucket"
@@ -34,25 +49,69 @@ _LOAD = {
 }
 
 
-def run() -> dict[str, object]:
+_TRADES, _SWAPS = 1_000_000, 10_000
+_ASKED: tuple[tuple[Kind[Any], dict[str, Any]], ...] = (
+    (
+        price_jobs.KIND,
+        {
+            "start_date": datetime.fromtimestamp(START_S, UTC).isoformat(),
+            "end_date": datetime.fromtimestamp(END_S, UTC).isoformat(),
+            "overwrite": True,
+        },
+    ),
+    (arbitrage_jobs.KIND, {"overwrite": True, "strategy": {"pool": POOL}}),
+)
+"""The tasks that no schedule asks for."""
+
+
+async def run() -> dict[str, object]:
     """{p99_ms, max_ms, beats, minutes, ...}; ``MARKETD_LIVE_MINUTES`` (10) whole minutes."""
     folder = Path(tempfile.mkdtemp(prefix="marketd-lag-"))
     try:
         with (
             database_in(folder / "pg") as url,
             sandbox_in(folder) as venue,
-            daemon_on(folder, settings_of(folder, url, venue) | _LOAD, "--all") as daemon,
         ):
-            _wait_ready(daemon.port)
-            before = _read(daemon.port)
-            resident, until = [0.0], time.monotonic() + MINUTES * 60
-            while time.monotonic() < until:
-                time.sleep(_EVERY_S)
-                after = _read(daemon.port)
-                resident.append(usage(daemon.pid).rss_mb + children_mb(daemon.pid))
-            return _result(before, after) | {"rss_with_children_mb": round(max(resident), 1)}
+            fill(url, trades=_TRADES, swaps=_SWAPS)
+            with daemon_on(folder, settings_of(folder, url, venue) | _LOAD, "--all") as daemon:
+                _wait_ready(daemon.port)
+                async with _queue(url) as queue:
+                    return await _measured(daemon, queue)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+@asynccontextmanager
+async def _queue(url: str) -> AsyncIterator[JobQueue]:
+    pool = make_pool(DatabaseOptions(url), purpose="jobs", size=2)
+    await pool.open()
+    try:
+        queue = JobQueue(pool, Metrics(), QueueOptions())
+        await queue.open()
+        yield queue
+    finally:
+        await pool.close()
+
+
+async def _measured(daemon: Process, queue: JobQueue) -> dict[str, object]:
+    before = after = _read(daemon.port)
+    resident, began = [0.0], time.monotonic()
+    async with asyncio.TaskGroup() as group:
+        asking = group.create_task(_ask_each_minute(queue), name="asking")
+        while time.monotonic() < began + MINUTES * 60:
+            await asyncio.sleep(_EVERY_S)
+            after = await asyncio.to_thread(_read, daemon.port)
+            resident.append(usage(daemon.pid).rss_mb + children_mb(daemon.pid))
+        asking.cancel()
+    return _result(before, after) | {"rss_with_children_mb": round(max(resident), 1)}
+
+
+async def _ask_each_minute(queue: JobQueue) -> None:
+    for minute in range(MINUTES + 1):
+        for kind, values in _ASKED:
+            task = Task(f"{kind.name} {minute}", kind.name, values)
+            await queue.ask(task, subject=kind.subject_of(values))
+        await asyncio.sleep(60)
 
 
 def _result(before: dict[str, float], after: dict[str, float]) -> dict[str, object]:
