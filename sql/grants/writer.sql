@@ -19,6 +19,7 @@ GRANT INSERT ON {schema}.agg_trades TO {role};
 GRANT INSERT, UPDATE ON {schema}.trade_reach, {schema}.trade_gaps TO {role};
 -- A reorg takes swaps back, and with them what was followed.
 GRANT INSERT, UPDATE, DELETE ON {schema}.uniswap_swaps, {schema}.swap_ranges, {schema}.chain_blocks TO {role};
+GRANT INSERT, UPDATE, DELETE ON {schema}.block_headers TO {role};
 GRANT INSERT, UPDATE ON {schema}.pools TO {role};
 GRANT INSERT, UPDATE, DELETE ON {schema}.bars, {schema}.bar_state TO {role};
 GRANT INSERT, UPDATE ON {schema}.bar_fronts TO {role};

@@ -31,20 +31,35 @@ COPY (
 ) TO STDOUT (FORMAT BINARY);
 
 -- name: fills
--- For each time, in order: the first block after it in which the pool was traded, and the pool behind its last swap; NULLs
--- where there is none within the wait.
-SELECT block.block_number, block.block_ms, block.base_fee, block.sqrt_price_x96, block.liquidity, block.tick
-FROM unnest(%(after)s::timestamptz[]) WITH ORDINALITY AS asked (after, place)
+-- For each swap that something is decided by, in order: the first block after the time asked for, and the pool behind the
+-- last swap up to the end of that block. NULLs where there is no such block within the wait, or where it is not sure
+-- that it is the first: the one before it must be known, too.
+SELECT
+    block.block_number, (extract(epoch FROM block.block_time) * 1000)::bigint, block.base_fee,
+    pool.sqrt_price_x96, pool.liquidity, pool.tick
+FROM unnest(%(after)s::timestamptz[], %(decided_at)s::timestamptz[], %(decided_in)s::bigint[])
+    WITH ORDINALITY AS asked (after, decided_at, decided_in, place)
 LEFT JOIN LATERAL (
-    SELECT
-        block_number, (extract(epoch FROM block_time) * 1000)::bigint AS block_ms,
-        base_fee, sqrt_price_x96, liquidity, tick
-    FROM uniswap_swaps
-    WHERE chain = %(chain)s AND pool = %(pool)s AND block_time > asked.after AND block_time <= asked.after + %(wait)s
+    SELECT block_number, block_time, base_fee
+    FROM block_headers
+    WHERE chain = %(chain)s AND block_time > asked.after AND block_time <= asked.after + %(wait)s
         AND block_time > %(since)s AND block_time < %(until)s
-    ORDER BY block_time, block_number, log_index DESC
+    ORDER BY block_time, block_number
     LIMIT 1
-) AS block ON true
+) AS block ON block.block_number = asked.decided_in + 1 OR EXISTS (
+    SELECT FROM block_headers AS before
+    WHERE before.chain = %(chain)s AND before.block_number = block.block_number - 1
+        AND before.block_time BETWEEN asked.decided_at AND asked.after
+        AND before.block_time >= %(since)s AND before.block_time < %(until)s
+)
+LEFT JOIN LATERAL (
+    SELECT sqrt_price_x96, liquidity, tick
+    FROM uniswap_swaps
+    WHERE chain = %(chain)s AND pool = %(pool)s AND block_time BETWEEN asked.decided_at AND block.block_time
+        AND block_time >= %(since)s AND block_time < %(until)s
+    ORDER BY block_time DESC, block_number DESC, log_index DESC
+    LIMIT 1
+) AS pool ON true
 ORDER BY asked.place;
 
 -- name: auto_batch

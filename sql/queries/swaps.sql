@@ -91,6 +91,26 @@ WHERE chain = %(chain)s AND pool = %(pool)s AND block_time BETWEEN %(since)s AND
     AND block_number BETWEEN %(from_block)s AND %(to_block)s
 ORDER BY block_number, log_index;
 
+-- name: add_headers
+-- A block that is there stays, with what was told of it last: numbers are settled, or were withdrawn before.
+INSERT INTO block_headers AS stored (chain, block_time, block_number, base_fee)
+SELECT %(chain)s, block_time, block_number, base_fee
+FROM unnest(%(block_time)s::timestamptz[], %(block_number)s::bigint[], %(base_fee)s::numeric[])
+    AS incoming (block_time, block_number, base_fee)
+ORDER BY block_time, block_number
+ON CONFLICT (chain, block_time, block_number) DO UPDATE SET base_fee = excluded.base_fee
+WHERE stored.base_fee IS DISTINCT FROM excluded.base_fee;
+
+-- name: known_headers
+SELECT block_number
+FROM block_headers
+WHERE chain = %(chain)s AND block_time BETWEEN %(since)s AND %(until)s
+    AND block_number BETWEEN %(from_block)s AND %(to_block)s;
+
+-- name: withdraw_headers_above
+DELETE FROM block_headers
+WHERE chain = %(chain)s AND block_time >= %(since)s AND block_number > %(above)s;
+
 -- name: cover
 -- The blocks are stored whole: joined with every range that they overlap or touch. The greatest final block holds for
 -- all of the joined range, because whatever is below a final block is final too; one below the range says nothing of it.

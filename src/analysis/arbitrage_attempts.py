@@ -20,7 +20,7 @@ from .v3_math import PoolState
 #: The words of ``arbitrage_opportunities.status``, as ``RESULT`` numbers them.
 WORDS: Final = ("screened", *STATUSES)
 
-#: How long an attempt waits for a block in which the pool is traded.
+#: How long an attempt waits for a block; a chain that makes none for so long stands still.
 LONGEST_WAIT_MS: Final = 3_600_000
 _AT_ONCE = 4_096
 
@@ -58,7 +58,7 @@ def acted_on(
     if not len(rows):
         return rows
     sent = [int(ts) + strategy.delay_ms for ts in rows["ts"]]
-    fills = [*_fills(tables, pair, sent, until_ms)]
+    fills = [*_fills(tables, pair, rows, sent, until_ms)]
     marked = [fill.block_ms + strategy.markout_ms for fill in fills if fill is not None]
     prices = _prices(tables, pair, strategy, [*sent, *marked], tally)
     for row, (when, fill) in enumerate(zip(sent, fills, strict=True)):
@@ -89,20 +89,27 @@ def _put(row: Any, done: Attempt, fill: Fill | None) -> None:
         row["cex_price"], row["dex_price"] = done.cex_price, done.dex_price
 
 
-def _fills(tables: Tables, pair: Pair, sent: list[int], until_ms: int) -> Iterator[Fill | None]:
-    """The first block after each time in which the pool was traded, and the pool behind it."""
+def _fills(
+    tables: Tables, pair: Pair, rows: Records, sent: list[int], until_ms: int
+) -> Iterator[Fill | None]:
+    """The first block after each time that something is sent, and the pool behind it."""
     for begin in range(0, len(sent), _AT_ONCE):
         asked = sent[begin : begin + _AT_ONCE]
+        decided = rows[begin : begin + _AT_ONCE]
         found = tables.rows(
             "arbitrage.fills",
             **pair.pool_values,
             after=[moment(when) for when in asked],
+            decided_at=[moment(when) for when in decided["ts"].tolist()],
+            decided_in=decided["block_number"].tolist(),
             wait=timedelta(milliseconds=LONGEST_WAIT_MS),
-            since=moment(asked[0]),
+            since=moment(int(decided["ts"][0])),
             until=moment(min(until_ms, asked[-1] + LONGEST_WAIT_MS + 1)),
         )
         for block_number, block_ms, base_fee, sqrt_price, liquidity, tick in found:
-            if block_number is None:
+            if (
+                block_number is None or sqrt_price is None
+            ):  # without a swap, a reorg took the deciding one back
                 yield None
                 continue
             state = PoolState(int(sqrt_price), int(liquidity), tick, pair.fee, pair.tick_spacing)

@@ -1,7 +1,7 @@
 """What an opportunity would have been worth, had somebody acted on it: whole numbers on the chain's side.
 
 Decided at the time of the swap, sent ``time_delay_seconds`` later, filled on the CEX by the first trade from then on,
-and on the chain in the first block after it in which the pool was traded, behind all that was traded there
+and on the chain in the first block after it, behind all that was traded there
 (docs/adr/0046-arbitrage.md says why, and what is left out).
 """
 

@@ -12,7 +12,7 @@ from .history import ArchiveFile, BackfillRequest, CoverageDay, Expired, FileSta
 from .listings import ContractChange, ContractStatus, Instrument, Listing
 from .metrics import METRIC_COLUMNS, FundingRate, FuturesMetric
 from .rows import Authority, Dataset, WriteResult
-from .swaps import Block, Pool, Swap, SwapRange
+from .swaps import Block, BlockHeader, Pool, Swap, SwapRange
 from .tasks import Task, TaskLine, TaskState
 from .times import DAY_MS, FIVE_MINUTES_MS, MINUTE_MS, floor_minute
 from .trades import Trade, TradeGap, TradeReach, TradeResult
@@ -26,6 +26,7 @@ __all__ = [
     "Authority",
     "BackfillRequest",
     "Block",
+    "BlockHeader",
     "Candle",
     "ContractChange",
     "ContractStatus",

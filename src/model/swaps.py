@@ -87,6 +87,15 @@ class Block:
 
 
 @dataclass(frozen=True, slots=True)
+class BlockHeader:
+    """What is kept of every block: its number, its time (UTC milliseconds), its base fee (wei; None before London)."""
+
+    number: int
+    ms: int
+    base_fee: int | None
+
+
+@dataclass(frozen=True, slots=True)
 class SwapRange:
     """Blocks of which every swap of a pool is stored, both ends included.
 

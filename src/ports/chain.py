@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from ..model import Block, Pool, Swap, SwapRange
+from ..model import Block, BlockHeader, Pool, Swap, SwapRange
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +68,8 @@ class SwapSink(Protocol):
     ``add_pool`` returns the pool as it is stored: its base was decided when it was first added.
     ``ranges`` are the blocks stored whole, in order. ``stored`` are block, place and block hash of the swaps in a
     stretch of blocks and its times. ``fill`` stores the swaps of ``covered`` and that it is whole, and takes back
-    stored swaps of the blocks ``orphans`` (hashes) in it.
+    stored swaps of the blocks ``orphans`` (hashes) in it. ``headers`` are those of blocks in it that are not known yet;
+    ``known_headers`` tells which are.
 
     ``blocks`` are the newest blocks followed, in order. ``follow`` goes on to new ``blocks``: after it the chain is
     ``base`` and then those; whatever was stored above ``base`` is taken back. ``base`` is ``None`` when nothing
@@ -81,8 +82,16 @@ class SwapSink(Protocol):
 
     async def stored(self, pool: Pool, covered: SwapRange) -> list[tuple[int, int, str]]: ...
 
+    async def known_headers(self, chain: str, covered: SwapRange) -> set[int]: ...
+
     async def fill(
-        self, pool: Pool, swaps: Sequence[Swap], covered: SwapRange, *, orphans: Collection[str] = ()
+        self,
+        pool: Pool,
+        swaps: Sequence[Swap],
+        covered: SwapRange,
+        *,
+        headers: Sequence[BlockHeader] = (),
+        orphans: Collection[str] = (),
     ) -> SwapsWritten: ...
 
     async def blocks(self, chain: str) -> list[Block]: ...

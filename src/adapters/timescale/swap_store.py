@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 
 from psycopg import AsyncConnection
 
-from ...model import Block, Pool, Swap, SwapRange
+from ...model import Block, BlockHeader, Pool, Swap, SwapRange
 from ...ports.chain import SwapsWritten
 from .days import utc
 from .queries import query
@@ -14,6 +14,7 @@ from .shared_session import SharedSession, fetch
 
 BLOCKS_KEPT = 1024
 """Newest blocks remembered: deeper reorgs than that are noticed at the oldest of them only."""
+_HEADERS = 2000
 _BATCH = 500
 """Swaps of one statement: what turning their integers into text holds the loop up by."""
 
@@ -67,19 +68,25 @@ class SwapStore:
 
     async def stored(self, pool: Pool, covered: SwapRange) -> list[tuple[int, int, str]]:
         """See ``ports.chain.SwapSink``."""
-        given = _of(pool) | {
-            "from_block": covered.from_block,
-            "to_block": covered.to_block,
-            "since": utc(covered.from_ms),
-            "until": utc(covered.to_ms),
-        }
+        given = _of(pool) | _bounds(covered)
         return [
             (block, place, block_hash)
             for block, place, block_hash in await self._session.rows(query("swaps", "stored_swaps"), given)
         ]
 
+    async def known_headers(self, chain: str, covered: SwapRange) -> set[int]:
+        """See ``ports.chain.SwapSink``."""
+        given = {"chain": chain} | _bounds(covered)
+        return {number for (number,) in await self._session.rows(query("swaps", "known_headers"), given)}
+
     async def fill(
-        self, pool: Pool, swaps: Sequence[Swap], covered: SwapRange, *, orphans: Collection[str] = ()
+        self,
+        pool: Pool,
+        swaps: Sequence[Swap],
+        covered: SwapRange,
+        *,
+        headers: Sequence[BlockHeader] = (),
+        orphans: Collection[str] = (),
     ) -> SwapsWritten:
         """See ``ports.chain.SwapSink``."""
 
@@ -95,6 +102,7 @@ class SwapStore:
                     }
                     ((withdrawn,),) = await fetch(connection, query("swaps", "withdraw_blocks"), given)
                 written = await _insert(connection, pool.chain, swaps)
+                await _add_headers(connection, pool.chain, headers)
                 await _cover(connection, pool, covered)
             return SwapsWritten(written.inserted, withdrawn + written.withdrawn)
 
@@ -127,6 +135,11 @@ class SwapStore:
                 withdrawn = 0 if base is None else await _withdraw(connection, chain, addresses, base)
                 written = await _insert(connection, chain, swaps)
                 await _remember(connection, chain, blocks if base is None else [base, *blocks])
+                await _add_headers(
+                    connection,
+                    chain,
+                    [BlockHeader(block.number, block.ms, block.base_fee) for block in blocks],
+                )
                 if blocks:
                     for pool in pools:
                         await _cover(connection, pool, _covered(blocks, final))
@@ -158,6 +171,15 @@ def _covered(blocks: Sequence[Block], final: Block | None) -> SwapRange:
     first, last = blocks[0], blocks[-1]
     numbers = (None, None) if final is None else (final.number, final.ms)
     return SwapRange(first.number, last.number, first.ms, last.ms, *numbers)
+
+
+def _bounds(covered: SwapRange) -> dict[str, object]:
+    return {
+        "from_block": covered.from_block,
+        "to_block": covered.to_block,
+        "since": utc(covered.from_ms),
+        "until": utc(covered.to_ms),
+    }
 
 
 async def _lock(connection: AsyncConnection, chain: str, pools: Sequence[str]) -> None:
@@ -197,10 +219,23 @@ async def _withdraw(connection: AsyncConnection, chain: str, pools: Sequence[str
         "below": base.number - BLOCKS_KEPT,
     }
     ((withdrawn,),) = await fetch(connection, query("swaps", "withdraw_above"), given)
+    await fetch(connection, query("swaps", "withdraw_headers_above"), given)
     await fetch(connection, query("swaps", "drop_ranges_above"), given)
     await fetch(connection, query("swaps", "cut_ranges_above"), given)
     await fetch(connection, query("swaps", "forget_blocks"), given)
     return int(withdrawn)
+
+
+async def _add_headers(connection: AsyncConnection, chain: str, headers: Sequence[BlockHeader]) -> None:
+    for start in range(0, len(headers), _HEADERS):
+        batch = headers[start : start + _HEADERS]
+        given = {
+            "chain": chain,
+            "block_time": [utc(header.ms) for header in batch],
+            "block_number": [header.number for header in batch],
+            "base_fee": [header.base_fee for header in batch],
+        }
+        await fetch(connection, query("swaps", "add_headers"), given)
 
 
 async def _remember(connection: AsyncConnection, chain: str, blocks: Sequence[Block]) -> None:

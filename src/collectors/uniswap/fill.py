@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from ...errors import Permanent, TooWide, Unavailable
-from ...model import Pool, Swap, SwapRange
+from ...model import BlockHeader, Pool, Swap, SwapRange
 from ...ports.chain import ChainSource, SwapLog, SwapSink
 from ...telemetry.log import get_logger
 from ...telemetry.metrics import Metrics
@@ -103,7 +103,8 @@ class SwapFilling:
         swaps = await self._proved(
             pool, await self._patience(lambda: self._source.swaps(pool, logs)), left, last
         )
-        written = await self._sink.fill(pool, swaps, covered, orphans=orphans)
+        headers = await self._headers(pool.chain, covered, swaps)
+        written = await self._sink.fill(pool, swaps, covered, headers=headers, orphans=orphans)
         done.blocks += last - first + 1
         done.inserted += written.inserted
         done.withdrawn += written.withdrawn
@@ -169,6 +170,25 @@ class SwapFilling:
         proved = [found[key] for key in sorted(found)]
         self._before = proved[-1] if proved else self._before
         return proved
+
+    async def _headers(self, chain: str, covered: SwapRange, swaps: list[Swap]) -> list[BlockHeader]:
+        """Of every block of ``covered`` that is not stored yet; those with a swap are known by it."""
+        found = {
+            swap.block_number: BlockHeader(swap.block_number, swap.block_ms, swap.base_fee)
+            for swap in swaps
+            if covered.from_block <= swap.block_number <= covered.to_block
+        }
+        stored = await self._sink.known_headers(chain, covered)
+        asked = [
+            number
+            for number in range(covered.from_block, covered.to_block + 1)
+            if number not in found and number not in stored
+        ]
+        for start in range(0, len(asked), _TOGETHER):
+            some = asked[start : start + _TOGETHER]
+            for block in await together((self._patience.header(number) for number in some), "chain blocks"):
+                found[block.number] = BlockHeader(block.number, block.ms, block.base_fee)
+        return [found[number] for number in sorted(found)]
 
     async def _block_swaps(self, pool: Pool, number: int) -> list[Swap]:
         async def read() -> list[Swap]:

@@ -13,7 +13,7 @@ from src.analysis.arbitrage_compute import compute
 from src.analysis.arbitrage_execution import Attempt, Fill, Tokens, attempted
 from src.analysis.arbitrage_terms import Strategy
 from src.analysis.v3_math import PoolState
-from src.model import Pool, Swap
+from src.model import Pool
 from tests.integration.arbitrage.world import END_MS, POOL, SMALL, World, iso, stored_world
 from tests.integration.timescale.helpers import fetch
 from tests.naive_arbitrage import Priced, never_back
@@ -44,14 +44,13 @@ async def _rows(world: World) -> list[tuple[Any, ...]]:
     )
 
 
-def _fill(pool: Pool, swaps: Sequence[Swap], sent_ms: int) -> Fill | None:
-    later = [swap for swap in swaps if sent_ms < swap.block_ms < FINAL_MS]
+def _fill(world: World, pool: Pool, sent_ms: int) -> Fill | None:
+    later = [header for header in world.headers if sent_ms < header.ms < FINAL_MS]
     if not later:
         return None
-    number = min(swap.block_number for swap in later)
-    last = max((swap for swap in later if swap.block_number == number), key=lambda swap: swap.log_index)
+    last = [swap for swap in world.swaps[pool.address] if swap.block_number <= later[0].number][-1]
     state = PoolState(last.sqrt_price_x96, last.liquidity, last.tick, pool.fee, pool.tick_spacing)
-    return Fill(number, last.block_ms, last.base_fee, state)
+    return Fill(later[0].number, later[0].ms, later[0].base_fee, state)
 
 
 def _price(trades: Sequence[Priced], from_ms: int) -> float:
@@ -66,7 +65,7 @@ async def test_each_attempt_is_what_a_search_finds(world: World, pool: Pool) -> 
     tokens = Tokens(pool.base, pool.decimals0, pool.decimals1)
     rows = await _rows(world)
     for ts, bought_at, status, profit, buy_price, sell_price, details, risk in rows:
-        fill = _fill(pool, world.swaps[pool.address], ts + STRATEGY.delay_ms)
+        fill = _fill(world, pool, ts + STRATEGY.delay_ms)
         mark = nan if fill is None else _price(trades, fill.block_ms + STRATEGY.markout_ms)
         direction = 0 if bought_at == "binance_spot" else 1
         cex_price = _price(trades, ts + STRATEGY.delay_ms)
@@ -84,6 +83,26 @@ async def test_each_attempt_is_what_a_search_finds(world: World, pool: Pool) -> 
     assert set(found) >= {"filled", "beyond_range", "no_base_fee", "no_cex_trade"} and found["filled"] > 30
     assert report["profit_each_alone"] == pytest.approx(sum(row[3] for row in rows if row[2] == "filled"))
     assert report["about"].startswith("Attempts: decided by the screen")
+
+
+async def test_a_block_without_a_swap_fills_too(world: World) -> None:
+    world.run(compute, batch_id=None, overwrite=False, strategy={**ASKED, "pool": POOL.address})
+    traded = {swap.block_number for swap in world.swaps[POOL.address]}
+    filled = {row[6]["fill_block"] for row in await _rows(world) if row[2] == "filled"}
+    assert filled - traded and filled & traded
+
+
+async def test_a_block_may_be_the_first_only_if_the_one_before_is_known(world: World) -> None:
+    strategy = {**ASKED, "pool": POOL.address, "time_delay_seconds": 30}
+    world.run(compute, batch_id=None, overwrite=True, strategy=strategy)
+    whole = await _rows(world)
+    lost = next(row[6]["fill_block"] for row in whole if row[2] == "filled") - 1
+    await fetch(world.url, "DELETE FROM block_headers WHERE block_number = %s RETURNING block_number", [lost])
+    world.run(compute, batch_id=None, overwrite=True, strategy=strategy)
+    changed = [(old, new) for old, new in zip(whole, await _rows(world), strict=True) if old != new]
+    assert changed
+    for old, new in changed:
+        assert new[2] == "no_block" and old[6]["fill_block"] in (lost, lost + 1)
 
 
 def _prices(done: Attempt, direction: int) -> tuple[float, float]:

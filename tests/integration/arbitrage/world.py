@@ -17,7 +17,7 @@ from src.adapters.timescale.swap_store import SwapStore
 from src.adapters.timescale.tables import DatabaseTables
 from src.adapters.timescale.trade_store import TradeStore
 from src.analysis.v3_math import sqrt_ratio_at_tick
-from src.model import Pool, Swap, SwapRange, Trade
+from src.model import BlockHeader, Pool, Swap, SwapRange, Trade
 
 MIDNIGHT_MS = 1_760_054_400_000
 START_MS = MIDNIGHT_MS - 300_000
@@ -42,6 +42,7 @@ class World:
     url: str
     trades: list[Trade]
     swaps: dict[str, list[Swap]]
+    headers: list[BlockHeader]
 
     @contextmanager
     def tables(self) -> Iterator[DatabaseTables]:
@@ -73,12 +74,13 @@ async def stored_world(url: str, *, seed: int = 4) -> World:
     covered = SwapRange(
         _FIRST_BLOCK, _FIRST_BLOCK + last, START_MS, END_MS, _FIRST_BLOCK + last, END_MS - 5 * _BLOCK_MS
     )
+    headers = _headers(last + 1)
     for pool in (POOL, SMALL):
         await chain.add_pool(pool)
-        await chain.fill(pool, swaps[pool.address], covered)
+        await chain.fill(pool, swaps[pool.address], covered, headers=headers)
     await market.close()
     await chain.close()
-    return World(url, trades, swaps)
+    return World(url, trades, swaps, headers)
 
 
 def _trades(chance: random.Random) -> list[Trade]:
@@ -90,6 +92,17 @@ def _trades(chance: random.Random) -> list[Trade]:
         quantity = round(chance.expovariate(2), 4) + 0.0001
         made.append(Trade(SYMBOL, 50 + len(made), now - early, price, quantity, chance.random() < 0.5))
     return made
+
+
+def _headers(count: int) -> list[BlockHeader]:
+    return [
+        BlockHeader(_FIRST_BLOCK + place, START_MS + place * _BLOCK_MS, _base_fee(_FIRST_BLOCK + place))
+        for place in range(count)
+    ]
+
+
+def _base_fee(number: int) -> int | None:
+    return None if number % 10 == 7 else 10**9 * (1 + number * 7919 % 29)
 
 
 def _swaps(pool: Pool, chance: random.Random) -> list[Swap]:
@@ -125,7 +138,7 @@ def _swap(pool: Pool, price: float, number: int, when: int, log_index: int, chan
         float(pool.price(root)),
         gas_price=chance.randrange(10**9, 40 * 10**9),
         gas_used=chance.randrange(90_000, 300_000),
-        base_fee=chance.choice([None, *[chance.randrange(10**9, 30 * 10**9)] * 9]),
+        base_fee=_base_fee(number),
     )
 
 

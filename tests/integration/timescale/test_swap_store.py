@@ -14,7 +14,7 @@ from src.adapters.timescale.options import DatabaseOptions
 from src.adapters.timescale.shared_session import SharedSession
 from src.adapters.timescale.swap_store import SwapStore
 from src.errors import BadData
-from src.model import Block, Pool, Swap, SwapRange
+from src.model import Block, BlockHeader, Pool, Swap, SwapRange
 from src.ports.chain import SwapsWritten
 from tests.support.uniswap import WETH_ENS, real_swaps
 
@@ -36,9 +36,8 @@ async def store(database: str) -> AsyncIterator[SwapStore]:
 def block(number: int, branch: str = "a") -> Block:
     """Block ``number`` of a branch; branches share their times, as slots do."""
     name = f"{ord(branch):02x}"
-    return Block(
-        number, f"0x{name}{number:062x}", f"0x{name}{number - 1:062x}", number * 12_000, 10**9 + number
-    )
+    base_fee = 10**9 * ord(branch) + number
+    return Block(number, f"0x{name}{number:062x}", f"0x{name}{number - 1:062x}", number * 12_000, base_fee)
 
 
 def chain(first: int, last: int, branch: str = "a") -> list[Block]:
@@ -83,6 +82,19 @@ async def rows(url: str) -> list[tuple[int, int, str]]:
             url, "SELECT block_number, log_index, block_hash FROM uniswap_swaps ORDER BY pool, 1, 2"
         )
     ]
+
+
+async def headers(url: str) -> list[BlockHeader]:
+    stored = await fetch(
+        url,
+        "SELECT block_number, (extract(epoch FROM block_time) * 1000)::bigint, base_fee FROM block_headers"
+        " ORDER BY block_time",
+    )
+    return [BlockHeader(*row) for row in stored]
+
+
+def header(of: Block) -> BlockHeader:
+    return BlockHeader(of.number, of.ms, of.base_fee)
 
 
 def keys(swaps: Sequence[Swap]) -> list[tuple[int, int, str]]:
@@ -145,6 +157,7 @@ async def test_a_reorg_leaves_what_the_new_branch_alone_would_have_left(
     assert await rows(database) == sorted(keys([*left, *new]))
     assert await store.ranges(WETH_ENS) == [covered(1, 24, 10)]
     assert await store.blocks("ethereum") == [*chain(9, base.number), *branch]
+    assert await headers(database) == [*map(header, chain(10, base.number)), *map(header, branch)]
 
 
 async def test_a_withdrawal_without_anything_new_leaves_the_range_cut(
@@ -156,6 +169,16 @@ async def test_a_withdrawal_without_anything_new_leaves_the_range_cut(
     for pool in (WETH_ENS, OTHER):
         assert await store.ranges(pool) == [covered(10, 12, 12)]
     assert await rows(database) == []
+    assert await headers(database) == [*map(header, chain(10, 12))]
+
+
+async def test_headers_are_kept_once_and_told_of(store: SwapStore, database: str) -> None:
+    told = [header(one) for one in chain(10, 12)]
+    assert await store.known_headers("ethereum", covered(8, 20)) == set()
+    await store.fill(WETH_ENS, [], covered(10, 12), headers=told[:2])
+    await store.fill(OTHER, [], covered(10, 12), headers=told)
+    assert await headers(database) == told
+    assert await store.known_headers("ethereum", covered(11, 20)) == {11, 12}
 
 
 async def test_a_filling_takes_back_swaps_of_blocks_that_are_none(store: SwapStore, database: str) -> None:

@@ -125,6 +125,19 @@ class World:
         """What the chain has of a pool in blocks [first, last], as it is now."""
         return self.sandbox.swaps_truth(pool, first * BLOCK_MS, (last + 1) * BLOCK_MS)
 
+    async def headers(self) -> list[Row]:
+        """Number, time and base fee of the blocks that are kept."""
+        return await fetch(
+            self.database,
+            """SELECT block_number, (extract(epoch FROM block_time) * 1000)::bigint, base_fee
+                FROM block_headers ORDER BY block_time, block_number""",
+        )
+
+    def true_headers(self, first: int, last: int) -> list[Row]:
+        """Those of the chain, as it is now."""
+        blocks = [self.sandbox.venue.chain.block(number) for number in range(first, last + 1)]
+        return [(block.number, block.timestamp * 1000, block.base_fee) for block in blocks]
+
     async def complete(self, pools: Iterable[str] = ALL, first: int | None = None) -> bool:
         """The table has exactly what the chain has, up to its head, and says so. Raises ``AssertionError`` else."""
         first = self.start - BACK if first is None else first
@@ -133,6 +146,7 @@ class World:
             held = await self.look.ranges(self.pools[pool])
             assert [(one.from_block, one.to_block) for one in held] == [(first, head)]
             assert await self.rows(pool) == self.truth(pool, first, head)
+            assert await self.headers() == self.true_headers(first, head)
         return True
 
     async def in_step(self, pools: Iterable[str] = ALL, first: int | None = None) -> None:
