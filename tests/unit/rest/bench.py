@@ -17,6 +17,8 @@ from src.telemetry.metrics import Metrics
 from tests.support.raw_http import RawHttp, Say, raw_http
 
 SYMBOL = "币安人生USDT"
+# In the middle of a minute: within half a second of its end the newest closed row is not taken yet.
+START = time.time() // 60 * 60 + 20
 OPTIONS = RestOptions(timeout=2.0, attempts=3, backoff_base=0.01, backoff_cap=0.02)
 
 
@@ -31,9 +33,7 @@ class Venue:
     """A server, and a ``BinanceRest`` that asks it."""
 
     def __init__(self, http: RawHttp, options: RestOptions, speed: float) -> None:
-        # In the middle of a minute: within half a second of its end the newest closed row is not taken yet.
-        start = time.time() // 60 * 60 + 20
-        self.http, self.clock, self.metrics = http, VenueClock(speed=speed, start=start), Metrics()
+        self.http, self.clock, self.metrics = http, VenueClock(speed=speed, start=START), Metrics()
         self.limiter = RateLimiter(self.clock, self.metrics, patience=options.patience)
         self.rest = BinanceRest(options, self.limiter, self.clock, self.metrics)
         self.minute = self.clock.now_ms() // MINUTE_MS * MINUTE_MS

@@ -16,7 +16,7 @@ from src.ports import Priority
 from tests.support.eventually import eventually
 from tests.support.raw_http import Say, answer, dripping, raw, zipped
 
-from .bench import OPTIONS, row, venue
+from .bench import OPTIONS, START, row, venue
 
 BROKEN: dict[str, tuple[Say, str]] = {
     "html": (answer("<html>Just a moment</html>"), "html"),
@@ -132,7 +132,7 @@ async def test_a_429_stops_everyone_until_its_time_and_then_all_are_served() -> 
 
 
 async def test_a_ban_is_raised_at_once_and_nobody_asks_while_it_lasts() -> None:
-    until = int((time.time() + 3600) * 1000)
+    until = int((START + 3600) * 1000)
     text = {"code": -1003, "msg": f"Way too many requests; IP(1.2.3.4) banned until {until}. Please use ..."}
     async with venue(answer(text, 418), always=answer([])) as it:
         for _ in range(3):
