@@ -23,10 +23,10 @@ from src.adapters.timescale.migrations import MigrationOptions, migrate
 from src.adapters.timescale.options import DatabaseOptions
 from src.adapters.timescale.queries import query
 from src.adapters.timescale.tables import DatabaseTables
-from src.analysis.arbitrage import Tally, screened
-from src.analysis.arbitrage_compute import compute
-from src.analysis.arbitrage_terms import Strategy
-from src.analysis.arbitrage_types import PRICED, SWAP, Records
+from src.analysis.arbitrage.compute import compute
+from src.analysis.arbitrage.dtypes import PRICED, SWAP, Records
+from src.analysis.arbitrage.screen import Tally, screened
+from src.analysis.arbitrage.terms import Strategy
 
 TRADES = int(os.environ.get("MARKETD_ARBITRAGE_TRADES", "10000000"))
 SWAPS = int(os.environ.get("MARKETD_ARBITRAGE_SWAPS", "100000"))

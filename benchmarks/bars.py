@@ -22,9 +22,9 @@ from src.adapters.timescale.copy_out import copied
 from src.adapters.timescale.migrations import MigrationOptions, migrate
 from src.adapters.timescale.options import DatabaseOptions
 from src.adapters.timescale.tables import DatabaseTables
-from src.analysis.bar_trades import from_trades
-from src.analysis.bar_types import TRADE, Recipe, Records, new_state
-from src.analysis.bars import advance
+from src.analysis.bars.advance import advance
+from src.analysis.bars.dtypes import TRADE, Recipe, Records, new_state
+from src.analysis.bars.trades import from_trades
 
 TRADES = int(os.environ.get("MARKETD_BARS_TRADES", "5000000"))
 ROUNDS = 7

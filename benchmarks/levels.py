@@ -20,7 +20,7 @@ from benchmarks.database import private_database, settings_of
 from src.adapters.kernels import KernelOptions, KernelPool
 from src.adapters.timescale.migrations import MigrationOptions, migrate
 from src.adapters.timescale.options import DatabaseOptions
-from src.analysis.level_types import Market
+from src.analysis.levels.terms import Market
 
 SYMBOLS = int(os.environ.get("MARKETD_LEVELS_SYMBOLS", "740"))
 BARS = 2000
@@ -59,7 +59,7 @@ async def _measure(url: str) -> dict[str, object]:
 async def _run(pool: KernelPool) -> tuple[float, dict[str, int]]:
     market = Market("binance", "future", "1h", _HOUR_MS, _SOURCE)
     started = time.perf_counter()
-    said = await pool.run("analysis.level_kernel:compute", deadline_s=600, market=market, symbols=None)
+    said = await pool.run("analysis.levels.compute:compute", deadline_s=600, market=market, symbols=None)
     return time.perf_counter() - started, said
 
 

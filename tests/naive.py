@@ -1,6 +1,6 @@
 """Naive twins of the kernels: what they compute, written so that it is obviously right, and slow.
 
-Rows are plain tuples in the order of the dtypes of ``src.analysis.bar_types``; so are the bars.
+Rows are plain tuples in the order of the dtypes of ``src.analysis.bars.dtypes``; so are the bars.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The naive twin of the screen: for each swap all trades are looked at, so that it is obviously right, and slow.
 
-Rows are plain tuples in the order of the dtypes of ``src.analysis.arbitrage_types``.
+Rows are plain tuples in the order of the dtypes of ``src.analysis.arbitrage.dtypes``.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from fractions import Fraction
 from itertools import accumulate, pairwise
 
-from src.analysis.arbitrage_terms import Strategy
+from src.analysis.arbitrage.terms import Strategy
 
 Priced = tuple[int, float, float]  # ts, price, quantity
 Swap = tuple[int, int, int, float, float, float, bool]  # ts, block, log, price, gas price, gas used, liquid

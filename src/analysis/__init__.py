@@ -1,1 +1,1 @@
-"""Analyses: each a pure kernel beside a thin job. Importing this package imports none of them."""
+"""Analyses, a folder each: a pure kernel beside a thin job. Importing this package imports none of them."""

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from ..adapters.kernels import KernelOptions, KernelPool
-from ..analysis.bar_jobs import Aggregate, built_bars
+from ..analysis.bars.jobs import Aggregate, built_bars
 from ..config import Settings
 from ..errors import EXIT_OK
 from ..telemetry import log

@@ -11,8 +11,8 @@ from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 
-from ..analysis.arbitrage_terms import ABOUT
-from ..analysis.price_jobs import SECONDS
+from ..analysis.arbitrage.terms import ABOUT
+from ..analysis.prices.jobs import SECONDS
 from ..errors import BadData
 from .plot import Source
 from .plot_bars import DAY_MS, FALLING, QUIET, RISING, Records, dress, time, title

@@ -14,7 +14,7 @@ from matplotlib.collections import LineCollection, PolyCollection
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 
-from ..analysis.level_jobs import PERIODS_MS
+from ..analysis.levels.jobs import PERIODS_MS
 from ..errors import BadData
 from .plot import Source, drawable
 

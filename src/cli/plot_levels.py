@@ -9,11 +9,11 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from ..analysis.level_jobs import market_of
-from ..analysis.level_pivots import LEVEL_BAR, Records
-from ..analysis.level_rows import known_at
-from ..analysis.level_scores import Score, best
-from ..analysis.level_types import SPAN_BARS, Level, Side
+from ..analysis.levels.jobs import market_of
+from ..analysis.levels.pivots import LEVEL_BAR, Records
+from ..analysis.levels.rows import known_at
+from ..analysis.levels.scores import Score, best
+from ..analysis.levels.terms import SPAN_BARS, Level, Side
 from ..errors import BadData
 from .plot import Source
 from .plot_bars import DAY_MS, QUIET, candlesticks, read_bars, span, time, title

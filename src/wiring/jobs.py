@@ -15,8 +15,12 @@ from ..adapters.timescale.options import DatabaseOptions
 from ..adapters.timescale.pool import make_pool
 from ..adapters.timescale.role_lock import SessionLock
 from ..adapters.timescale.task_store import TaskStore
-from ..analysis import arbitrage_jobs, bar_jobs, collect_binance, collect_uniswap, level_jobs, price_jobs
+from ..analysis import collect_binance, collect_uniswap
+from ..analysis.arbitrage import jobs as arbitrage_jobs
+from ..analysis.bars import jobs as bar_jobs
 from ..analysis.jobs import Kind
+from ..analysis.levels import jobs as level_jobs
+from ..analysis.prices import jobs as price_jobs
 from ..analysis.runner import Runner
 from ..analysis.schedules import Scheduler, checked
 from ..analysis.upkeep import Upkeep

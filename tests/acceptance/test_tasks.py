@@ -21,8 +21,9 @@ from src.adapters.queue import JobQueue, QueueOptions
 from src.adapters.timescale.options import DatabaseOptions
 from src.adapters.timescale.pool import make_pool
 from src.adapters.timescale.task_store import TaskStore
-from src.analysis import arbitrage_jobs, price_jobs
+from src.analysis.arbitrage import jobs as arbitrage_jobs
 from src.analysis.jobs import Kind
+from src.analysis.prices import jobs as price_jobs
 from src.model import MINUTE_MS, Task, TaskState
 from src.telemetry.metrics import Metrics
 from tests import naive_levels

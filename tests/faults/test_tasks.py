@@ -17,7 +17,8 @@ from src.adapters.queue import JobQueue, QueueOptions
 from src.adapters.timescale.options import DatabaseOptions
 from src.adapters.timescale.pool import make_pool
 from src.adapters.timescale.task_store import TaskStore
-from src.analysis import price_compute, price_jobs
+from src.analysis.prices import compute as price_compute
+from src.analysis.prices import jobs as price_jobs
 from src.model import Task, TaskState
 from src.telemetry.metrics import Metrics
 from tests.integration.arbitrage.world import END_MS, POOL, START_MS, SYMBOL, stored_world

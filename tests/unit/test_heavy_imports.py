@@ -13,7 +13,7 @@ _HEAVY = ("polars", "pyarrow", "numba", "llvmlite", "numpy", "web3", "eth_hash",
 def test_nothing_of_polars_or_numba_reaches_the_process_of_the_daemon() -> None:
     code = (
         "import sys, src.adapters.timescale.importer, src.adapters.binance.archive;"
-        "import src.analysis, src.analysis.bar_ranges, src.analysis.arbitrage_jobs, src.analysis.price_jobs;"
+        "import src.analysis, src.analysis.bars.ranges, src.analysis.arbitrage.jobs, src.analysis.prices.jobs;"
         "import src.cli.daemon, src.collectors.daemon, src.wiring;"
         f"print(*(name for name in {_HEAVY} if name in sys.modules))"
     )
@@ -22,5 +22,5 @@ def test_nothing_of_polars_or_numba_reaches_the_process_of_the_daemon() -> None:
 
 
 def test_the_kernels_are_what_imports_numba() -> None:
-    code = "import sys, src.analysis.bars; sys.exit('numba' not in sys.modules)"
+    code = "import sys, src.analysis.bars.advance; sys.exit('numba' not in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0

@@ -12,9 +12,9 @@ from psycopg import Connection
 
 from src.adapters.timescale.options import DatabaseOptions
 from src.adapters.timescale.tables import DatabaseTables
-from src.analysis.level_kernel import compute
-from src.analysis.level_rows import known_at
-from src.analysis.level_types import Market
+from src.analysis.levels.compute import compute
+from src.analysis.levels.rows import known_at
+from src.analysis.levels.terms import Market
 from tests.naive_levels import Bar, NaiveLevel
 from tests.unit.analysis.level_strategies import HOUR_MS, START_MS, plain
 

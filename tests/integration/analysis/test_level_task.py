@@ -13,7 +13,7 @@ import pytest
 from src.adapters.kernels import KernelOptions, KernelPool
 from src.adapters.timescale.options import DatabaseOptions
 from src.analysis.jobs import Context
-from src.analysis.level_jobs import kind
+from src.analysis.levels.jobs import kind
 from src.errors import BadData
 from src.model import Task
 from src.model.bars import VenueBar
@@ -108,7 +108,7 @@ def test_runs_of_one_timeframe_wait_for_each_other() -> None:
 
 def test_the_daemon_can_import_the_task_without_numpy_and_scipy() -> None:
     code = (
-        "import sys, src.analysis.level_jobs;"
+        "import sys, src.analysis.levels.jobs;"
         "assert not {'numpy', 'scipy', 'numba', 'polars'} & set(sys.modules), 'loaded'"
     )
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)

@@ -14,7 +14,7 @@ from src.adapters.kernels import KernelOptions, KernelPool
 from src.adapters.rate_limiter import Budgets
 from src.adapters.timescale.options import DatabaseOptions
 from src.analysis.jobs import Context
-from src.analysis.level_jobs import kind, market_of, spot_market
+from src.analysis.levels.jobs import kind, market_of, spot_market
 from src.clock import VenueClock
 from src.errors import BadData, UnknownSymbol
 from src.model import Task

@@ -11,9 +11,9 @@ import pytest
 
 from src.adapters.timescale.options import DatabaseOptions
 from src.adapters.timescale.tables import DatabaseTables
-from src.analysis import arbitrage_compute
-from src.analysis.arbitrage_compute import AUTO_BATCH, compute
-from src.analysis.arbitrage_terms import Strategy
+from src.analysis.arbitrage import compute as arbitrage_compute
+from src.analysis.arbitrage.compute import AUTO_BATCH, compute
+from src.analysis.arbitrage.terms import Strategy
 from src.errors import BadData
 from src.model import Pool
 from tests import naive_arbitrage as naive

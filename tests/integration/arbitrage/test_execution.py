@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from src.analysis.arbitrage_compute import compute
-from src.analysis.arbitrage_execution import Attempt, Fill, Tokens, attempted
-from src.analysis.arbitrage_terms import Strategy
-from src.analysis.v3_math import PoolState
+from src.analysis.arbitrage.compute import compute
+from src.analysis.arbitrage.execution import Attempt, Fill, Tokens, attempted
+from src.analysis.arbitrage.terms import Strategy
+from src.analysis.arbitrage.v3_math import PoolState
 from src.model import Pool
 from tests.integration.arbitrage.world import END_MS, POOL, SMALL, World, iso, stored_world
 from tests.integration.timescale.helpers import fetch

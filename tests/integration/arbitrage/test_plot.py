@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from src.analysis import arbitrage_compute, price_compute
+from src.analysis.arbitrage import compute as arbitrage_compute
+from src.analysis.prices import compute as price_compute
 from src.cli import main
 from tests.integration.arbitrage.world import END_MS, POOL, START_MS, SYMBOL, World, iso, stored_world
 

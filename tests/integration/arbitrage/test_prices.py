@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from src.analysis.price_compute import compute
+from src.analysis.prices.compute import compute
 from src.model import Pool
 from tests.integration.arbitrage.world import END_MS, POOL, SMALL, START_MS, World, stored_world
 from tests.integration.timescale.helpers import fetch

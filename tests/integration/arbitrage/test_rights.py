@@ -12,10 +12,10 @@ from src.adapters.timescale.grants import separate_role
 from src.adapters.timescale.migrations import MigrationOptions, migrate
 from src.adapters.timescale.options import DatabaseOptions
 from src.adapters.timescale.tables import DatabaseTables
-from src.analysis.arbitrage_attempts import RESULT, WORDS
-from src.analysis.arbitrage_compute import _batch
-from src.analysis.arbitrage_sources import moment
-from src.analysis.price_kernels import SERIES
+from src.analysis.arbitrage.attempts import RESULT, WORDS
+from src.analysis.arbitrage.compute import _batch
+from src.analysis.arbitrage.sources import moment
+from src.analysis.prices.kernels import SERIES
 from tests.integration.timescale.helpers import fetch
 from tests.integration.timescale.test_roles import role_url
 from tests.support.cluster import Cluster

@@ -11,8 +11,9 @@ import pytest
 
 from src.adapters.kernels import KernelOptions, KernelPool
 from src.adapters.timescale.options import DatabaseOptions
-from src.analysis import arbitrage_jobs, price_jobs
+from src.analysis.arbitrage import jobs as arbitrage_jobs
 from src.analysis.jobs import Context, Kind
+from src.analysis.prices import jobs as price_jobs
 from src.errors import BadData
 from src.model import Task
 from tests.integration.arbitrage.world import END_MS, POOL, START_MS, World, iso, stored_world

@@ -16,7 +16,7 @@ from src.adapters.timescale.shared_session import SharedSession
 from src.adapters.timescale.swap_store import SwapStore
 from src.adapters.timescale.tables import DatabaseTables
 from src.adapters.timescale.trade_store import TradeStore
-from src.analysis.v3_math import sqrt_ratio_at_tick
+from src.analysis.arbitrage.v3_math import sqrt_ratio_at_tick
 from src.model import BlockHeader, Pool, Swap, SwapRange, Trade
 
 MIDNIGHT_MS = 1_760_054_400_000

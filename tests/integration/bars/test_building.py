@@ -10,9 +10,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from src.analysis.bar_building import from_candles
-from src.analysis.bar_jobs import Aggregate
-from src.analysis.bar_trades import from_trades
+from src.analysis.bars.building import from_candles
+from src.analysis.bars.jobs import Aggregate
+from src.analysis.bars.trades import from_trades
 from src.errors import BadData
 from src.model import DAY_MS, MINUTE_MS, Trade
 from tests import naive
@@ -22,8 +22,8 @@ from .world import Market, plain, quiet
 
 START_MS = 1_760_054_400_000  # midnight
 _CALLED = {
-    "analysis.bar_building:from_candles": from_candles,
-    "analysis.bar_trades:from_trades": from_trades,
+    "analysis.bars.building:from_candles": from_candles,
+    "analysis.bars.trades:from_trades": from_trades,
 }
 
 

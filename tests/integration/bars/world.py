@@ -17,8 +17,8 @@ from src.adapters.timescale.options import DatabaseOptions
 from src.adapters.timescale.shared_session import SharedSession
 from src.adapters.timescale.tables import DatabaseTables
 from src.adapters.timescale.trade_store import TradeStore
-from src.analysis.bar_keeping import keep
-from src.analysis.bar_ranges import KEPT_MS
+from src.analysis.bars.keeping import keep
+from src.analysis.bars.ranges import KEPT_MS
 from src.model import MINUTE_MS, Authority, Candle, Trade, floor_minute
 from tests import naive
 from tests.integration.timescale.helpers import fetch, opened

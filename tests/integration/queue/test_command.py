@@ -10,7 +10,7 @@ from uuid import uuid4
 
 import pytest
 
-from src.analysis import price_jobs
+from src.analysis.prices import jobs as price_jobs
 from src.analysis.runner import Runner
 from src.clock import VenueClock
 from src.errors import EXIT_FAILURE, EXIT_OK

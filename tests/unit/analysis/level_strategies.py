@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from hypothesis import strategies as st
 
-from src.analysis.level_pivots import LEVEL_BAR, Records
-from src.analysis.level_types import Level
+from src.analysis.levels.pivots import LEVEL_BAR, Records
+from src.analysis.levels.terms import Level
 from tests.naive_levels import Bar, NaiveLevel
 
 START_MS = 1_760_000_000_000 // 3_600_000 * 3_600_000

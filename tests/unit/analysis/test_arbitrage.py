@@ -10,10 +10,10 @@ import numpy as np
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from src.analysis.arbitrage import Tally, screened
-from src.analysis.arbitrage_kernels import screen
-from src.analysis.arbitrage_terms import Strategy
-from src.analysis.arbitrage_types import OPPORTUNITY, OUTCOMES, PRICED, SWAP, Records
+from src.analysis.arbitrage.dtypes import OPPORTUNITY, OUTCOMES, PRICED, SWAP, Records
+from src.analysis.arbitrage.kernels import screen
+from src.analysis.arbitrage.screen import Tally, screened
+from src.analysis.arbitrage.terms import Strategy
 from tests import naive_arbitrage as naive
 from tests.naive_arbitrage import Opportunity, Priced, Swap
 

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from src.analysis.arbitrage import Tally, screened
-from src.analysis.arbitrage_terms import Strategy
-from src.analysis.arbitrage_types import PRICED, SWAP
+from src.analysis.arbitrage.dtypes import PRICED, SWAP
+from src.analysis.arbitrage.screen import Tally, screened
+from src.analysis.arbitrage.terms import Strategy
 from src.errors import BadData
 from tests.naive_arbitrage import Opportunity, Priced, Swap
 

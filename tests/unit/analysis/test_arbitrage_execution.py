@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from src.analysis.arbitrage_execution import Fill, Tokens, attempted
-from src.analysis.arbitrage_terms import BUY_CEX, BUY_DEX, Strategy
-from src.analysis.v3_math import Q96, PoolState
+from src.analysis.arbitrage.execution import Fill, Tokens, attempted
+from src.analysis.arbitrage.terms import BUY_CEX, BUY_DEX, Strategy
+from src.analysis.arbitrage.v3_math import Q96, PoolState
 
 USDC_WETH = Tokens(base=1, decimals0=6, decimals1=18)
 WETH_USDT = Tokens(base=0, decimals0=18, decimals1=6)

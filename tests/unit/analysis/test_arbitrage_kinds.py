@@ -6,7 +6,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from src.analysis import arbitrage_jobs, price_jobs
+from src.analysis.arbitrage import jobs as arbitrage_jobs
+from src.analysis.prices import jobs as price_jobs
 from src.errors import BadData
 
 

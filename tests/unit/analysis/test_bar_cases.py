@@ -10,8 +10,8 @@ from re import escape
 import numpy as np
 import pytest
 
-from src.analysis.bar_types import BAR, CANDLE, TRADE, Recipe, Records, new_state, state_bytes
-from src.analysis.bars import advance
+from src.analysis.bars.advance import advance
+from src.analysis.bars.dtypes import BAR, CANDLE, TRADE, Recipe, Records, new_state, state_bytes
 from src.errors import BadData
 from tests.naive import Bar, Candle, Trade
 

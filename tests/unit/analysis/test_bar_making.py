@@ -8,9 +8,9 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from src.analysis.bar_making import PLACED, Work, kept_bars
-from src.analysis.bar_ranges import KEPT_MS, covered_ranges, joined
-from src.analysis.bar_types import BAR
+from src.analysis.bars.dtypes import BAR
+from src.analysis.bars.making import PLACED, Work, kept_bars
+from src.analysis.bars.ranges import KEPT_MS, covered_ranges, joined
 from tests import naive
 
 from .strategies import MINUTE_MS, START_MS, CandleStory, candles

@@ -9,8 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from src.analysis.bar_ranges import bar_range, bar_start, divides, touched_ranges
-from src.analysis.bar_types import (
+from src.analysis.bars.dtypes import (
     BAR,
     CANDLE,
     STATE,
@@ -21,6 +20,7 @@ from src.analysis.bar_types import (
     restored,
     state_bytes,
 )
+from src.analysis.bars.ranges import bar_range, bar_start, divides, touched_ranges
 from src.errors import BadData
 
 MINUTE_MS = 60_000

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from src.analysis.bar_ranges import touched_ranges
-from src.analysis.bar_types import (
+from src.analysis.bars.advance import advance
+from src.analysis.bars.dtypes import (
     BAR,
     CANDLE,
     TRADE,
@@ -21,7 +21,7 @@ from src.analysis.bar_types import (
     restored,
     state_bytes,
 )
-from src.analysis.bars import advance
+from src.analysis.bars.ranges import touched_ranges
 from tests import naive
 from tests.naive import Bar, same
 from tests.unit.analysis import strategies as rows_of
@@ -187,7 +187,7 @@ def test_more_bars_than_a_kernel_has_room_for(
             bars, state = advance(new_state(*made), trades, cuts=story.cuts)
             other, last = advance(new_state(Recipe.TIME_OF_CANDLES, MINUTE_MS), candles, cuts=minutes.cuts)
             found.append([part.tobytes() for part in (bars, state, other, last)])
-            patch.setattr("src.analysis.bars._ROOM", room)
+            patch.setattr("src.analysis.bars.advance._ROOM", room)
     assert found[0] == found[1]
 
 

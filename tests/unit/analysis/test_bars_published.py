@@ -10,8 +10,8 @@ import numpy as np
 import polars as pl
 import pytest
 
-from src.analysis.bar_types import CANDLE, TRADE, Recipe, Records, new_state, records
-from src.analysis.bars import advance
+from src.analysis.bars.advance import advance
+from src.analysis.bars.dtypes import CANDLE, TRADE, Recipe, Records, new_state, records
 
 _FIELDS = ("open", "high", "low", "close", "volume")
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from src.analysis.level_scores import best
-from src.analysis.level_types import Level, Side
-from src.analysis.levels import history, levels_at
+from src.analysis.levels.known import history, levels_at
+from src.analysis.levels.scores import best
+from src.analysis.levels.terms import Level, Side
 from tests.naive_levels import Bar
 from tests.unit.analysis.level_strategies import HOUR_MS, START_MS, records
 

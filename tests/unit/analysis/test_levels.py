@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from src.analysis import level_pivots
-from src.analysis.level_scores import best
-from src.analysis.level_types import Level, Side
-from src.analysis.levels import history, levels_at, merged
+from src.analysis.levels import pivots as level_pivots
+from src.analysis.levels.known import history, levels_at, merged
+from src.analysis.levels.scores import best
+from src.analysis.levels.terms import Level, Side
 from tests import naive_levels
 from tests.naive_levels import Bar
 from tests.unit.analysis import level_strategies as made

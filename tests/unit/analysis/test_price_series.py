@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from src.analysis.arbitrage_sources import first_prices
-from src.analysis.arbitrage_types import PRICED
-from src.analysis.price_kernels import DEAL, SERIES, price_series
+from src.analysis.arbitrage.dtypes import PRICED
+from src.analysis.arbitrage.sources import first_prices
+from src.analysis.prices.kernels import DEAL, SERIES, price_series
 from src.errors import BadData
 
 START_MS = 1_760_000_000_000

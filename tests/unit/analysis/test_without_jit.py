@@ -36,8 +36,8 @@ def test_the_kernels_without_numba() -> None:
 
 def test_numba_compiles_here_unless_it_is_told_not_to() -> None:
     code = (
-        "from src.analysis import bar_kernels; import os;"
-        "assert hasattr(bar_kernels.bars_of_trades, 'py_func') == (os.environ.get('NUMBA_DISABLE_JIT') != '1')"
+        "from src.analysis.bars import kernels; import os;"
+        "assert hasattr(kernels.bars_of_trades, 'py_func') == (os.environ.get('NUMBA_DISABLE_JIT') != '1')"
     )
     for disabled in ("0", "1"):
         environment = {**os.environ, "NUMBA_DISABLE_JIT": disabled}
