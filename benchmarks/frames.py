@@ -23,9 +23,9 @@ from cryptofeed.exchanges import BinanceFutures
 from cryptofeed.symbols import Symbols
 
 from benchmarks.frames_server import CONNECTIONS, FRAMES, START_MS, SYMBOLS
-from src.adapters.binance.feed import CandleIntake
-from src.adapters.binance.stream import BinanceStream
-from src.adapters.binance.stream_options import OWN_STREAMS, StreamOptions
+from src.adapters.binance.stream.client import BinanceStream
+from src.adapters.binance.stream.feed import CandleIntake
+from src.adapters.binance.stream.options import OWN_STREAMS, StreamOptions
 from src.clock import VenueClock
 from src.model import Candle
 from src.telemetry.metrics import Metrics

@@ -27,7 +27,7 @@ from pathlib import Path
 import psycopg
 import uvloop
 
-from src.adapters.binance.archive_paths import BinanceLayout, file_name, member_name
+from src.adapters.binance.archive.paths import BinanceLayout, file_name, member_name
 from src.adapters.timescale.importer import FILES_EACH, ArchiveImports, ImporterOptions
 from src.adapters.timescale.migrations import MigrationOptions, migrate
 from src.adapters.timescale.options import DatabaseOptions

@@ -16,8 +16,8 @@ import psycopg
 import uvloop
 
 from benchmarks.database import private_database, settings_of
-from src.adapters.binance.rest import RestOptions
-from src.adapters.binance.rest_metrics import MetricsRest
+from src.adapters.binance.rest.client import RestOptions
+from src.adapters.binance.rest.metrics import MetricsRest
 from src.adapters.rate_limiter import Budgets
 from src.adapters.timescale.metric_store import MetricStore
 from src.adapters.timescale.migrations import MigrationOptions, migrate

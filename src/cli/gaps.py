@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import Any
 
-from ..adapters.binance.archive_paths import BinanceLayout
+from ..adapters.binance.archive.paths import BinanceLayout
 from ..adapters.timescale.gaps_report import GapsQuestion, read_gaps
 from ..clock import VenueClock
 from ..collectors.backfill.days import day_of

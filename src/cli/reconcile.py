@@ -13,8 +13,8 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from ..adapters.binance.archive_paths import BinanceLayout
-from ..adapters.binance.archive_read import read_day
+from ..adapters.binance.archive.paths import BinanceLayout
+from ..adapters.binance.archive.read import read_day
 from ..adapters.timescale.archive_notes import ArchiveNoteStore
 from ..adapters.timescale.repair_store import RepairStore
 from ..collectors.backfill.days import day_ms, day_of, days_between

@@ -7,7 +7,7 @@ import time
 from collections import Counter
 from dataclasses import dataclass
 
-from ..adapters.binance.rest import BinanceRest
+from ..adapters.binance.rest.client import BinanceRest
 from ..clock import VenueClock
 from ..collectors.selection import Picture, Selection, survey
 from ..config import Settings

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Literal
 
-from ..adapters.binance.rest import BinanceRest
+from ..adapters.binance.rest.client import BinanceRest
 from ..adapters.rate_limiter import Budgets
 from ..adapters.timescale.rate_limits import RateLimitBook
 from ..clock import VenueClock

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ..adapters.binance.archive import BinanceArchive
-from ..adapters.binance.archive_paths import BinanceLayout
+from ..adapters.binance.archive.client import BinanceArchive
+from ..adapters.binance.archive.paths import BinanceLayout
 from ..adapters.timescale.archive_notes import ArchiveNoteStore
 from ..adapters.timescale.backfill_requests import BackfillRequestStore
 from ..adapters.timescale.importer import FILES_EACH, ArchiveImports, ImporterOptions

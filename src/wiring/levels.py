@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import replace
 
-from ..adapters.binance.rest_bars import FUTURES, SPOT, BarsRest
+from ..adapters.binance.rest.bars import FUTURES, SPOT, BarsRest
 from ..model.bars import VenueBar
 from . import options
 from .core import Core

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import AbstractContextManager, nullcontext
 
-from ..adapters.binance.stream import BinanceStream
+from ..adapters.binance.stream.client import BinanceStream
 from ..adapters.timescale.holes import HoleSearch
 from ..adapters.timescale.store import CandleStore
 from ..collectors.attendance import Attendance

@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from ..adapters.binance.alpha import AlphaList
-from ..adapters.binance.archive import BinanceArchive
-from ..adapters.binance.archive_paths import BinanceLayout
-from ..adapters.binance.rest_metrics import MetricsRest
-from ..adapters.binance.small_files import SmallFileReader
+from ..adapters.binance.archive.client import BinanceArchive
+from ..adapters.binance.archive.paths import BinanceLayout
+from ..adapters.binance.archive.small_files import SmallFileReader
+from ..adapters.binance.rest.metrics import MetricsRest
 from ..adapters.timescale.alpha_store import AlphaStore
 from ..adapters.timescale.archive_notes import ArchiveNoteStore
 from ..adapters.timescale.funding_store import FundingStore

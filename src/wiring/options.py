@@ -7,9 +7,9 @@ from urllib.parse import urlsplit
 from pydantic import SecretStr
 
 from .. import __version__
-from ..adapters.binance.archive import ArchiveOptions
-from ..adapters.binance.rest import RestOptions
-from ..adapters.binance.stream_options import StreamOptions
+from ..adapters.binance.archive.client import ArchiveOptions
+from ..adapters.binance.rest.client import RestOptions
+from ..adapters.binance.stream.options import StreamOptions
 from ..adapters.timescale.options import DatabaseOptions
 from ..collectors.selection import Selection
 from ..config import Settings

@@ -7,11 +7,11 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from ..adapters.binance.archive import ArchiveOptions, BinanceArchive
-from ..adapters.binance.archive_paths import ROOT, SPOT_ROOT, BinanceLayout
-from ..adapters.binance.archive_pieces import LARGE
-from ..adapters.binance.rest_trades import FUTURES, SPOT, TradeEndpoint, TradesRest
-from ..adapters.binance.stream import TradeStream
+from ..adapters.binance.archive.client import ArchiveOptions, BinanceArchive
+from ..adapters.binance.archive.paths import ROOT, SPOT_ROOT, BinanceLayout
+from ..adapters.binance.archive.pieces import LARGE
+from ..adapters.binance.rest.trades import FUTURES, SPOT, TradeEndpoint, TradesRest
+from ..adapters.binance.stream.client import TradeStream
 from ..adapters.rate_limiter import RateLimiter
 from ..adapters.timescale.archive_notes import ArchiveNoteStore
 from ..adapters.timescale.importer import ArchiveImports, ImporterOptions

@@ -14,7 +14,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from src.adapters.binance.rest import BinanceRest, RestOptions
+from src.adapters.binance.rest.client import BinanceRest, RestOptions
 from src.adapters.rate_limiter import RateLimiter
 from src.adapters.timescale.options import DatabaseOptions
 from src.adapters.timescale.store import CandleStore

@@ -15,7 +15,7 @@ import time
 from dataclasses import replace
 
 from src import cli, wiring
-from src.adapters.binance.stream_options import StreamOptions
+from src.adapters.binance.stream.options import StreamOptions
 from src.adapters.rate_limiter.lease import START_PATIENCE_S, Lease
 from src.collectors.daemon import Summary
 from src.config import Settings

@@ -1,1 +1,1 @@
-"""Binance USDT-margined futures: venue facts, parsing, live stream, REST."""
+"""Binance USDT-margined futures: facts of the venue, and ``stream``, ``rest``, ``archive`` and ``parse``."""

@@ -16,8 +16,8 @@ from ...ports import Clock
 from ...ports.metrics import AlphaToken
 from ...telemetry.log import get_logger
 from ...telemetry.metrics import Metrics
-from .rest_errors import error_of
-from .rest_http import GuardedSession, checked_url
+from .rest.errors import error_of
+from .rest.http import GuardedSession, checked_url
 
 PATH = "/bapi/defi/v1/public/wallet-direct/buw/wallet/cex/alpha/all/token/list"
 _GOOD_CODE = "000000"

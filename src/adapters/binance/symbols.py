@@ -13,7 +13,7 @@ from typing import Any
 
 from ...errors import BadData, Unavailable
 from ...model import Instrument
-from .parse import contract_status, symbol_name
+from .parse.messages import contract_status, symbol_name
 
 # 2010 to 2286 in milliseconds: catches seconds and microseconds. Perpetuals end at 4133404800000.
 _OLDEST_MS, _NEWEST_MS = 1_262_304_000_000, 9_999_999_999_999

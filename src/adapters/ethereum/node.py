@@ -16,8 +16,8 @@ from ...model import Block, Pool, Swap
 from ...ports.chain import SwapLog
 from ...telemetry.log import get_logger
 from ...telemetry.metrics import Metrics
-from ..binance.rest_http import Answer, GuardedSession, checked_url
-from ..binance.rest_retry import Retrying
+from ..binance.rest.http import Answer, GuardedSession, checked_url
+from ..binance.rest.retry import Retrying
 from . import decode
 from .bloom import may_hold
 from .errors import error_of, refused_status

@@ -15,7 +15,7 @@ import numpy as np
 import psycopg
 
 from ...model import Dataset
-from ..binance.archive_klines import KlineTable
+from ..binance.archive.klines import KlineTable
 from .copy_records import decode
 from .errors import CLIENT_ERRORS, translate
 from .import_job import ImportJob, ImportReport, Loaded, WorkerOptions

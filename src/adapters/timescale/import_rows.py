@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ...model import DAY_MS, Authority
-from ..binance.archive_klines import FLOATS, KlineTable
+from ..binance.archive.klines import FLOATS, KlineTable
 from .copy_records import FLOAT8, INT2, INT4, INT8, Column, encode, milliseconds, text, timestamps
 
 Mask = npt.NDArray[np.bool_]

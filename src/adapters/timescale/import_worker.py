@@ -17,10 +17,10 @@ from typing import BinaryIO
 
 from ...errors import BadData, MarketdError, Unavailable
 from ...model import Dataset
-from ..binance.archive_klines import KlineTable, parse_klines
-from ..binance.archive_paths import member_name
-from ..binance.archive_trades import TradeTable, read_trades
-from ..binance.archive_zip import read_member
+from ..binance.archive.klines import KlineTable, parse_klines
+from ..binance.archive.paths import member_name
+from ..binance.archive.trades import TradeTable, read_trades
+from ..binance.archive.zip import read_member
 from .import_job import (
     READY,
     ImportJob,

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import psycopg
 
-from ..binance.archive_trades import TradeTable
+from ..binance.archive.trades import TradeTable
 from .copy_records import FLOAT8, INT8, Column, encode, text, timestamps
 from .errors import CLIENT_ERRORS, translate
 from .import_job import ImportJob, ImportReport, WorkerOptions

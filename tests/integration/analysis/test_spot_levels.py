@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from src.adapters.binance.rest import RestOptions
-from src.adapters.binance.rest_bars import FUTURES, SPOT, BarsRest, bar_row
+from src.adapters.binance.rest.bars import FUTURES, SPOT, BarsRest, bar_row
+from src.adapters.binance.rest.client import RestOptions
 from src.adapters.kernels import KernelOptions, KernelPool
 from src.adapters.rate_limiter import Budgets
 from src.adapters.timescale.options import DatabaseOptions

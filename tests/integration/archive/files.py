@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
-from src.adapters.binance.archive_paths import BinanceLayout, file_name, member_name
+from src.adapters.binance.archive.paths import BinanceLayout, file_name, member_name
 from src.adapters.timescale.importer import ArchiveImports, ImporterOptions
 from src.adapters.timescale.options import DatabaseOptions
 from src.model import ArchiveFile, Dataset, Span

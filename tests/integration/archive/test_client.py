@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
-from src.adapters.binance.archive import CHECKSUM_ATTEMPTS, ArchiveOptions, BinanceArchive
-from src.adapters.binance.archive_paths import BinanceLayout
+from src.adapters.binance.archive.client import CHECKSUM_ATTEMPTS, ArchiveOptions, BinanceArchive
+from src.adapters.binance.archive.paths import BinanceLayout
 from src.clock import VenueClock
 from src.errors import BadData, ConfigError, MarketdError, NotPublished, Unavailable
 from src.model import Dataset, Span

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from src.adapters.binance.archive_paths import SPOT_ROOT, BinanceLayout, file_name, member_name
+from src.adapters.binance.archive.paths import SPOT_ROOT, BinanceLayout, file_name, member_name
 from src.adapters.timescale.importer import ArchiveImports, ImporterOptions
 from src.adapters.timescale.options import DatabaseOptions
 from src.adapters.timescale.shared_session import SharedSession

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from src.adapters.binance.archive_paths import BinanceLayout
+from src.adapters.binance.archive.paths import BinanceLayout
 from src.model import DAY_MS, MINUTE_MS, Dataset, Span, WriteResult
 from tests.integration.timescale.helpers import CANDLE, connect, fetch, opened
 from tests.support.archive_server import archive_server
@@ -33,8 +33,8 @@ from contextlib import nullcontext
 from datetime import date
 from pathlib import Path
 from types import SimpleNamespace
-from src.adapters.binance.archive import ArchiveOptions, BinanceArchive
-from src.adapters.binance.archive_paths import BinanceLayout
+from src.adapters.binance.archive.client import ArchiveOptions, BinanceArchive
+from src.adapters.binance.archive.paths import BinanceLayout
 from src.clock import VenueClock
 from src.model import Dataset, Span
 from src.telemetry.metrics import Metrics

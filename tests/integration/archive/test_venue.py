@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from src.adapters.binance.archive import ArchiveOptions, BinanceArchive
-from src.adapters.binance.archive_paths import BinanceLayout, symbol_of
+from src.adapters.binance.archive.client import ArchiveOptions, BinanceArchive
+from src.adapters.binance.archive.paths import BinanceLayout, symbol_of
 from src.adapters.timescale.importer import ArchiveImports
 from src.clock import VenueClock
 from src.errors import BadData, NotPublished

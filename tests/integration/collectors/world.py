@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from typing import Any
 
-from src.adapters.binance.rest import BinanceRest, RestOptions
+from src.adapters.binance.rest.client import BinanceRest, RestOptions
 from src.adapters.rate_limiter import RateLimiter
 from src.adapters.timescale.holes import HoleSearch
 from src.adapters.timescale.options import DatabaseOptions

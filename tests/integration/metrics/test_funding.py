@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from src.adapters.binance.archive import ArchiveOptions, BinanceArchive
-from src.adapters.binance.archive_paths import BinanceLayout, member_name
-from src.adapters.binance.small_files import SmallFileReader
+from src.adapters.binance.archive.client import ArchiveOptions, BinanceArchive
+from src.adapters.binance.archive.paths import BinanceLayout, member_name
+from src.adapters.binance.archive.small_files import SmallFileReader
 from src.adapters.rate_limiter import RateLimiter
 from src.adapters.timescale.funding_store import FundingStore
 from src.adapters.timescale.options import DatabaseOptions

@@ -12,9 +12,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from src.adapters.binance.archive import ArchiveOptions, BinanceArchive
-from src.adapters.binance.archive_paths import BinanceLayout, member_name
-from src.adapters.binance.small_files import SmallFileReader
+from src.adapters.binance.archive.client import ArchiveOptions, BinanceArchive
+from src.adapters.binance.archive.paths import BinanceLayout, member_name
+from src.adapters.binance.archive.small_files import SmallFileReader
 from src.adapters.rate_limiter import RateLimiter
 from src.adapters.timescale.archive_notes import ArchiveNoteStore
 from src.adapters.timescale.instruments import InstrumentStore

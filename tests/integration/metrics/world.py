@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from src.adapters.binance.rest import RestOptions
-from src.adapters.binance.rest_metrics import MetricsRest
+from src.adapters.binance.rest.client import RestOptions
+from src.adapters.binance.rest.metrics import MetricsRest
 from src.adapters.rate_limiter import RateLimiter
 from src.adapters.timescale.metric_store import MetricStore
 from src.adapters.timescale.options import DatabaseOptions

@@ -12,8 +12,8 @@ import pytest
 import uvloop
 from yarl import URL
 
-from src.adapters.binance.rest_http import GuardedSession
-from src.adapters.binance.rest_sockets import make_socket
+from src.adapters.binance.rest.http import GuardedSession
+from src.adapters.binance.rest.sockets import make_socket
 from src.errors import Unavailable
 from tests.support.descriptors import cancelled_after, open_descriptors
 from tests.support.eventually import eventually
@@ -61,7 +61,7 @@ def test_a_cancelled_dial_closes_nobody_elses_descriptor(
         made.set()
         return make_socket(address)
 
-    monkeypatch.setattr("src.adapters.binance.rest_http.make_socket", made_socket)
+    monkeypatch.setattr("src.adapters.binance.rest.http.make_socket", made_socket)
 
     async def asked(url: str, steps: int) -> None:
         made.clear()

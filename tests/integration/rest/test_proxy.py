@@ -8,8 +8,8 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from src.adapters.binance.rest import BinanceRest, RestOptions
-from src.adapters.binance.stream_options import StreamOptions
+from src.adapters.binance.rest.client import BinanceRest, RestOptions
+from src.adapters.binance.stream.options import StreamOptions
 from src.adapters.rate_limiter import RateLimiter
 from src.clock import VenueClock
 from src.errors import Unavailable

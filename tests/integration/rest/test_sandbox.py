@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from src.adapters.binance.rest import BinanceRest, RestOptions
+from src.adapters.binance.rest.client import BinanceRest, RestOptions
 from src.adapters.rate_limiter import RateLimiter
 from src.clock import VenueClock
 from src.errors import RateLimited, UnknownSymbol

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from src.adapters.binance.stream import BinanceStream, StreamOptions
-from src.adapters.binance.stream_pacing import SlidingWindow
+from src.adapters.binance.stream.client import BinanceStream, StreamOptions
+from src.adapters.binance.stream.pacing import SlidingWindow
 from src.clock import VenueClock
 from src.model import MINUTE_MS, Candle, ContractChange
 from src.sandbox import Kline, Sandbox

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from src.adapters.binance import stream_shared
-from src.adapters.binance.transport_reasons import REASONS
+from src.adapters.binance.stream import shared as stream_shared
+from src.adapters.binance.stream.reasons import REASONS
 from src.clock import VenueClock
 from src.sandbox import Sandbox
 from tests.support.chaosproxy import ChaosProxy

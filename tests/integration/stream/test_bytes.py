@@ -8,9 +8,9 @@ from collections.abc import AsyncIterator
 import orjson
 import pytest
 
-from src.adapters.binance.stream_options import StreamOptions
-from src.adapters.binance.transport import BinanceConnection
-from src.adapters.binance.transport_dial import Dialer
+from src.adapters.binance.stream.dial import Dialer
+from src.adapters.binance.stream.options import StreamOptions
+from src.adapters.binance.stream.transport import BinanceConnection
 from src.adapters.binance.venue import MAX_FRAME_BYTES
 from src.clock import VenueClock
 from src.errors import Unavailable

@@ -14,9 +14,10 @@ from cryptofeed.defines import CANDLES
 from cryptofeed.exchanges import BinanceFutures
 from cryptofeed.symbols import Symbols
 
-from src.adapters.binance import stream_link, venue
-from src.adapters.binance.feed import CandleIntake
-from src.adapters.binance.stream import BinanceStream, StreamOptions
+from src.adapters.binance import venue
+from src.adapters.binance.stream import link as stream_link
+from src.adapters.binance.stream.client import BinanceStream, StreamOptions
+from src.adapters.binance.stream.feed import CandleIntake
 from src.clock import VenueClock
 from src.model import Authority, Candle, ContractChange
 from src.sandbox import Sandbox, SandboxOptions

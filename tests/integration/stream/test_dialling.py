@@ -12,8 +12,8 @@ import uvloop
 from picows import WSListener
 from picows.url import WSParsedURL
 
-from src.adapters.binance.stream_options import StreamOptions
-from src.adapters.binance.transport_dial import Dialer
+from src.adapters.binance.stream.dial import Dialer
+from src.adapters.binance.stream.options import StreamOptions
 from tests.support.descriptors import cancelled_after, open_descriptors
 from tests.support.eventually import eventually
 

@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 from picows import WSListener
 
-from src.adapters.binance import names, transport_dial
-from src.adapters.binance.stream_options import StreamOptions
+from src.adapters.binance import names
+from src.adapters.binance.stream import dial as transport_dial
+from src.adapters.binance.stream.options import StreamOptions
 from src.clock import VenueClock
 from src.errors import Unavailable
 from src.sandbox import Sandbox, SandboxOptions

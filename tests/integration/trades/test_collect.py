@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from src.adapters.binance.archive import ArchiveOptions, BinanceArchive
-from src.adapters.binance.archive_paths import SPOT_ROOT, BinanceLayout
+from src.adapters.binance.archive.client import ArchiveOptions, BinanceArchive
+from src.adapters.binance.archive.paths import SPOT_ROOT, BinanceLayout
 from src.adapters.rate_limiter import Budgets
 from src.adapters.timescale.importer import ArchiveImports, ImporterOptions
 from src.adapters.timescale.options import DatabaseOptions

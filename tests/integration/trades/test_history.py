@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from src.adapters.binance.archive import ArchiveOptions, BinanceArchive
-from src.adapters.binance.archive_paths import BinanceLayout
+from src.adapters.binance.archive.client import ArchiveOptions, BinanceArchive
+from src.adapters.binance.archive.paths import BinanceLayout
 from src.adapters.rate_limiter import Budgets
 from src.adapters.timescale.archive_notes import ArchiveNoteStore
 from src.adapters.timescale.importer import ArchiveImports, ImporterOptions

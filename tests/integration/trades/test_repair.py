@@ -8,8 +8,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from src.adapters.binance.rest import RestOptions
-from src.adapters.binance.rest_trades import FUTURES, SPOT, TradesRest
+from src.adapters.binance.rest.client import RestOptions
+from src.adapters.binance.rest.trades import FUTURES, SPOT, TradesRest
 from src.adapters.rate_limiter import Budgets
 from src.adapters.timescale.options import DatabaseOptions
 from src.adapters.timescale.shared_session import SharedSession

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 import pytest
 
-from src.adapters.binance.rest import RestOptions
-from src.adapters.binance.rest_trades import FUTURES, SPOT, TradeEndpoint, TradesRest
+from src.adapters.binance.rest.client import RestOptions
+from src.adapters.binance.rest.trades import FUTURES, SPOT, TradeEndpoint, TradesRest
 from src.adapters.rate_limiter import Budgets
 from src.clock import VenueClock
 from src.errors import ConfigError, NotPublished, UnknownSymbol

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from itertools import pairwise
 
-from src.adapters.binance.stream import StreamOptions, TradeStream
+from src.adapters.binance.stream.client import StreamOptions, TradeStream
 from src.clock import VenueClock
 from src.model import Trade
 from src.sandbox.options import SandboxOptions

@@ -1,6 +1,6 @@
 """Faults D8, D9 (inside a file) and D10: the shapes that a kline file comes in, and the rows that are refused.
 
-``archive_rows.candle_of`` is the definition of a row; the columnar parser is held against it row by row.
+``archive.rows.candle_of`` is the definition of a row; the columnar parser is held against it row by row.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from src.adapters.binance.archive_klines import KEPT_REJECTS, KlineTable, candle_at, parse_klines
-from src.adapters.binance.archive_rows import COLUMNS, candle_of
+from src.adapters.binance.archive.klines import KEPT_REJECTS, KlineTable, candle_at, parse_klines
+from src.adapters.binance.archive.rows import COLUMNS, candle_of
 from src.errors import BadData
 from src.model import DAY_MS, MINUTE_MS, Candle
 from tests.support.zips import FIRST_MS, HEADER, csv_row, csv_text

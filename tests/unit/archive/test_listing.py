@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from src.adapters.binance.archive_listing import parse_page
+from src.adapters.binance.archive.listing import parse_page
 from src.errors import MarketdError, NotPublished, Unavailable
 
 _HEAD = '<?xml version="1.0" encoding="UTF-8"?>\n'

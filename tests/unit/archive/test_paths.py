@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from src.adapters.binance import archive_paths as paths
+from src.adapters.binance.archive import paths
 from src.errors import BadData
 from src.model import ArchiveFile, Dataset, Span
 

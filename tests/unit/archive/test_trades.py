@@ -1,6 +1,6 @@
 """The shapes that a trade file comes in, the rows that are refused, and the pieces that it is read in.
 
-``archive_trade_rows.trade_of`` is the definition of a row; the columnar parser is held against it row by row.
+``archive.trade_rows.trade_of`` is the definition of a row; the columnar parser is held against it row by row.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from src.adapters.binance.archive_pieces import pieces
-from src.adapters.binance.archive_trade_rows import trade_of
-from src.adapters.binance.archive_trades import TradeTable, parse_trades, read_trades
+from src.adapters.binance.archive.pieces import pieces
+from src.adapters.binance.archive.trade_rows import trade_of
+from src.adapters.binance.archive.trades import TradeTable, parse_trades, read_trades
 from src.errors import BadData
 from src.model import Trade
 from tests.support.trade_files import FIRST_MS, HEADER, futures_row, futures_text, sample, spot_text

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from src.adapters.binance.archive_zip import ZipLimits, read_member
+from src.adapters.binance.archive.zip import ZipLimits, read_member
 from src.errors import BadData
 from tests.support.zips import DAMAGED, NAME, csv_text, good_zip
 

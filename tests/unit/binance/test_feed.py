@@ -12,8 +12,8 @@ import pytest
 from cryptofeed import types
 from cryptofeed.connection import AsyncConnection
 
-from src.adapters.binance.feed import BinanceFeed, CandleIntake, FrameHandler, stream_name
-from src.adapters.binance.transport_counts import CountsReporter, FrameCounts
+from src.adapters.binance.stream.feed import BinanceFeed, CandleIntake, FrameHandler, stream_name
+from src.adapters.binance.stream.frame_counts import CountsReporter, FrameCounts
 from src.clock import VenueClock
 from src.model import Candle, ContractChange
 from src.telemetry.metrics import Metrics

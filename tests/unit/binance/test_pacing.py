@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from src.adapters.binance.stream_pacing import ReconnectBackoff, SlidingWindow
+from src.adapters.binance.stream.pacing import ReconnectBackoff, SlidingWindow
 
 
 @given(

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from src.adapters.binance import parse
-from src.adapters.binance.parse import ParsedCandle
+from src.adapters.binance.parse import messages as parse
+from src.adapters.binance.parse.messages import ParsedCandle
 from src.errors import BadData
 from src.model import Authority, Candle, ContractChange, ContractStatus
 

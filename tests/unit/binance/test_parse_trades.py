@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from src.adapters.binance import parse
-from src.adapters.binance.parse_trades import trade_event, trade_row
+from src.adapters.binance.parse import messages as parse
+from src.adapters.binance.parse.trades import trade_event, trade_row
 from src.errors import BadData
 from src.model import Trade
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from src.adapters.binance.stream_options import StreamOptions
+from src.adapters.binance.stream.options import StreamOptions
 from src.errors import ConfigError
 
 

@@ -7,8 +7,8 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from src.adapters.binance.stream_plan import ConnectionPlan
-from src.adapters.binance.stream_subscriptions import Request, Subscriptions
+from src.adapters.binance.stream.plan import ConnectionPlan
+from src.adapters.binance.stream.subscriptions import Request, Subscriptions
 
 CAPACITY = 4
 OWN = ("canary", "!events")

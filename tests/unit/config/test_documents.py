@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from src.adapters.binance.stream_options import OWN_STREAMS
+from src.adapters.binance.stream.options import OWN_STREAMS
 from src.config import load, masked, setting_names
 from src.config.load import CONFIG_FILE, ENV_FILE, known_names
 from src.config.render import env_example, markdown_table, yaml_example

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from src.adapters.binance.parse_funding import archive_month, funding_intervals, rest_funding
+from src.adapters.binance.parse.funding import archive_month, funding_intervals, rest_funding
 from src.errors import BadData
 from src.model import Authority
 

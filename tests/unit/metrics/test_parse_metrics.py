@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from src.adapters.binance.parse_metrics import archive_day, decimal, rest_metrics
+from src.adapters.binance.parse.metrics import archive_day, decimal, rest_metrics
 from src.errors import BadData
 from src.model import FIVE_MINUTES_MS, Authority, FuturesMetric
 from src.ports.metrics import FileRows, MetricSeries

@@ -9,8 +9,8 @@ from decimal import Decimal
 
 import pytest
 
-from src.adapters.binance.rest import RestOptions
-from src.adapters.binance.rest_metrics import MetricsRest
+from src.adapters.binance.rest.client import RestOptions
+from src.adapters.binance.rest.metrics import MetricsRest
 from src.adapters.rate_limiter import RateLimiter
 from src.clock import VenueClock
 from src.errors import ConfigError, RateLimited, Unavailable, UnknownSymbol

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Any
 
-from src.adapters.binance.rest import BinanceRest, RestOptions
+from src.adapters.binance.rest.client import BinanceRest, RestOptions
 from src.adapters.rate_limiter import RateLimiter
 from src.clock import VenueClock
 from src.model import MINUTE_MS

@@ -10,7 +10,7 @@ from tests.support.processes import ROOT
 REPORT = """
 import json, sys
 {before}
-from src.adapters.binance.rest_ccxt import Exchange
+from src.adapters.binance.rest.exchange import Exchange
 import ccxt.async_support as ccxt
 try:
     ccxt.kraken()
@@ -48,7 +48,7 @@ def test_only_the_exchange_that_is_asked_is_loaded() -> None:
 def test_a_ccxt_that_does_not_bear_it_is_loaded_whole() -> None:
     """As if a release made something of an exchange while it is imported."""
     breaking = """
-from src.adapters.binance import lean_ccxt
+from src.adapters.binance.rest import lean_ccxt
 def refuse(name):
     raise ImportError(name)
 lean_ccxt._refusing = refuse

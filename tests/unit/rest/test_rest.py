@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from src.adapters.binance.rest import FINAL_MARGIN_MS, BinanceRest, RestOptions
+from src.adapters.binance.rest.client import FINAL_MARGIN_MS, BinanceRest, RestOptions
 from src.adapters.rate_limiter import RateLimiter
 from src.clock import VenueClock
 from src.errors import ConfigError, Unavailable

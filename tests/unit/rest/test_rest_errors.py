@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from src.adapters.binance.rest_errors import DEFAULT_BAN_S, DEFAULT_WAIT_S, MAX_BAN_S, error_of
+from src.adapters.binance.rest.errors import DEFAULT_BAN_S, DEFAULT_WAIT_S, MAX_BAN_S, error_of
 from src.errors import MarketdError, Permanent, RateLimited, Retryable, Unavailable, UnknownSymbol
 
 NOW = 1_800_000_000.0

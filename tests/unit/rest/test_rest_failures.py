@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from src.adapters.binance.rest import BinanceRest
+from src.adapters.binance.rest.client import BinanceRest
 from src.errors import MarketdError, Permanent, RateLimited, Unavailable, UnknownSymbol
 from src.model import MINUTE_MS
 from src.ports import Priority

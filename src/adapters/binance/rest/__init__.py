@@ -1,0 +1,1 @@
+"""The venue's REST side: ``client`` for candles and contracts, ``bars``, ``trades`` and ``metrics`` beside it."""

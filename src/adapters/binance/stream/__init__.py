@@ -1,0 +1,1 @@
+"""The live streams: ``client`` as a whole, ``slot`` and ``link`` for one connection, ``transport`` for its bytes."""
