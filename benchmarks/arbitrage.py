@@ -18,11 +18,11 @@ import psycopg
 
 from benchmarks.database import private_database, settings_of
 from benchmarks.market_and_pool import DAYS, END_S, PATH, POOL, START_S, fill
-from src.adapters.timescale.copy_out import copied
-from src.adapters.timescale.migrations import MigrationOptions, migrate
+from src.adapters.timescale.copying.out import copied
+from src.adapters.timescale.copying.tables import DatabaseTables
 from src.adapters.timescale.options import DatabaseOptions
 from src.adapters.timescale.queries import query
-from src.adapters.timescale.tables import DatabaseTables
+from src.adapters.timescale.schema.migrations import MigrationOptions, migrate
 from src.analysis.arbitrage.compute import compute
 from src.analysis.arbitrage.dtypes import PRICED, SWAP, Records
 from src.analysis.arbitrage.screen import Tally, screened

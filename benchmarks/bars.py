@@ -18,10 +18,10 @@ import numpy as np
 import psycopg
 
 from benchmarks.database import private_database, settings_of
-from src.adapters.timescale.copy_out import copied
-from src.adapters.timescale.migrations import MigrationOptions, migrate
+from src.adapters.timescale.copying.out import copied
+from src.adapters.timescale.copying.tables import DatabaseTables
 from src.adapters.timescale.options import DatabaseOptions
-from src.adapters.timescale.tables import DatabaseTables
+from src.adapters.timescale.schema.migrations import MigrationOptions, migrate
 from src.analysis.bars.advance import advance
 from src.analysis.bars.dtypes import TRADE, Recipe, Records, new_state
 from src.analysis.bars.trades import from_trades

@@ -17,10 +17,10 @@ import uvloop
 from psycopg import AsyncConnection
 
 from benchmarks.database import private_database, settings_of
-from src.adapters.timescale.migrations import MigrationOptions, migrate
+from src.adapters.timescale.candles.store import CandleStore
 from src.adapters.timescale.options import DatabaseOptions
 from src.adapters.timescale.rows import COLUMN_TYPES, as_row
-from src.adapters.timescale.store import CandleStore
+from src.adapters.timescale.schema.migrations import MigrationOptions, migrate
 from src.model import MINUTE_MS, Authority, Candle, floor_minute
 
 ROWS = 740

@@ -28,9 +28,9 @@ import psycopg
 import uvloop
 
 from src.adapters.binance.archive.paths import BinanceLayout, file_name, member_name
-from src.adapters.timescale.importer import FILES_EACH, ArchiveImports, ImporterOptions
-from src.adapters.timescale.migrations import MigrationOptions, migrate
+from src.adapters.timescale.importing.importer import FILES_EACH, ArchiveImports, ImporterOptions
 from src.adapters.timescale.options import DatabaseOptions
+from src.adapters.timescale.schema.migrations import MigrationOptions, migrate
 from src.model import MINUTE_MS, ArchiveFile, Dataset, Span
 from src.telemetry.metrics import Metrics
 

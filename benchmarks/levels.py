@@ -18,8 +18,8 @@ import uvloop
 
 from benchmarks.database import private_database, settings_of
 from src.adapters.kernels import KernelOptions, KernelPool
-from src.adapters.timescale.migrations import MigrationOptions, migrate
 from src.adapters.timescale.options import DatabaseOptions
+from src.adapters.timescale.schema.migrations import MigrationOptions, migrate
 from src.analysis.levels.terms import Market
 
 SYMBOLS = int(os.environ.get("MARKETD_LEVELS_SYMBOLS", "740"))

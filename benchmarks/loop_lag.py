@@ -34,7 +34,7 @@ from benchmarks.live import (
 from benchmarks.market_and_pool import END_S, POOL, START_S, fill
 from src.adapters.queue import JobQueue, QueueOptions
 from src.adapters.timescale.options import DatabaseOptions
-from src.adapters.timescale.pool import make_pool
+from src.adapters.timescale.sessions.pool import make_pool
 from src.analysis.arbitrage import jobs as arbitrage_jobs
 from src.analysis.jobs import Kind
 from src.analysis.prices import jobs as price_jobs

@@ -18,11 +18,11 @@ import psycopg
 import uvloop
 
 from benchmarks.database import private_database, settings_of
-from src.adapters.timescale.days import day_of, start_of
-from src.adapters.timescale.ledger import CoverageStore
-from src.adapters.timescale.migrations import MigrationOptions, migrate
+from src.adapters.timescale.ledger.days import day_of, start_of
+from src.adapters.timescale.ledger.ledger import CoverageStore
 from src.adapters.timescale.options import DatabaseOptions
-from src.adapters.timescale.shared_session import SharedSession
+from src.adapters.timescale.schema.migrations import MigrationOptions, migrate
+from src.adapters.timescale.sessions.shared import SharedSession
 from src.model import MINUTE_MS, Dataset, Listing
 
 SYMBOLS = 740

@@ -20,13 +20,13 @@ import psycopg
 import uvloop
 
 from benchmarks.database import private_database, settings_of
-from src.adapters.timescale.expiry import Expiry
-from src.adapters.timescale.ledger import CoverageStore
-from src.adapters.timescale.metric_store import MetricStore
-from src.adapters.timescale.migrations import MigrationOptions, migrate
+from src.adapters.timescale.candles.store import CandleStore
+from src.adapters.timescale.history.expiry import Expiry
+from src.adapters.timescale.ledger.ledger import CoverageStore
+from src.adapters.timescale.metrics.store import MetricStore
 from src.adapters.timescale.options import DatabaseOptions
-from src.adapters.timescale.shared_session import SharedSession
-from src.adapters.timescale.store import CandleStore
+from src.adapters.timescale.schema.migrations import MigrationOptions, migrate
+from src.adapters.timescale.sessions.shared import SharedSession
 from src.model import (
     DAY_MS,
     FIVE_MINUTES_MS,

@@ -2,7 +2,7 @@
 
 -- name: merge
 -- Column by column: a value gives way only to one of larger (rank, value), and NULL (rank -1) to any; so any order
--- of arrival leaves the same row. Both sides are model.FuturesMetric as adapters/timescale/merging.py merges
+-- of arrival leaves the same row. Both sides are model.FuturesMetric as adapters/timescale/metrics/merging.py merges
 -- them. The rows that are new are counted into the ledger by this very statement (docs/adr/0020-coverage-ledger.md).
 WITH written AS (
     INSERT INTO binance_futures_metrics_5m AS stored (

@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-from ..adapters.timescale.role_lock import SessionLock
+from ..adapters.timescale.sessions.role_lock import SessionLock
 from ..collectors.backfill.estimate import Estimate, add_up, estimate
 from ..collectors.backfill.plan import Source
 from ..collectors.backfill.progress import Progress

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from ..adapters.timescale.inspection import Inspection, Server
+from ..adapters.timescale.reports.inspection import Inspection, Server
 from ..config import Settings
 from .daemon_http import ask
 

@@ -12,8 +12,8 @@ from fnmatch import fnmatchcase
 from typing import Any
 from unicodedata import normalize
 
-from ..adapters.timescale.coverage_report import Ledger, Question, read_ledger
 from ..adapters.timescale.options import DatabaseOptions
+from ..adapters.timescale.reports.coverage import Ledger, Question, read_ledger
 from ..clock import VenueClock
 from ..config import Settings
 from ..errors import EXIT_OK, ConfigError

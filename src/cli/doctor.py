@@ -61,7 +61,7 @@ _ADVICE = {
 
 
 async def _database(settings: Settings) -> list[Finding]:
-    from ..adapters.timescale.inspection import inspect
+    from ..adapters.timescale.reports.inspection import inspect
 
     if settings.database_url is None:
         return [Finding("database", "bad", "DATABASE_URL is not set", "set it, or use scripts/start.sh")]

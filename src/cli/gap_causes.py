@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 
-from ..adapters.timescale.gaps_report import GapsFacts
+from ..adapters.timescale.reports.gaps import GapsFacts
 from ..collectors.backfill.days import DayPart, day_ms, day_of, day_parts, split_days
 from ..collectors.backfill.plan import Knowledge, Plan, make_plan
 from ..model import DAY_MS, CoverageDay, FileState, Gap, Span

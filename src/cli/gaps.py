@@ -10,7 +10,7 @@ from datetime import UTC, date, datetime
 from typing import Any
 
 from ..adapters.binance.archive.paths import BinanceLayout
-from ..adapters.timescale.gaps_report import GapsQuestion, read_gaps
+from ..adapters.timescale.reports.gaps import GapsQuestion, read_gaps
 from ..clock import VenueClock
 from ..collectors.backfill.days import day_of
 from ..collectors.backfill.estimate import Estimate, estimate

@@ -9,13 +9,13 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import date
 
-from ..adapters.timescale.foreign import ForeignDatabase, ForeignSeries, foreign_options, source_name
-from ..adapters.timescale.metric_store import MetricStore
+from ..adapters.timescale.candles.repair import RepairStore
+from ..adapters.timescale.history.foreign import ForeignDatabase, ForeignSeries, foreign_options, source_name
+from ..adapters.timescale.history.takeovers import Takeovers
+from ..adapters.timescale.metrics.store import MetricStore
 from ..adapters.timescale.options import DatabaseOptions
-from ..adapters.timescale.repair_store import RepairStore
-from ..adapters.timescale.role_lock import SessionLock
-from ..adapters.timescale.shared_session import SharedSession
-from ..adapters.timescale.takeovers import Takeovers
+from ..adapters.timescale.sessions.role_lock import SessionLock
+from ..adapters.timescale.sessions.shared import SharedSession
 from ..clock import VenueClock
 from ..collectors.retention import fill_from, refuse_older
 from ..collectors.takeover import Scope, Takeover, judge_candle, judge_metric, months

@@ -10,7 +10,7 @@ from typing import Any
 
 from rich.cells import cell_len, set_cell_size
 
-from ..adapters.timescale.listing_report import Interval, read_intervals
+from ..adapters.timescale.reports.listings import Interval, read_intervals
 from ..errors import EXIT_OK
 from . import output
 from .context import Context

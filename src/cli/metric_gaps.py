@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..adapters.timescale.gaps_report import GapsFacts
+from ..adapters.timescale.reports.gaps import GapsFacts
 from ..collectors.backfill.days import day_ms, day_of, split_days
 from ..collectors.metric_plan import MOST_ROWS
 from ..model import DAY_MS, FIVE_MINUTES_MS, CoverageDay, FileState, Gap

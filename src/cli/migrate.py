@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
-from ..adapters.timescale.grants import separate_role
-from ..adapters.timescale.migrations import MigrationOptions, migrate, pending_migrations
+from ..adapters.timescale.schema.grants import separate_role
+from ..adapters.timescale.schema.migrations import MigrationOptions, migrate, pending_migrations
 from ..config import Settings
 from ..errors import EXIT_OK
 from . import output

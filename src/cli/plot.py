@@ -16,7 +16,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties, findfont, get_font
 
-from ..adapters.timescale.tables import DatabaseTables
+from ..adapters.timescale.copying.tables import DatabaseTables
 from ..errors import EXIT_OK, ConfigError
 from ..ports.tables import Tables
 from . import output

@@ -15,8 +15,8 @@ from rich.table import Table
 
 from ..adapters.binance.archive.paths import BinanceLayout
 from ..adapters.binance.archive.read import read_day
-from ..adapters.timescale.archive_notes import ArchiveNoteStore
-from ..adapters.timescale.repair_store import RepairStore
+from ..adapters.timescale.candles.repair import RepairStore
+from ..adapters.timescale.history.archive_notes import ArchiveNoteStore
 from ..collectors.backfill.days import day_ms, day_of, days_between
 from ..collectors.backfill.scope import UNSETTLED_MS, Scope, parse_moment
 from ..config import Settings

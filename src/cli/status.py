@@ -6,7 +6,7 @@ import asyncio
 import json
 from typing import Any
 
-from ..adapters.timescale.inspection import inspect
+from ..adapters.timescale.reports.inspection import inspect
 from ..config import Settings
 from ..errors import EXIT_FAILURE, EXIT_OK, ConfigError, MarketdError
 from . import output

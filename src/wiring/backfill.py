@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from ..adapters.timescale.expiry import Expiry
-from ..adapters.timescale.role_lock import SessionLock
+from ..adapters.timescale.history.expiry import Expiry
+from ..adapters.timescale.sessions.role_lock import SessionLock
 from ..collectors.backfill.scope import UNSETTLED_MS, fill_since
 from ..collectors.daemon import Closer, Keeper, Part
 from ..collectors.gaps import LOOKBACK_MS

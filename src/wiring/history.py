@@ -6,15 +6,15 @@ from pathlib import Path
 
 from ..adapters.binance.archive.client import BinanceArchive
 from ..adapters.binance.archive.paths import BinanceLayout
-from ..adapters.timescale.archive_notes import ArchiveNoteStore
-from ..adapters.timescale.backfill_requests import BackfillRequestStore
-from ..adapters.timescale.importer import FILES_EACH, ArchiveImports, ImporterOptions
+from ..adapters.timescale.candles.repair import RepairStore
+from ..adapters.timescale.history.archive_notes import ArchiveNoteStore
+from ..adapters.timescale.history.backfill_requests import BackfillRequestStore
+from ..adapters.timescale.importing.importer import FILES_EACH, ArchiveImports, ImporterOptions
 from ..adapters.timescale.instruments import InstrumentStore
-from ..adapters.timescale.ledger import CoverageStore
-from ..adapters.timescale.ledger_audit import LedgerAudit
-from ..adapters.timescale.ledger_notes import CoverageNoteStore
-from ..adapters.timescale.repair_store import RepairStore
-from ..adapters.timescale.shared_session import SharedSession
+from ..adapters.timescale.ledger.audit import LedgerAudit
+from ..adapters.timescale.ledger.ledger import CoverageStore
+from ..adapters.timescale.ledger.notes import CoverageNoteStore
+from ..adapters.timescale.sessions.shared import SharedSession
 from ..collectors.archive_listings import ArchiveListings
 from ..collectors.backfill.absent import AbsentWork
 from ..collectors.backfill.announce import Announcement

@@ -12,8 +12,8 @@ from .. import __version__
 from ..adapters.kernels import KernelOptions, KernelPool
 from ..adapters.queue import JobQueue, QueueOptions
 from ..adapters.timescale.options import DatabaseOptions
-from ..adapters.timescale.pool import make_pool
-from ..adapters.timescale.role_lock import SessionLock
+from ..adapters.timescale.sessions.pool import make_pool
+from ..adapters.timescale.sessions.role_lock import SessionLock
 from ..adapters.timescale.task_store import TaskStore
 from ..analysis import collect_binance, collect_uniswap
 from ..analysis.arbitrage import jobs as arbitrage_jobs

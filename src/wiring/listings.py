@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from ..adapters.timescale.instruments import InstrumentStore
-from ..adapters.timescale.ledger import CoverageStore
-from ..adapters.timescale.shared_session import SharedSession
+from ..adapters.timescale.ledger.ledger import CoverageStore
+from ..adapters.timescale.sessions.shared import SharedSession
 from ..collectors.daemon import Closer, Part
 from ..collectors.instruments import InstrumentKeeper
 from . import options

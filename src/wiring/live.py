@@ -5,8 +5,8 @@ from __future__ import annotations
 from contextlib import AbstractContextManager, nullcontext
 
 from ..adapters.binance.stream.client import BinanceStream
-from ..adapters.timescale.holes import HoleSearch
-from ..adapters.timescale.store import CandleStore
+from ..adapters.timescale.candles.store import CandleStore
+from ..adapters.timescale.ledger.holes import HoleSearch
 from ..collectors.attendance import Attendance
 from ..collectors.buffer import CandleBuffer
 from ..collectors.daemon import Closer, Keeper, Part

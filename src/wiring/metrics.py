@@ -10,14 +10,14 @@ from ..adapters.binance.archive.paths import BinanceLayout
 from ..adapters.binance.archive.small_files import SmallFileReader
 from ..adapters.binance.rest.metrics import MetricsRest
 from ..adapters.timescale.alpha_store import AlphaStore
-from ..adapters.timescale.archive_notes import ArchiveNoteStore
-from ..adapters.timescale.funding_store import FundingStore
+from ..adapters.timescale.history.archive_notes import ArchiveNoteStore
 from ..adapters.timescale.instruments import InstrumentStore
-from ..adapters.timescale.ledger import CoverageStore
-from ..adapters.timescale.ledger_notes import CoverageNoteStore
-from ..adapters.timescale.metric_store import MetricStore
-from ..adapters.timescale.role_lock import SessionLock
-from ..adapters.timescale.shared_session import SharedSession
+from ..adapters.timescale.ledger.ledger import CoverageStore
+from ..adapters.timescale.ledger.notes import CoverageNoteStore
+from ..adapters.timescale.metrics.funding import FundingStore
+from ..adapters.timescale.metrics.store import MetricStore
+from ..adapters.timescale.sessions.role_lock import SessionLock
+from ..adapters.timescale.sessions.shared import SharedSession
 from ..collectors.alpha import AlphaKeeper
 from ..collectors.backfill.scope import fill_since
 from ..collectors.daemon import Closer, Keeper, Part

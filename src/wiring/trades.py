@@ -13,12 +13,12 @@ from ..adapters.binance.archive.pieces import LARGE
 from ..adapters.binance.rest.trades import FUTURES, SPOT, TradeEndpoint, TradesRest
 from ..adapters.binance.stream.client import TradeStream
 from ..adapters.rate_limiter import RateLimiter
-from ..adapters.timescale.archive_notes import ArchiveNoteStore
-from ..adapters.timescale.importer import ArchiveImports, ImporterOptions
+from ..adapters.timescale.history.archive_notes import ArchiveNoteStore
+from ..adapters.timescale.importing.importer import ArchiveImports, ImporterOptions
 from ..adapters.timescale.options import DatabaseOptions
-from ..adapters.timescale.role_lock import SessionLock
-from ..adapters.timescale.shared_session import SharedSession
-from ..adapters.timescale.trade_store import TradeStore
+from ..adapters.timescale.sessions.role_lock import SessionLock
+from ..adapters.timescale.sessions.shared import SharedSession
+from ..adapters.timescale.trades.store import TradeStore
 from ..collectors.backfill.scope import fill_since
 from ..collectors.daemon import Closer, Keeper, Part
 from ..collectors.retention import fill_from

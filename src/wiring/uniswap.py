@@ -6,8 +6,8 @@ import asyncio
 from typing import Any
 
 from ..adapters.ethereum.node import EthereumNode, NodeOptions
-from ..adapters.timescale.role_lock import SessionLock
-from ..adapters.timescale.shared_session import SharedSession
+from ..adapters.timescale.sessions.role_lock import SessionLock
+from ..adapters.timescale.sessions.shared import SharedSession
 from ..adapters.timescale.swap_store import SwapStore
 from ..collectors.backfill.scope import fill_since
 from ..collectors.daemon import Closer, Keeper, Part

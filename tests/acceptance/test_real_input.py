@@ -16,8 +16,8 @@ import pytest
 
 from src.adapters.binance.rest.client import BinanceRest, RestOptions
 from src.adapters.rate_limiter import RateLimiter
+from src.adapters.timescale.candles.store import CandleStore
 from src.adapters.timescale.options import DatabaseOptions
-from src.adapters.timescale.store import CandleStore
 from src.clock import VenueClock
 from src.model import DAY_MS, MINUTE_MS
 from src.ports import Priority

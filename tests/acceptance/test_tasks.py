@@ -19,7 +19,7 @@ import pytest
 
 from src.adapters.queue import JobQueue, QueueOptions
 from src.adapters.timescale.options import DatabaseOptions
-from src.adapters.timescale.pool import make_pool
+from src.adapters.timescale.sessions.pool import make_pool
 from src.adapters.timescale.task_store import TaskStore
 from src.analysis.arbitrage import jobs as arbitrage_jobs
 from src.analysis.jobs import Kind

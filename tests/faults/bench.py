@@ -10,8 +10,8 @@ from typing import Any
 
 from prometheus_client import generate_latest
 
+from src.adapters.timescale.candles.store import CandleStore
 from src.adapters.timescale.options import DatabaseOptions
-from src.adapters.timescale.store import CandleStore
 from src.clock import VenueClock
 from src.collectors.buffer import CandleBuffer
 from src.collectors.writer import Writer

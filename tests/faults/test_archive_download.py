@@ -68,11 +68,11 @@ async def test_d4_ended_in_the_middle_of_a_download(tmp_path: Path, database: st
 async def _ended(world: World, number: signal.Signals) -> int:
     """Signal the daemon; its exit code, once the processes that the first one imported files with are gone."""
     daemon = world.daemon.child
-    workers = [pid for pid in _children(daemon.pid) if "import_worker" in _command(pid)]
+    workers = [pid for pid in _children(daemon.pid) if "importing.worker" in _command(pid)]
     assert workers or world.daemon.starts > 1
     daemon.signal(number)
     code = await daemon.wait(within=35)
-    await eventually(lambda: not any("import_worker" in _command(pid) for pid in workers))
+    await eventually(lambda: not any("importing.worker" in _command(pid) for pid in workers))
     return code
 
 

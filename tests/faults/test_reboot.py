@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from src.adapters.timescale.migrations import MigrationOptions, migrate
+from src.adapters.timescale.schema.migrations import MigrationOptions, migrate
 from src.paths import sql_root
 from tests.faults.database import ask, session
 from tests.support.eventually import eventually

@@ -15,7 +15,7 @@ import pytest
 
 from src.adapters.queue import JobQueue, QueueOptions
 from src.adapters.timescale.options import DatabaseOptions
-from src.adapters.timescale.pool import make_pool
+from src.adapters.timescale.sessions.pool import make_pool
 from src.adapters.timescale.task_store import TaskStore
 from src.analysis.prices import compute as price_compute
 from src.analysis.prices import jobs as price_jobs

@@ -11,10 +11,10 @@ import procrastinate
 import psycopg
 import pytest
 
-from src.adapters.timescale.inspection import inspect
-from src.adapters.timescale.migrations import MigrationOptions, migrate, pending_migrations
+from src.adapters.timescale.candles.store import CandleStore
 from src.adapters.timescale.options import DatabaseOptions
-from src.adapters.timescale.store import CandleStore
+from src.adapters.timescale.reports.inspection import inspect
+from src.adapters.timescale.schema.migrations import MigrationOptions, migrate, pending_migrations
 from src.errors import ConfigError, Misconfigured, Unavailable
 from src.paths import sql_root
 from tests.support.cluster import Cluster

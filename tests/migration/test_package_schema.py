@@ -9,8 +9,8 @@ import procrastinate
 import psycopg
 import pytest
 
-from src.adapters.timescale.migrations import MigrationOptions, migrate
-from src.adapters.timescale.package_schema import read_package_schema
+from src.adapters.timescale.schema.migrations import MigrationOptions, migrate
+from src.adapters.timescale.schema.package_schema import read_package_schema
 from src.errors import ConfigError, Misconfigured
 
 

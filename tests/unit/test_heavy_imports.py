@@ -12,7 +12,7 @@ _HEAVY = ("polars", "pyarrow", "numba", "llvmlite", "numpy", "web3", "eth_hash",
 
 def test_nothing_of_polars_or_numba_reaches_the_process_of_the_daemon() -> None:
     code = (
-        "import sys, src.adapters.timescale.importer, src.adapters.binance.archive.client;"
+        "import sys, src.adapters.timescale.importing.importer, src.adapters.binance.archive.client;"
         "import src.analysis, src.analysis.bars.ranges, src.analysis.arbitrage.jobs, src.analysis.prices.jobs;"
         "import src.cli.daemon, src.collectors.daemon, src.wiring;"
         f"print(*(name for name in {_HEAVY} if name in sys.modules))"

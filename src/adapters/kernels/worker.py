@@ -15,8 +15,8 @@ from collections.abc import Callable
 from importlib import import_module
 from typing import Any, BinaryIO
 
+from ..timescale.copying.tables import DatabaseTables
 from ..timescale.options import DatabaseOptions
-from ..timescale.tables import DatabaseTables
 from .frames import Call, Done, Failed, Note, Setup, encode, read
 
 _NICENESS = 10

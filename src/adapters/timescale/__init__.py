@@ -1,1 +1,1 @@
-"""TimescaleDB: migrations, the writer's session, the search for holes, and what ``status`` asks."""
+"""TimescaleDB: what every store needs, and a folder for each thing that is kept; see ``README.md``."""

@@ -9,11 +9,11 @@ from psycopg import AsyncConnection
 from psycopg.rows import dict_row
 
 from ...ports.metrics import AlphaToken
-from .coverage_report import reading
-from .days import utc
+from .ledger.days import utc
 from .options import DatabaseOptions
 from .queries import query
-from .shared_session import SharedSession, fetch
+from .reports.coverage import reading
+from .sessions.shared import SharedSession, fetch
 
 _FIELDS = (
     "alpha_id",

@@ -9,9 +9,9 @@ from datetime import date
 from psycopg import AsyncConnection
 
 from ...model import DAY_MS, MINUTE_MS, ContractStatus, Instrument, Listing, floor_minute
-from .days import day_of, utc
+from .ledger.days import day_of, utc
 from .queries import query
-from .shared_session import Row, SharedSession, fetch
+from .sessions.shared import Row, SharedSession, fetch
 
 NEVER_MS = 4_133_404_800_000
 """2100-12-25, the venue's word for a contract without end; also ours for an interval that is open."""

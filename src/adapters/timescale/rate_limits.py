@@ -15,7 +15,7 @@ from ..rate_limiter.book import LeaseAsk, LeaseGrant
 from ..rate_limiter.shares import SlotUse, share, spent_but_a_tenth
 from .options import DatabaseOptions
 from .queries import query
-from .session import Session
+from .sessions.session import Session
 
 _DEADLINE_S = 10.0
 _LISTEN_S = 20.0

@@ -8,9 +8,9 @@ from psycopg import AsyncConnection
 
 from ...model import Block, BlockHeader, Pool, Swap, SwapRange
 from ...ports.chain import SwapsWritten
-from .days import utc
+from .ledger.days import utc
 from .queries import query
-from .shared_session import SharedSession, fetch
+from .sessions.shared import SharedSession, fetch
 
 BLOCKS_KEPT = 1024
 """Newest blocks remembered: deeper reorgs than that are noticed at the oldest of them only."""

@@ -10,8 +10,8 @@ from psycopg.types.json import Jsonb
 from psycopg_pool import AsyncConnectionPool
 
 from ...model import Task, TaskLine, TaskState
-from .days import utc
 from .errors import CLIENT_ERRORS, translate
+from .ledger.days import utc
 from .queries import query
 from .rows import printable
 

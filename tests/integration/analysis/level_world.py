@@ -10,8 +10,8 @@ from typing import Any, LiteralString
 import psycopg
 from psycopg import Connection
 
+from src.adapters.timescale.copying.tables import DatabaseTables
 from src.adapters.timescale.options import DatabaseOptions
-from src.adapters.timescale.tables import DatabaseTables
 from src.analysis.levels.compute import compute
 from src.analysis.levels.rows import known_at
 from src.analysis.levels.terms import Market

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
+from src.adapters.timescale.copying.tables import DatabaseTables
 from src.adapters.timescale.options import DatabaseOptions
-from src.adapters.timescale.tables import DatabaseTables
 from src.analysis.arbitrage import compute as arbitrage_compute
 from src.analysis.arbitrage.compute import AUTO_BATCH, compute
 from src.analysis.arbitrage.terms import Strategy

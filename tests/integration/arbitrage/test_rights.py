@@ -8,10 +8,10 @@ import numpy as np
 import psycopg
 import pytest
 
-from src.adapters.timescale.grants import separate_role
-from src.adapters.timescale.migrations import MigrationOptions, migrate
+from src.adapters.timescale.copying.tables import DatabaseTables
 from src.adapters.timescale.options import DatabaseOptions
-from src.adapters.timescale.tables import DatabaseTables
+from src.adapters.timescale.schema.grants import separate_role
+from src.adapters.timescale.schema.migrations import MigrationOptions, migrate
 from src.analysis.arbitrage.attempts import RESULT, WORDS
 from src.analysis.arbitrage.compute import _batch
 from src.analysis.arbitrage.sources import moment

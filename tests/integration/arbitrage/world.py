@@ -11,11 +11,11 @@ from fractions import Fraction
 from math import isqrt, log
 from typing import Any
 
+from src.adapters.timescale.copying.tables import DatabaseTables
 from src.adapters.timescale.options import DatabaseOptions
-from src.adapters.timescale.shared_session import SharedSession
+from src.adapters.timescale.sessions.shared import SharedSession
 from src.adapters.timescale.swap_store import SwapStore
-from src.adapters.timescale.tables import DatabaseTables
-from src.adapters.timescale.trade_store import TradeStore
+from src.adapters.timescale.trades.store import TradeStore
 from src.analysis.arbitrage.v3_math import sqrt_ratio_at_tick
 from src.model import BlockHeader, Pool, Swap, SwapRange, Trade
 

@@ -11,7 +11,7 @@ from datetime import date
 from pathlib import Path
 
 from src.adapters.binance.archive.paths import BinanceLayout, file_name, member_name
-from src.adapters.timescale.importer import ArchiveImports, ImporterOptions
+from src.adapters.timescale.importing.importer import ArchiveImports, ImporterOptions
 from src.adapters.timescale.options import DatabaseOptions
 from src.model import ArchiveFile, Dataset, Span
 from src.telemetry.metrics import Metrics

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from src.adapters.timescale.import_job import READY, ImportJob, WorkerOptions, job_line, options_line
+from src.adapters.timescale.importing.job import READY, ImportJob, WorkerOptions, job_line, options_line
 from src.errors import BadData, Unavailable
 from src.model import MINUTE_MS, ArchiveFile, Authority, Candle, Dataset, Span, WriteResult
 from src.telemetry.metrics import Metrics
@@ -320,7 +320,7 @@ async def test_closing_ends_every_process(database: str, tmp_path: Path) -> None
 
 def test_a_worker_ends_with_its_parent_also_while_it_has_answers_to_give(tmp_path: Path) -> None:
     worker = subprocess.Popen(
-        [sys.executable, "-m", "src.adapters.timescale.import_worker"],
+        [sys.executable, "-m", "src.adapters.timescale.importing.worker"],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         env={**os.environ, "POLARS_MAX_THREADS": "1"},

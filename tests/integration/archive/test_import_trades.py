@@ -14,10 +14,10 @@ from typing import Any
 import pytest
 
 from src.adapters.binance.archive.paths import SPOT_ROOT, BinanceLayout, file_name, member_name
-from src.adapters.timescale.importer import ArchiveImports, ImporterOptions
+from src.adapters.timescale.importing.importer import ArchiveImports, ImporterOptions
 from src.adapters.timescale.options import DatabaseOptions
-from src.adapters.timescale.shared_session import SharedSession
-from src.adapters.timescale.trade_store import TradeStore
+from src.adapters.timescale.sessions.shared import SharedSession
+from src.adapters.timescale.trades.store import TradeStore
 from src.errors import BadData
 from src.model import ArchiveFile, Dataset, Span, Trade, WriteResult
 from src.telemetry.metrics import Metrics

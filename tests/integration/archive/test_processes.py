@@ -52,7 +52,7 @@ asyncio.run(main(*sys.argv[1:]))
 
 _IMPORTS = """
 import asyncio
-from src.adapters.timescale.importer import ArchiveImports, ImporterOptions
+from src.adapters.timescale.importing.importer import ArchiveImports, ImporterOptions
 from src.adapters.timescale.options import DatabaseOptions
 from src.telemetry.metrics import Metrics
 
@@ -68,8 +68,8 @@ asyncio.run(main())
 _STOPPED = """
 import asyncio, sys, uvloop
 from pathlib import Path
-from src.adapters.timescale.import_job import WorkerOptions
-from src.adapters.timescale.import_process import ImportProcess
+from src.adapters.timescale.importing.job import WorkerOptions
+from src.adapters.timescale.importing.process import ImportProcess
 
 def children():
     return any((task / "children").read_text() for task in Path("/proc/self/task").iterdir())
@@ -145,7 +145,7 @@ async def test_an_import_process_that_starts_for_nobody_ends_without_a_word() ->
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
-        "src.adapters.timescale.import_worker",
+        "src.adapters.timescale.importing.worker",
         stdin=asyncio.subprocess.DEVNULL,
         stdout=end,
         stderr=asyncio.subprocess.PIPE,

@@ -12,7 +12,7 @@ import pytest
 
 from src.adapters.binance.archive.client import ArchiveOptions, BinanceArchive
 from src.adapters.binance.archive.paths import BinanceLayout, symbol_of
-from src.adapters.timescale.importer import ArchiveImports
+from src.adapters.timescale.importing.importer import ArchiveImports
 from src.clock import VenueClock
 from src.errors import BadData, NotPublished
 from src.model import ArchiveFile, Dataset, Span, WriteResult

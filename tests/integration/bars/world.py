@@ -13,10 +13,10 @@ from typing import Any
 
 import psycopg
 
+from src.adapters.timescale.copying.tables import DatabaseTables
 from src.adapters.timescale.options import DatabaseOptions
-from src.adapters.timescale.shared_session import SharedSession
-from src.adapters.timescale.tables import DatabaseTables
-from src.adapters.timescale.trade_store import TradeStore
+from src.adapters.timescale.sessions.shared import SharedSession
+from src.adapters.timescale.trades.store import TradeStore
 from src.analysis.bars.keeping import keep
 from src.analysis.bars.ranges import KEPT_MS
 from src.model import MINUTE_MS, Authority, Candle, Trade, floor_minute

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from src.adapters.timescale.days import day_of, start_of
 from src.adapters.timescale.instruments import NEVER_MS, InstrumentStore
-from src.adapters.timescale.ledger import CoverageStore
+from src.adapters.timescale.ledger.days import day_of, start_of
+from src.adapters.timescale.ledger.ledger import CoverageStore
 from src.adapters.timescale.options import DatabaseOptions
-from src.adapters.timescale.shared_session import SharedSession
+from src.adapters.timescale.sessions.shared import SharedSession
 from src.collectors.archive_listings import ArchiveListings
 from src.collectors.instruments import InstrumentKeeper
 from src.collectors.selection import Selection

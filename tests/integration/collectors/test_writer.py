@@ -6,8 +6,8 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import LiteralString
 
+from src.adapters.timescale.candles.store import CandleStore
 from src.adapters.timescale.options import DatabaseOptions
-from src.adapters.timescale.store import CandleStore
 from src.clock import VenueClock
 from src.collectors.buffer import CandleBuffer
 from src.collectors.writer import Writer

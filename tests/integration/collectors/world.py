@@ -9,9 +9,9 @@ from typing import Any
 
 from src.adapters.binance.rest.client import BinanceRest, RestOptions
 from src.adapters.rate_limiter import RateLimiter
-from src.adapters.timescale.holes import HoleSearch
+from src.adapters.timescale.candles.store import CandleStore
+from src.adapters.timescale.ledger.holes import HoleSearch
 from src.adapters.timescale.options import DatabaseOptions
-from src.adapters.timescale.store import CandleStore
 from src.clock import VenueClock
 from src.collectors.attendance import Attendance
 from src.collectors.buffer import CandleBuffer

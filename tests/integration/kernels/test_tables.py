@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from src.adapters.timescale import queries
-from src.adapters.timescale.copy_arrays import RowFormat
+from src.adapters.timescale.copying.arrays import RowFormat
+from src.adapters.timescale.copying.tables import DatabaseTables
 from src.adapters.timescale.options import DatabaseOptions
-from src.adapters.timescale.tables import DatabaseTables
 from src.errors import BadData, Misconfigured, Unavailable
 
 ROW = np.dtype([("number", "<i8"), ("ts", "<i8"), ("price", "<f8"), ("small", "<i4"), ("flag", "?")])
@@ -37,7 +37,7 @@ def tables(database: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[DatabaseT
     """On a table and queries of its own: the mechanism is what is under test."""
     real = queries.query
     monkeypatch.setattr(
-        "src.adapters.timescale.tables.query",
+        "src.adapters.timescale.copying.tables.query",
         lambda file, name: _QUERIES[name] if file == "kept" else real(file, name),
     )
     tables = DatabaseTables(DatabaseOptions(database))

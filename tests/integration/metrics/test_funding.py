@@ -13,9 +13,9 @@ from src.adapters.binance.archive.client import ArchiveOptions, BinanceArchive
 from src.adapters.binance.archive.paths import BinanceLayout, member_name
 from src.adapters.binance.archive.small_files import SmallFileReader
 from src.adapters.rate_limiter import RateLimiter
-from src.adapters.timescale.funding_store import FundingStore
+from src.adapters.timescale.metrics.funding import FundingStore
 from src.adapters.timescale.options import DatabaseOptions
-from src.adapters.timescale.shared_session import SharedSession
+from src.adapters.timescale.sessions.shared import SharedSession
 from src.collectors.funding import HOUR_MS, FundingCollector, FundingFiles, due_symbols, months
 from src.model import DAY_MS, Dataset, Span
 from src.telemetry.metrics import Metrics

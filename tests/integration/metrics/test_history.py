@@ -16,12 +16,12 @@ from src.adapters.binance.archive.client import ArchiveOptions, BinanceArchive
 from src.adapters.binance.archive.paths import BinanceLayout, member_name
 from src.adapters.binance.archive.small_files import SmallFileReader
 from src.adapters.rate_limiter import RateLimiter
-from src.adapters.timescale.archive_notes import ArchiveNoteStore
+from src.adapters.timescale.history.archive_notes import ArchiveNoteStore
 from src.adapters.timescale.instruments import InstrumentStore
-from src.adapters.timescale.ledger import CoverageStore
-from src.adapters.timescale.ledger_notes import CoverageNoteStore
+from src.adapters.timescale.ledger.ledger import CoverageStore
+from src.adapters.timescale.ledger.notes import CoverageNoteStore
 from src.adapters.timescale.options import DatabaseOptions
-from src.adapters.timescale.shared_session import SharedSession
+from src.adapters.timescale.sessions.shared import SharedSession
 from src.collectors.metric_blanks import BlankDays
 from src.collectors.metric_check import Verdict
 from src.collectors.metric_history import HistoryParts, MetricHistory

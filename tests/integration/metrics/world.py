@@ -11,9 +11,9 @@ from typing import Any
 from src.adapters.binance.rest.client import RestOptions
 from src.adapters.binance.rest.metrics import MetricsRest
 from src.adapters.rate_limiter import RateLimiter
-from src.adapters.timescale.metric_store import MetricStore
+from src.adapters.timescale.metrics.store import MetricStore
 from src.adapters.timescale.options import DatabaseOptions
-from src.adapters.timescale.shared_session import SharedSession
+from src.adapters.timescale.sessions.shared import SharedSession
 from src.clock import VenueClock
 from src.collectors.metrics import MetricsSweep
 from src.telemetry.metrics import Metrics

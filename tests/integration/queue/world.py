@@ -13,7 +13,7 @@ from psycopg_pool import AsyncConnectionPool
 from src.adapters.kernels import KernelOptions, KernelPool
 from src.adapters.queue import JobQueue, QueueOptions
 from src.adapters.timescale.options import DatabaseOptions
-from src.adapters.timescale.pool import make_pool
+from src.adapters.timescale.sessions.pool import make_pool
 from src.adapters.timescale.task_store import TaskStore
 from src.analysis.jobs import Context, Kind, Parameters
 from src.analysis.runner import Runner

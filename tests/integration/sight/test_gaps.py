@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from src.adapters.timescale.options import DatabaseOptions
-from src.adapters.timescale.role_lock import SessionLock
+from src.adapters.timescale.sessions.role_lock import SessionLock
 from src.cli import main
 
 from .ledgers import Books, midnight

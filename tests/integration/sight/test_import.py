@@ -14,10 +14,10 @@ from typing import Any
 import psycopg
 import pytest
 
-from src.adapters.timescale.foreign import ForeignDatabase, foreign_options
+from src.adapters.timescale.candles.store import CandleStore
+from src.adapters.timescale.history.foreign import ForeignDatabase, foreign_options
+from src.adapters.timescale.history.takeovers import Takeovers
 from src.adapters.timescale.options import DatabaseOptions
-from src.adapters.timescale.store import CandleStore
-from src.adapters.timescale.takeovers import Takeovers
 from src.cli import main
 from src.collectors.takeover import Scope, Takeover, judge_candle
 from src.errors import EXIT_CONFIG, BadData, Unavailable

@@ -10,8 +10,8 @@ from typing import Any, LiteralString
 import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
+from src.adapters.timescale.candles.store import CandleStore
 from src.adapters.timescale.options import DatabaseOptions
-from src.adapters.timescale.store import CandleStore
 from src.model import MINUTE_MS, Authority, Candle
 
 START_MS = 29_856_383 * MINUTE_MS

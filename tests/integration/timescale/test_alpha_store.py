@@ -11,7 +11,7 @@ import pytest
 
 from src.adapters.timescale.alpha_store import AlphaStore, read_tokens
 from src.adapters.timescale.options import DatabaseOptions
-from src.adapters.timescale.shared_session import SharedSession
+from src.adapters.timescale.sessions.shared import SharedSession
 from src.cli.alpha import plain, table
 from src.ports.metrics import AlphaToken
 

@@ -7,9 +7,9 @@ from datetime import date
 
 import pytest
 
-from src.adapters.timescale.archive_notes import ArchiveNoteStore
+from src.adapters.timescale.history.archive_notes import ArchiveNoteStore
 from src.adapters.timescale.options import DatabaseOptions
-from src.adapters.timescale.shared_session import SharedSession
+from src.adapters.timescale.sessions.shared import SharedSession
 from src.model import ArchiveFile, Dataset, FileState, KnownFile, Span
 from tests.support.archive_layout import PlainLayout
 
@@ -121,7 +121,7 @@ async def test_days_that_are_not_noted_yet_need_no_second_reading_either(
     database: str, notes: ArchiveNoteStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A market's first filling imports more files than are noted at a time."""
-    monkeypatch.setattr("src.adapters.timescale.archive_notes._ADOPT_AT_ONCE", 1)
+    monkeypatch.setattr("src.adapters.timescale.history.archive_notes._ADOPT_AT_ONCE", 1)
     days = [date(2026, 3, number) for number in (8, 9, 10)]
     await _days(database, *(("BTCUSDT", day, 1440) for day in days), ("ETHUSDT", days[0], 1440))
     for day in days:

@@ -6,9 +6,9 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from src.adapters.timescale.backfill_requests import BackfillRequestStore
+from src.adapters.timescale.history.backfill_requests import BackfillRequestStore
 from src.adapters.timescale.options import DatabaseOptions
-from src.adapters.timescale.shared_session import SharedSession
+from src.adapters.timescale.sessions.shared import SharedSession
 from src.model import BackfillRequest
 
 ASKED = BackfillRequest(0, ("BTCUSDT", "1000*"), 1_773_000_000_000, 1_773_600_000_000, "auto", False, True)

@@ -9,10 +9,10 @@ from typing import Any
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from src.adapters.timescale.days import day_of
-from src.adapters.timescale.ledger import CoverageStore
+from src.adapters.timescale.ledger.days import day_of
+from src.adapters.timescale.ledger.ledger import CoverageStore
 from src.adapters.timescale.options import DatabaseOptions
-from src.adapters.timescale.shared_session import SharedSession
+from src.adapters.timescale.sessions.shared import SharedSession
 from src.model import MINUTE_MS, Authority, Candle, Dataset, floor_minute
 
 from .helpers import CANDLE, START_MS, fetch, minutes, opened

@@ -12,9 +12,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from src.adapters.timescale.expiry import Expiry
-from src.adapters.timescale.migrations import MigrationOptions, migrate
+from src.adapters.timescale.history.expiry import Expiry
 from src.adapters.timescale.options import DatabaseOptions
+from src.adapters.timescale.schema.migrations import MigrationOptions, migrate
 from src.errors import BadData
 from src.model import DAY_MS, MINUTE_MS, Dataset, Expired
 from tests.support.cluster import Cluster

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from src.adapters.timescale.holes import HoleSearch
+from src.adapters.timescale.ledger.holes import HoleSearch
 from src.adapters.timescale.options import DatabaseOptions
 from src.adapters.timescale.queries import query
 from src.errors import Misconfigured, Unavailable

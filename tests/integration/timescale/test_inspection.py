@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pytest
 
-from src.adapters.timescale.inspection import inspect
+from src.adapters.timescale.reports.inspection import inspect
 from src.errors import Unavailable
 from src.model import MINUTE_MS, Gap, floor_minute
 from tests.support.processes import free_port

@@ -8,10 +8,10 @@ from datetime import date
 
 import pytest
 
-from src.adapters.timescale.days import start_of
 from src.adapters.timescale.instruments import NEVER_MS, InstrumentStore
+from src.adapters.timescale.ledger.days import start_of
 from src.adapters.timescale.options import DatabaseOptions
-from src.adapters.timescale.shared_session import SharedSession
+from src.adapters.timescale.sessions.shared import SharedSession
 from src.model import DAY_MS, MINUTE_MS, ContractStatus, Instrument, Listing
 
 from .coverage import EXCHANGE, fill

@@ -12,11 +12,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from src.adapters.timescale.days import day_of, start_of
-from src.adapters.timescale.ledger import CoverageStore
+from src.adapters.timescale.ledger.days import day_of, start_of
+from src.adapters.timescale.ledger.ledger import CoverageStore
 from src.adapters.timescale.options import DatabaseOptions
 from src.adapters.timescale.queries import query
-from src.adapters.timescale.shared_session import SharedSession
+from src.adapters.timescale.sessions.shared import SharedSession
 from src.errors import Misconfigured, Unavailable
 from src.model import DAY_MS, MINUTE_MS, CoverageDay, Dataset, Gap, Listing
 from tests.support.chaosproxy import ChaosProxy

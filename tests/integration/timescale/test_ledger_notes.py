@@ -9,12 +9,12 @@ from datetime import date, timedelta
 
 import pytest
 
-from src.adapters.timescale.days import day_of, start_of
-from src.adapters.timescale.ledger import CoverageStore
-from src.adapters.timescale.ledger_audit import ROUND_DAYS, LedgerAudit
-from src.adapters.timescale.ledger_notes import CoverageNoteStore
+from src.adapters.timescale.ledger.audit import ROUND_DAYS, LedgerAudit
+from src.adapters.timescale.ledger.days import day_of, start_of
+from src.adapters.timescale.ledger.ledger import CoverageStore
+from src.adapters.timescale.ledger.notes import CoverageNoteStore
 from src.adapters.timescale.options import DatabaseOptions
-from src.adapters.timescale.shared_session import SharedSession
+from src.adapters.timescale.sessions.shared import SharedSession
 from src.model import DAY_MS, MINUTE_MS, ArchiveFile, Dataset, Gap, Listing, Span
 from src.telemetry.metrics import Metrics
 from tests.support.fakes import count

@@ -9,8 +9,8 @@ from typing import LiteralString
 
 import pytest
 
+from src.adapters.timescale.candles.store import CandleStore
 from src.adapters.timescale.options import DatabaseOptions
-from src.adapters.timescale.store import CandleStore
 from src.errors import AlreadyRunning, Unavailable
 from src.model import WriteResult
 from tests.support.chaosproxy import ChaosProxy

@@ -14,10 +14,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from src.adapters.timescale.funding_store import FundingStore
-from src.adapters.timescale.metric_store import MetricStore
+from src.adapters.timescale.metrics.funding import FundingStore
+from src.adapters.timescale.metrics.store import MetricStore
 from src.adapters.timescale.options import DatabaseOptions
-from src.adapters.timescale.shared_session import SharedSession
+from src.adapters.timescale.sessions.shared import SharedSession
 from src.model import (
     FIVE_MINUTES_MS,
     METRIC_COLUMNS,

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from src.adapters.timescale.candles.repair import RepairStore
+from src.adapters.timescale.candles.store import CandleStore
 from src.adapters.timescale.options import DatabaseOptions
-from src.adapters.timescale.repair_store import RepairStore
-from src.adapters.timescale.shared_session import SharedSession
-from src.adapters.timescale.store import CandleStore
+from src.adapters.timescale.sessions.shared import SharedSession
 from src.errors import Misconfigured
 from src.model import MINUTE_MS, Authority, Candle, Gap, WriteResult
 from src.telemetry.metrics import Metrics

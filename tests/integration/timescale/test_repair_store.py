@@ -8,9 +8,9 @@ from dataclasses import replace
 
 import pytest
 
+from src.adapters.timescale.candles.repair import RepairStore
 from src.adapters.timescale.options import DatabaseOptions
-from src.adapters.timescale.repair_store import RepairStore
-from src.adapters.timescale.shared_session import SharedSession
+from src.adapters.timescale.sessions.shared import SharedSession
 from src.errors import BadData
 from src.model import Authority, WriteResult
 from tests.support.eventually import eventually

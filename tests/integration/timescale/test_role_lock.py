@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from src.adapters.timescale.options import DatabaseOptions
-from src.adapters.timescale.role_lock import SessionLock
+from src.adapters.timescale.sessions.role_lock import SessionLock
 from src.errors import AlreadyRunning, ConfigError, Unavailable
 from tests.faults.database import ask
 from tests.support.eventually import eventually

@@ -10,11 +10,11 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from src.adapters.timescale.grants import separate_role
-from src.adapters.timescale.inspection import inspect
-from src.adapters.timescale.migrations import MigrationOptions, migrate
 from src.adapters.timescale.options import DatabaseOptions
-from src.adapters.timescale.shared_session import SharedSession
+from src.adapters.timescale.reports.inspection import inspect
+from src.adapters.timescale.schema.grants import separate_role
+from src.adapters.timescale.schema.migrations import MigrationOptions, migrate
+from src.adapters.timescale.sessions.shared import SharedSession
 from src.adapters.timescale.swap_store import SwapStore
 from src.errors import ConfigError
 from src.model import MINUTE_MS, Authority, Gap, WriteResult

@@ -10,8 +10,8 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from src.adapters.timescale.candles.store import CandleStore
 from src.adapters.timescale.options import DatabaseOptions
-from src.adapters.timescale.store import CandleStore
 from src.errors import Unavailable
 from src.model import WriteResult
 from src.telemetry.metrics import Metrics

@@ -11,8 +11,8 @@ import psycopg
 import pytest
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
+from src.adapters.timescale.candles.store import CandleStore
 from src.adapters.timescale.options import DatabaseOptions
-from src.adapters.timescale.store import CandleStore
 from src.errors import MarketdError, Misconfigured, Retryable, Unavailable
 from src.model import WriteResult
 from src.telemetry.metrics import Metrics

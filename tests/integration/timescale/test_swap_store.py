@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from src.adapters.timescale.options import DatabaseOptions
-from src.adapters.timescale.shared_session import SharedSession
+from src.adapters.timescale.sessions.shared import SharedSession
 from src.adapters.timescale.swap_store import SwapStore
 from src.errors import BadData
 from src.model import Block, BlockHeader, Pool, Swap, SwapRange

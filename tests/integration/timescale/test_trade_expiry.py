@@ -11,10 +11,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from src.adapters.timescale.expiry import Expiry
+from src.adapters.timescale.history.expiry import Expiry
 from src.adapters.timescale.options import DatabaseOptions
-from src.adapters.timescale.shared_session import SharedSession
-from src.adapters.timescale.trade_store import TradeStore
+from src.adapters.timescale.sessions.shared import SharedSession
+from src.adapters.timescale.trades.store import TradeStore
 from src.errors import BadData
 from src.model import DAY_MS, Dataset, Expired, Trade
 

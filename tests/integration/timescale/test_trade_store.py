@@ -14,10 +14,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from src.adapters.timescale.archive_lines import Line, note
+from src.adapters.timescale.metrics.archive_lines import Line, note
 from src.adapters.timescale.options import DatabaseOptions
-from src.adapters.timescale.shared_session import SharedSession
-from src.adapters.timescale.trade_store import TradeStore
+from src.adapters.timescale.sessions.shared import SharedSession
+from src.adapters.timescale.trades.store import TradeStore
 from src.errors import BadData
 from src.model import DAY_MS, ArchiveFile, Dataset, Span, Trade, TradeResult
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from src.adapters.timescale.store import CandleStore
+from src.adapters.timescale.candles.store import CandleStore
 from src.model import MINUTE_MS, Authority, Candle, WriteResult
 
 from .helpers import CANDLE, START_MS, as_tuple, fetch, opened, stored

@@ -13,7 +13,7 @@ import pytest
 from src.adapters.binance.archive.client import ArchiveOptions, BinanceArchive
 from src.adapters.binance.archive.paths import SPOT_ROOT, BinanceLayout
 from src.adapters.rate_limiter import Budgets
-from src.adapters.timescale.importer import ArchiveImports, ImporterOptions
+from src.adapters.timescale.importing.importer import ArchiveImports, ImporterOptions
 from src.adapters.timescale.options import DatabaseOptions
 from src.analysis.collect_binance import CollectParameters, kind
 from src.clock import VenueClock

@@ -12,11 +12,11 @@ import pytest
 from src.adapters.binance.archive.client import ArchiveOptions, BinanceArchive
 from src.adapters.binance.archive.paths import BinanceLayout
 from src.adapters.rate_limiter import Budgets
-from src.adapters.timescale.archive_notes import ArchiveNoteStore
-from src.adapters.timescale.importer import ArchiveImports, ImporterOptions
+from src.adapters.timescale.history.archive_notes import ArchiveNoteStore
+from src.adapters.timescale.importing.importer import ArchiveImports, ImporterOptions
 from src.adapters.timescale.options import DatabaseOptions
-from src.adapters.timescale.shared_session import SharedSession
-from src.adapters.timescale.trade_store import TradeStore
+from src.adapters.timescale.sessions.shared import SharedSession
+from src.adapters.timescale.trades.store import TradeStore
 from src.clock import VenueClock
 from src.collectors.trade_history import TradeArchive, TradeHistory
 from src.model import DAY_MS

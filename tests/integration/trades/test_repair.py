@@ -12,8 +12,8 @@ from src.adapters.binance.rest.client import RestOptions
 from src.adapters.binance.rest.trades import FUTURES, SPOT, TradesRest
 from src.adapters.rate_limiter import Budgets
 from src.adapters.timescale.options import DatabaseOptions
-from src.adapters.timescale.shared_session import SharedSession
-from src.adapters.timescale.trade_store import TradeStore
+from src.adapters.timescale.sessions.shared import SharedSession
+from src.adapters.timescale.trades.store import TradeStore
 from src.clock import VenueClock
 from src.collectors.trade_repair import TradeRepair
 from src.collectors.trades import TradeStoring

@@ -8,8 +8,8 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 
 from src.adapters.timescale.options import DatabaseOptions
-from src.adapters.timescale.shared_session import SharedSession
-from src.adapters.timescale.trade_store import TradeStore
+from src.adapters.timescale.sessions.shared import SharedSession
+from src.adapters.timescale.trades.store import TradeStore
 from src.collectors.trades import TradeBuffer, TradeStoring, TradeWriter
 from src.telemetry.metrics import Metrics
 from tests.integration.timescale.helpers import fetch

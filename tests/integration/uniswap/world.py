@@ -11,7 +11,7 @@ from typing import Any
 
 from src.adapters.ethereum.node import EthereumNode, NodeOptions
 from src.adapters.timescale.options import DatabaseOptions
-from src.adapters.timescale.shared_session import SharedSession
+from src.adapters.timescale.sessions.shared import SharedSession
 from src.adapters.timescale.swap_store import SwapStore
 from src.clock import VenueClock
 from src.collectors.supervisor import Supervisor

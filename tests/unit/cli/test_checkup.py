@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from src.adapters.timescale.inspection import Inspection, Server
+from src.adapters.timescale.reports.inspection import Inspection, Server
 from src.cli.checkup import check_disk, check_port, judge_server
 from src.config import Settings
 

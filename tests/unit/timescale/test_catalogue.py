@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from src.adapters.timescale.catalogue import Catalogue, SqlFile, read_catalogue
+from src.adapters.timescale.schema.catalogue import Catalogue, SqlFile, read_catalogue
 from src.errors import ConfigError
 from src.paths import sql_root
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from src.adapters.timescale.days import (
+from src.adapters.timescale.ledger.days import (
     SETTLED_MS,
     clipped,
     day_of,

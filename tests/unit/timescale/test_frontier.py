@@ -7,7 +7,7 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from src.adapters.timescale.frontier import Frontier
+from src.adapters.timescale.candles.frontier import Frontier
 from src.adapters.timescale.rows import winners
 from src.model import MINUTE_MS, Candle
 from tests.support.fakes import make_candle

@@ -51,7 +51,7 @@ def test_every_query_is_used_and_every_use_has_its_query() -> None:
 
 def test_no_sql_stands_in_python() -> None:
     keywords = ("SELECT ", "INSERT INTO", "UPDATE ", "DELETE FROM", "CREATE TABLE", "COPY ")
-    for path in _ADAPTER.glob("*.py"):
+    for path in _ADAPTER.rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Constant) and isinstance(node.value, str):
                 assert not node.value.lstrip().startswith(keywords), f"{path.name}:{node.lineno}"
@@ -72,7 +72,7 @@ def _uses() -> Iterator[tuple[str, str]]:
             ]
             if isinstance(node.func, ast.Attribute):
                 yield from _asked(node.func.attr, words)
-            elif isinstance(node.func, ast.Name) and path.parent == _ADAPTER and words:
+            elif isinstance(node.func, ast.Name) and _ADAPTER in path.parents and words:
                 if node.func.id == "query" and len(words) == 2:
                     yield words[0], words[1]
                 elif node.func.id == "_query":

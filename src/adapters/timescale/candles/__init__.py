@@ -1,0 +1,1 @@
+"""Where candles go: live ones by ``store``, fetched ones of the past by ``repair``."""

@@ -1,0 +1,63 @@
+"""The landing table of a session: rows come in by COPY, and one statement takes them on into ``candles_1m``.
+
+A temporary table that lives for weeks would hold back ``datfrozenxid`` (autovacuum cannot freeze another session's
+table), so every six hours it is dropped and made again. The session stays: with the writer's goes its lock.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import LiteralString
+
+from psycopg import AsyncConnection
+
+from ....model import Candle, Dataset
+from ..ledger.work import row_columns
+from ..queries import query
+from ..rows import COLUMN_TYPES, as_row
+
+_RENEW_S = 6 * 3600.0
+
+
+class LandingTable:
+    """``candles_incoming`` of whichever session it is given. Rows are in order of their keys, none twice.
+
+    ``merge`` and ``insert`` run inside the caller's transaction and return the rows inserted and replaced.
+    """
+
+    def __init__(self, exchange: str) -> None:
+        self._exchange = exchange
+        self._made_on: AsyncConnection | None = None
+        self._made_at = 0.0
+
+    async def prepare(self, connection: AsyncConnection) -> None:
+        """Make the table where the session has none, or one that is old. Outside of any transaction."""
+        if self._made_on is connection and time.monotonic() - self._made_at < _RENEW_S:
+            return
+        await connection.execute(query("candles", "drop_incoming"))
+        await connection.execute(query("candles", "create_incoming"))
+        self._made_on, self._made_at = connection, time.monotonic()
+
+    async def merge(self, connection: AsyncConnection, rows: Sequence[Candle]) -> tuple[int, int]:
+        """Guarded: a stored row gives way only to one of larger ``Candle.rank``."""
+        return await self._take_on(connection, rows, query("candles", "upsert"))
+
+    async def insert(self, connection: AsyncConnection, rows: Sequence[Candle]) -> tuple[int, int]:
+        """Rows of which none should be stored, one of each symbol; ``UniqueViolation`` if one is."""
+        return await self._take_on(connection, rows, query("candles", "insert_new"))
+
+    async def _take_on(
+        self, connection: AsyncConnection, rows: Sequence[Candle], statement: LiteralString
+    ) -> tuple[int, int]:
+        async with connection.cursor() as cursor:
+            async with cursor.copy(query("candles", "copy_incoming")) as copy:
+                copy.set_types(COLUMN_TYPES)
+                for row in rows:
+                    await copy.write_row(as_row(row))
+            await cursor.execute(statement, {"exchange": self._exchange})
+            inserted, replaced, absences = await cursor.fetchone() or (0, 0, False)
+            if absences:
+                keys = row_columns(self._exchange, Dataset.CANDLES, (row.key for row in rows))
+                await cursor.execute(query("absences", "take_back_absences"), keys)
+        return inserted, replaced

@@ -1,0 +1,1 @@
+"""Rows in and out by binary COPY, for processes that may block."""

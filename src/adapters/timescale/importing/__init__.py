@@ -1,0 +1,1 @@
+"""Archive files into the database: ``importer`` starts workers, ``worker`` is one of them."""

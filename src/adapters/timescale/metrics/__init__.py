@@ -1,0 +1,1 @@
+"""Where futures metrics and funding go, merged column by column."""

@@ -1,0 +1,1 @@
+"""What the command line asks the database, as the reader."""
