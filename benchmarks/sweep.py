@@ -24,7 +24,7 @@ from src.adapters.timescale.options import DatabaseOptions
 from src.adapters.timescale.schema.migrations import MigrationOptions, migrate
 from src.adapters.timescale.sessions.shared import SharedSession
 from src.clock import VenueClock
-from src.collectors.metrics import MetricsSweep
+from src.collectors.metrics.sweep import MetricsSweep
 from src.model import FIVE_MINUTES_MS, METRIC_COLUMNS, FuturesMetric, WriteResult
 from src.sandbox.options import SandboxOptions
 from src.sandbox.server import Sandbox

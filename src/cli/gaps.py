@@ -15,7 +15,7 @@ from ..clock import VenueClock
 from ..collectors.backfill.days import day_of
 from ..collectors.backfill.estimate import Estimate, estimate
 from ..collectors.backfill.scope import fill_since
-from ..collectors.instruments import METRICS_FROM_MS
+from ..collectors.listings.instruments import METRICS_FROM_MS
 from ..collectors.retention import fill_from
 from ..config import Settings
 from ..errors import EXIT_OK, ConfigError

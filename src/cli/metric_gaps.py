@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ..adapters.timescale.reports.gaps import GapsFacts
 from ..collectors.backfill.days import day_ms, day_of, split_days
-from ..collectors.metric_plan import MOST_ROWS
+from ..collectors.metrics.plan import MOST_ROWS
 from ..model import DAY_MS, FIVE_MINUTES_MS, CoverageDay, FileState, Gap
 from ..ports import ArchiveLayout
 from .gap_causes import EXPIRES, Bounds, Findings, Missing, joined

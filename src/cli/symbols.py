@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from ..adapters.binance.rest.client import BinanceRest
 from ..clock import VenueClock
-from ..collectors.selection import Picture, Selection, survey
+from ..collectors.listings.selection import Picture, Selection, survey
 from ..config import Settings
 from ..errors import EXIT_OK, Retryable, Unavailable
 from ..model import ContractStatus, Instrument

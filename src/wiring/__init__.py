@@ -12,9 +12,9 @@ from pathlib import Path
 from .. import __version__
 from ..adapters.metrics import MetricsServer
 from ..adapters.status import RunInfo
-from ..collectors.buffer import CandleBuffer
-from ..collectors.daemon import Closer, Daemon, Part, Summary
-from ..collectors.instruments import METRICS_FROM_MS
+from ..collectors.listings.instruments import METRICS_FROM_MS
+from ..collectors.live.buffer import CandleBuffer
+from ..collectors.running.daemon import Closer, Daemon, Part, Summary
 from ..config import Settings
 from ..errors import AlreadyRunning
 from ..model import Dataset

@@ -5,10 +5,10 @@ from __future__ import annotations
 from ..adapters.timescale.history.expiry import Expiry
 from ..adapters.timescale.sessions.role_lock import SessionLock
 from ..collectors.backfill.scope import UNSETTLED_MS, fill_since
-from ..collectors.daemon import Closer, Keeper, Part
-from ..collectors.gaps import LOOKBACK_MS
+from ..collectors.repair.gaps import LOOKBACK_MS
 from ..collectors.retention import Retention
-from ..collectors.role import LockKeeper
+from ..collectors.running.daemon import Closer, Keeper, Part
+from ..collectors.running.role import LockKeeper
 from ..model import MINUTE_MS
 from . import options
 from .core import Core

@@ -10,12 +10,12 @@ from ..adapters.binance.rest.client import BinanceRest
 from ..adapters.rate_limiter import Budgets
 from ..adapters.timescale.rate_limits import RateLimitBook
 from ..clock import VenueClock
-from ..collectors.clock_sync import ClockSync
-from ..collectors.daemon import Closer, Part
-from ..collectors.loop_lag import LoopLag
-from ..collectors.supervisor import Supervisor
-from ..collectors.turn import Turn
-from ..collectors.universe import Universe
+from ..collectors.listings.universe import Universe
+from ..collectors.running.clock_sync import ClockSync
+from ..collectors.running.daemon import Closer, Part
+from ..collectors.running.loop_lag import LoopLag
+from ..collectors.running.supervisor import Supervisor
+from ..collectors.running.turn import Turn
 from ..config import Settings
 from ..model import Dataset
 from ..telemetry.health import Health

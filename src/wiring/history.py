@@ -15,7 +15,6 @@ from ..adapters.timescale.ledger.audit import LedgerAudit
 from ..adapters.timescale.ledger.ledger import CoverageStore
 from ..adapters.timescale.ledger.notes import CoverageNoteStore
 from ..adapters.timescale.sessions.shared import SharedSession
-from ..collectors.archive_listings import ArchiveListings
 from ..collectors.backfill.absent import AbsentWork
 from ..collectors.backfill.announce import Announcement
 from ..collectors.backfill.campaign import Campaign
@@ -28,9 +27,10 @@ from ..collectors.backfill.scope import fill_since
 from ..collectors.backfill.serve import RequestServer
 from ..collectors.backfill.survey import Survey
 from ..collectors.backfill.verify import Verifier
-from ..collectors.daemon import Closer
-from ..collectors.instruments import InstrumentKeeper
+from ..collectors.listings.archive import ArchiveListings
+from ..collectors.listings.instruments import InstrumentKeeper
 from ..collectors.retention import fill_from
+from ..collectors.running.daemon import Closer
 from .core import Core
 from .options import archive_options, database_options
 from .roles import BACKFILL

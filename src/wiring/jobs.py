@@ -24,8 +24,8 @@ from ..analysis.prices import jobs as price_jobs
 from ..analysis.runner import Runner
 from ..analysis.schedules import Scheduler, checked
 from ..analysis.upkeep import Upkeep
-from ..collectors.daemon import Closer, Keeper, Part
-from ..collectors.role import LockKeeper
+from ..collectors.running.daemon import Closer, Keeper, Part
+from ..collectors.running.role import LockKeeper
 from ..config import Settings
 from ..telemetry.metrics import Metrics
 from . import options

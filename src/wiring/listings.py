@@ -5,8 +5,8 @@ from __future__ import annotations
 from ..adapters.timescale.instruments import InstrumentStore
 from ..adapters.timescale.ledger.ledger import CoverageStore
 from ..adapters.timescale.sessions.shared import SharedSession
-from ..collectors.daemon import Closer, Part
-from ..collectors.instruments import InstrumentKeeper
+from ..collectors.listings.instruments import InstrumentKeeper
+from ..collectors.running.daemon import Closer, Part
 from . import options
 from .core import Core
 from .roles import BACKFILL

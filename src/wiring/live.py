@@ -7,15 +7,15 @@ from contextlib import AbstractContextManager, nullcontext
 from ..adapters.binance.stream.client import BinanceStream
 from ..adapters.timescale.candles.store import CandleStore
 from ..adapters.timescale.ledger.holes import HoleSearch
-from ..collectors.attendance import Attendance
-from ..collectors.buffer import CandleBuffer
-from ..collectors.daemon import Closer, Keeper, Part
-from ..collectors.gaps import HoleRepair
-from ..collectors.gate import CandleGate
-from ..collectors.roll_call import RollCall
-from ..collectors.symbol_gauge import SymbolGauge
-from ..collectors.writer import Writer
-from ..collectors.ws import LiveCollector
+from ..collectors.live.attendance import Attendance
+from ..collectors.live.buffer import CandleBuffer
+from ..collectors.live.gate import CandleGate
+from ..collectors.live.roll_call import RollCall
+from ..collectors.live.symbol_gauge import SymbolGauge
+from ..collectors.live.writer import Writer
+from ..collectors.live.ws import LiveCollector
+from ..collectors.repair.gaps import HoleRepair
+from ..collectors.running.daemon import Closer, Keeper, Part
 from ..ports import CandleSink
 from . import options
 from .core import Core

@@ -18,15 +18,15 @@ from ..adapters.timescale.metrics.funding import FundingStore
 from ..adapters.timescale.metrics.store import MetricStore
 from ..adapters.timescale.sessions.role_lock import SessionLock
 from ..adapters.timescale.sessions.shared import SharedSession
-from ..collectors.alpha import AlphaKeeper
 from ..collectors.backfill.scope import fill_since
-from ..collectors.daemon import Closer, Keeper, Part
-from ..collectors.funding import FundingCollector, FundingFiles
-from ..collectors.instruments import METRICS_FROM_MS
-from ..collectors.metric_history import HistoryParts, MetricHistory
-from ..collectors.metrics import MetricsSweep
+from ..collectors.listings.alpha import AlphaKeeper
+from ..collectors.listings.instruments import METRICS_FROM_MS
+from ..collectors.metrics.funding import FundingCollector, FundingFiles
+from ..collectors.metrics.history import HistoryParts, MetricHistory
+from ..collectors.metrics.sweep import MetricsSweep
 from ..collectors.retention import fill_from
-from ..collectors.role import LockKeeper
+from ..collectors.running.daemon import Closer, Keeper, Part
+from ..collectors.running.role import LockKeeper
 from . import options
 from .core import Core
 from .roles import METRICS, Role

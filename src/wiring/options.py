@@ -11,7 +11,7 @@ from ..adapters.binance.archive.client import ArchiveOptions
 from ..adapters.binance.rest.client import RestOptions
 from ..adapters.binance.stream.options import StreamOptions
 from ..adapters.timescale.options import DatabaseOptions
-from ..collectors.selection import Selection
+from ..collectors.listings.selection import Selection
 from ..config import Settings
 
 

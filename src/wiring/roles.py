@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 
-from ..collectors.daemon import Closer, Keeper, Part
+from ..collectors.running.daemon import Closer, Keeper, Part
 from ..config import Settings
 
 WS = "ws"

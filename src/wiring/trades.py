@@ -20,13 +20,13 @@ from ..adapters.timescale.sessions.role_lock import SessionLock
 from ..adapters.timescale.sessions.shared import SharedSession
 from ..adapters.timescale.trades.store import TradeStore
 from ..collectors.backfill.scope import fill_since
-from ..collectors.daemon import Closer, Keeper, Part
 from ..collectors.retention import fill_from
-from ..collectors.role import LockKeeper
-from ..collectors.trade_files import TradeCollection, TradeMarket
-from ..collectors.trade_history import TradeArchive, TradeHistory
-from ..collectors.trade_repair import TradeRepair
-from ..collectors.trades import LiveTradeCollector, TradeBuffer, TradeStoring, TradeWriter
+from ..collectors.running.daemon import Closer, Keeper, Part
+from ..collectors.running.role import LockKeeper
+from ..collectors.trades.files import TradeCollection, TradeMarket
+from ..collectors.trades.history import TradeArchive, TradeHistory
+from ..collectors.trades.live import LiveTradeCollector, TradeBuffer, TradeStoring, TradeWriter
+from ..collectors.trades.repair import TradeRepair
 from ..config import Settings
 from ..errors import ConfigError
 from ..ports.trades import Collected

@@ -10,8 +10,8 @@ from ..adapters.timescale.sessions.role_lock import SessionLock
 from ..adapters.timescale.sessions.shared import SharedSession
 from ..adapters.timescale.swap_store import SwapStore
 from ..collectors.backfill.scope import fill_since
-from ..collectors.daemon import Closer, Keeper, Part
-from ..collectors.role import LockKeeper
+from ..collectors.running.daemon import Closer, Keeper, Part
+from ..collectors.running.role import LockKeeper
 from ..collectors.uniswap.collect import SwapCollection
 from ..collectors.uniswap.fill import Tell
 from ..collectors.uniswap.follow import SwapFollower

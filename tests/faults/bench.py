@@ -13,8 +13,8 @@ from prometheus_client import generate_latest
 from src.adapters.timescale.candles.store import CandleStore
 from src.adapters.timescale.options import DatabaseOptions
 from src.clock import VenueClock
-from src.collectors.buffer import CandleBuffer
-from src.collectors.writer import Writer
+from src.collectors.live.buffer import CandleBuffer
+from src.collectors.live.writer import Writer
 from src.model import MINUTE_MS, Authority, Candle, floor_minute
 from src.telemetry.health import Health
 from src.telemetry.metrics import Metrics

@@ -17,7 +17,7 @@ from dataclasses import replace
 from src import cli, wiring
 from src.adapters.binance.stream.options import StreamOptions
 from src.adapters.rate_limiter.lease import START_PATIENCE_S, Lease
-from src.collectors.daemon import Summary
+from src.collectors.running.daemon import Summary
 from src.config import Settings
 from src.wiring import options as wired
 

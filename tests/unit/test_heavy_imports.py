@@ -14,7 +14,7 @@ def test_nothing_of_polars_or_numba_reaches_the_process_of_the_daemon() -> None:
     code = (
         "import sys, src.adapters.timescale.importing.importer, src.adapters.binance.archive.client;"
         "import src.analysis, src.analysis.bars.ranges, src.analysis.arbitrage.jobs, src.analysis.prices.jobs;"
-        "import src.cli.daemon, src.collectors.daemon, src.wiring;"
+        "import src.cli.daemon, src.collectors.running.daemon, src.wiring;"
         f"print(*(name for name in {_HEAVY} if name in sys.modules))"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from heapq import heappop, heappush
 
 from ...model import MINUTE_MS, Gap
-from ..ranges import MAX_MINUTES, Request
+from ..repair.ranges import MAX_MINUTES, Request
 
 CHEAP_MINUTES = 99
 """Minutes of a request of weight 1; up to ``MAX_MINUTES`` cost 2."""

@@ -12,7 +12,7 @@ from ...ports import Clock, CoverageAudit, CoverageNotes, Priority
 from ...telemetry.log import get_logger
 from ...telemetry.metrics import Metrics
 from ..backoff import Backoff
-from ..selection import Selection
+from ..listings.selection import Selection
 from .absent import AbsentWork
 from .announce import Announcement
 from .campaign import Campaign, Result

@@ -13,7 +13,7 @@ from enum import StrEnum
 
 from ...model import DAY_MS, MINUTE_MS, ArchiveFile, Dataset, FileState, Gap, KnownFile, Listing, Span
 from ...ports import ArchiveLayout
-from ..ranges import Request
+from ..repair.ranges import Request
 from .cheapest import cheapest, weight, worth_a_file
 from .days import DayPart, day_ms, day_of, listed_days, month_of, next_month
 

@@ -10,7 +10,7 @@ from ...model import Candle, WriteResult
 from ...ports import Clock, CoverageNotes, History, RepairSink
 from ...telemetry.log import get_logger
 from ...telemetry.metrics import Metrics
-from ..ranges import Request
+from ..repair.ranges import Request
 from ..workers import for_each
 from .days import day_of
 from .job import Job, Outcome

@@ -9,7 +9,7 @@ from datetime import UTC, date, datetime, timedelta
 from ...errors import ConfigError
 from ...model import DAY_MS, Listing
 from ...ports import Priority
-from ..selection import Selection
+from ..listings.selection import Selection
 from .days import day_ms, day_of, month_of
 from .plan import Source
 

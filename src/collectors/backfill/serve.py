@@ -11,7 +11,7 @@ from ...model import BackfillRequest
 from ...ports import BackfillRequests, Clock, Priority
 from ...telemetry.log import get_logger
 from ..backoff import Backoff
-from ..selection import Selection
+from ..listings.selection import Selection
 from .campaign import Campaign, Result
 from .plan import Source
 from .progress import Progress

@@ -12,7 +12,7 @@ from ...ports import Archive, ArchiveLayout, ArchiveNotes, Clock, Listings, Prio
 from ...telemetry.log import get_logger
 from ...telemetry.metrics import Metrics
 from ..backoff import Backoff
-from ..selection import Selection
+from ..listings.selection import Selection
 from .campaign import Campaign
 from .days import by_symbol, day_ms, day_of, month_of
 from .files import FileWork

@@ -14,10 +14,10 @@ from src.adapters.timescale.ledger.days import day_of, start_of
 from src.adapters.timescale.ledger.ledger import CoverageStore
 from src.adapters.timescale.options import DatabaseOptions
 from src.adapters.timescale.sessions.shared import SharedSession
-from src.collectors.archive_listings import ArchiveListings
-from src.collectors.instruments import InstrumentKeeper
-from src.collectors.selection import Selection
-from src.collectors.universe import Universe
+from src.collectors.listings.archive import ArchiveListings
+from src.collectors.listings.instruments import InstrumentKeeper
+from src.collectors.listings.selection import Selection
+from src.collectors.listings.universe import Universe
 from src.errors import NotPublished, Unavailable
 from src.model import DAY_MS, MINUTE_MS, ArchiveFile, ContractStatus, Dataset, Instrument, Listing, Span
 from src.ports import Priority

@@ -13,18 +13,18 @@ from src.adapters.timescale.candles.store import CandleStore
 from src.adapters.timescale.ledger.holes import HoleSearch
 from src.adapters.timescale.options import DatabaseOptions
 from src.clock import VenueClock
-from src.collectors.attendance import Attendance
-from src.collectors.buffer import CandleBuffer
-from src.collectors.clock_sync import ClockSync
-from src.collectors.daemon import Closer, Daemon, Part, Summary
-from src.collectors.gaps import HoleRepair
-from src.collectors.gate import CandleGate
-from src.collectors.roll_call import RollCall
-from src.collectors.selection import Selection
-from src.collectors.supervisor import Supervisor
-from src.collectors.universe import Universe
-from src.collectors.writer import Writer
-from src.collectors.ws import LiveCollector
+from src.collectors.listings.selection import Selection
+from src.collectors.listings.universe import Universe
+from src.collectors.live.attendance import Attendance
+from src.collectors.live.buffer import CandleBuffer
+from src.collectors.live.gate import CandleGate
+from src.collectors.live.roll_call import RollCall
+from src.collectors.live.writer import Writer
+from src.collectors.live.ws import LiveCollector
+from src.collectors.repair.gaps import HoleRepair
+from src.collectors.running.clock_sync import ClockSync
+from src.collectors.running.daemon import Closer, Daemon, Part, Summary
+from src.collectors.running.supervisor import Supervisor
 from src.sandbox.server import Sandbox
 from src.telemetry.health import Health
 from src.telemetry.metrics import Metrics

@@ -16,7 +16,7 @@ from src.adapters.rate_limiter import RateLimiter
 from src.adapters.timescale.metrics.funding import FundingStore
 from src.adapters.timescale.options import DatabaseOptions
 from src.adapters.timescale.sessions.shared import SharedSession
-from src.collectors.funding import HOUR_MS, FundingCollector, FundingFiles, due_symbols, months
+from src.collectors.metrics.funding import HOUR_MS, FundingCollector, FundingFiles, due_symbols, months
 from src.model import DAY_MS, Dataset, Span
 from src.telemetry.metrics import Metrics
 from tests.integration.timescale.helpers import fetch

@@ -22,9 +22,9 @@ from src.adapters.timescale.ledger.ledger import CoverageStore
 from src.adapters.timescale.ledger.notes import CoverageNoteStore
 from src.adapters.timescale.options import DatabaseOptions
 from src.adapters.timescale.sessions.shared import SharedSession
-from src.collectors.metric_blanks import BlankDays
-from src.collectors.metric_check import Verdict
-from src.collectors.metric_history import HistoryParts, MetricHistory
+from src.collectors.metrics.blanks import BlankDays
+from src.collectors.metrics.check import Verdict
+from src.collectors.metrics.history import HistoryParts, MetricHistory
 from src.model import (
     DAY_MS,
     FIVE_MINUTES_MS,

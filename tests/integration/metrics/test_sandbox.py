@@ -8,8 +8,8 @@ from decimal import Decimal
 from src.adapters.binance.alpha import AlphaList
 from src.adapters.timescale.alpha_store import AlphaStore
 from src.adapters.timescale.metrics.funding import FundingStore
-from src.collectors.alpha import AlphaKeeper
-from src.collectors.funding import FundingCollector
+from src.collectors.listings.alpha import AlphaKeeper
+from src.collectors.metrics.funding import FundingCollector
 from src.model import DAY_MS, FIVE_MINUTES_MS
 from tests.integration.timescale.helpers import fetch
 from tests.support.eventually import eventually

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from src.collectors.metric_plan import newest_due
+from src.collectors.metrics.plan import newest_due
 from src.model import FIVE_MINUTES_MS
 from src.ports.metrics import MetricSeries
 from tests.integration.timescale.helpers import fetch

@@ -15,7 +15,7 @@ from src.adapters.timescale.metrics.store import MetricStore
 from src.adapters.timescale.options import DatabaseOptions
 from src.adapters.timescale.sessions.shared import SharedSession
 from src.clock import VenueClock
-from src.collectors.metrics import MetricsSweep
+from src.collectors.metrics.sweep import MetricsSweep
 from src.telemetry.metrics import Metrics
 from tests.support.metric_venue import MetricVenue, metric_venue
 

@@ -17,7 +17,7 @@ from src.adapters.timescale.importing.importer import ArchiveImports, ImporterOp
 from src.adapters.timescale.options import DatabaseOptions
 from src.analysis.collect_binance import CollectParameters, kind
 from src.clock import VenueClock
-from src.collectors.trade_files import TradeCollection, TradeMarket, newest_file
+from src.collectors.trades.files import TradeCollection, TradeMarket, newest_file
 from src.errors import BadData, NotPublished
 from src.model import DAY_MS
 from src.sandbox.options import SandboxOptions

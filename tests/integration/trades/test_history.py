@@ -18,7 +18,7 @@ from src.adapters.timescale.options import DatabaseOptions
 from src.adapters.timescale.sessions.shared import SharedSession
 from src.adapters.timescale.trades.store import TradeStore
 from src.clock import VenueClock
-from src.collectors.trade_history import TradeArchive, TradeHistory
+from src.collectors.trades.history import TradeArchive, TradeHistory
 from src.model import DAY_MS
 from src.sandbox.options import SandboxOptions
 from src.sandbox.server import Sandbox

@@ -15,8 +15,8 @@ from src.adapters.timescale.options import DatabaseOptions
 from src.adapters.timescale.sessions.shared import SharedSession
 from src.adapters.timescale.trades.store import TradeStore
 from src.clock import VenueClock
-from src.collectors.trade_repair import TradeRepair
-from src.collectors.trades import TradeStoring
+from src.collectors.trades.live import TradeStoring
+from src.collectors.trades.repair import TradeRepair
 from src.model import Trade
 from src.sandbox.options import SandboxOptions
 from src.sandbox.server import Sandbox

@@ -10,7 +10,7 @@ from dataclasses import replace
 from src.adapters.timescale.options import DatabaseOptions
 from src.adapters.timescale.sessions.shared import SharedSession
 from src.adapters.timescale.trades.store import TradeStore
-from src.collectors.trades import TradeBuffer, TradeStoring, TradeWriter
+from src.collectors.trades.live import TradeBuffer, TradeStoring, TradeWriter
 from src.telemetry.metrics import Metrics
 from tests.integration.timescale.helpers import fetch
 from tests.support.cluster import Cluster

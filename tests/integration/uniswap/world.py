@@ -14,7 +14,7 @@ from src.adapters.timescale.options import DatabaseOptions
 from src.adapters.timescale.sessions.shared import SharedSession
 from src.adapters.timescale.swap_store import SwapStore
 from src.clock import VenueClock
-from src.collectors.supervisor import Supervisor
+from src.collectors.running.supervisor import Supervisor
 from src.collectors.uniswap.collect import SwapCollection
 from src.collectors.uniswap.fill import SwapFilling
 from src.collectors.uniswap.follow import SwapFollower

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from src.collectors.backfill.cheapest import WHOLE_DAY_WEIGHT, cheapest, weight, worth_a_file
-from src.collectors.ranges import MAX_MINUTES, Request
+from src.collectors.repair.ranges import MAX_MINUTES, Request
 from src.model import MINUTE_MS, Gap
 from tests.support.fakes import EPOCH_MS
 

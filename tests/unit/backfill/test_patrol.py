@@ -13,7 +13,7 @@ from src.collectors.backfill.absent import AbsentWork
 from src.collectors.backfill.announce import Announcement
 from src.collectors.backfill.patrol import Patrol, wait_minutes
 from src.collectors.backfill.scope import Scope
-from src.collectors.selection import Selection
+from src.collectors.listings.selection import Selection
 from src.errors import Unavailable
 from src.model import DAY_MS, MINUTE_MS, Gap, Listing
 from src.ports import Priority

@@ -12,7 +12,7 @@ import pytest
 
 from src.collectors.backfill.progress import Progress
 from src.collectors.backfill.serve import RequestServer
-from src.collectors.selection import Selection
+from src.collectors.listings.selection import Selection
 from src.errors import Misconfigured, Unavailable
 from src.model import BackfillRequest, Listing
 from tests.support.eventually import eventually

@@ -11,7 +11,7 @@ import pytest
 from src.collectors.backfill.files import FileWork
 from src.collectors.backfill.folder import DownloadFolder
 from src.collectors.backfill.verify import READ_AGAIN_MS, Verifier
-from src.collectors.selection import Selection
+from src.collectors.listings.selection import Selection
 from src.errors import Unavailable
 from src.model import DAY_MS, MINUTE_MS, ArchiveFile, Dataset, FileState, Listing, Span
 from src.ports import Priority

@@ -15,7 +15,7 @@ from src.collectors.backfill.progress import Progress
 from src.collectors.backfill.requests import RequestWork
 from src.collectors.backfill.scope import Scope
 from src.collectors.backfill.survey import Survey
-from src.collectors.selection import Selection
+from src.collectors.listings.selection import Selection
 from src.model import Listing
 from src.telemetry.metrics import Metrics
 from tests.support.archive_layout import PlainLayout

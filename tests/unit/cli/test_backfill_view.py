@@ -10,7 +10,7 @@ from src.cli.backfill_view import LINE_EVERY_S, ProgressView, duration, plan_lin
 from src.collectors.backfill.estimate import Estimate
 from src.collectors.backfill.progress import Progress
 from src.collectors.backfill.scope import Scope
-from src.collectors.selection import Selection
+from src.collectors.listings.selection import Selection
 
 DAY_MS = 86_400_000
 SCOPE = Scope(Selection(), 20_000 * DAY_MS, 20_030 * DAY_MS + 60_000, only=("BTCUSDT", "ETH*"))

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from src.collectors.batch_size import BatchSize
+from src.collectors.live.batch_size import BatchSize
 
 _MOST = 20_000
 

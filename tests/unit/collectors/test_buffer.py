@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from src.collectors.buffer import CandleBuffer, Origin
+from src.collectors.live.buffer import CandleBuffer, Origin
 from src.model import MINUTE_MS, Authority, Gap
 from src.telemetry.metrics import Metrics
 from tests.support.eventually import eventually

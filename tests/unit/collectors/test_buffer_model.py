@@ -8,7 +8,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from src.collectors.buffer import CandleBuffer, Origin, Row
+from src.collectors.live.buffer import CandleBuffer, Origin, Row
 from src.model import MINUTE_MS, Authority, Candle, Gap
 from src.telemetry.metrics import Metrics
 from tests.support.fakes import EPOCH_MS, StepClock, make_candle, total

@@ -5,8 +5,8 @@ import asyncio
 import pytest
 
 from src.clock import VenueClock
-from src.collectors.clock_sync import ClockSync
-from src.collectors.loop_lag import LoopLag
+from src.collectors.running.clock_sync import ClockSync
+from src.collectors.running.loop_lag import LoopLag
 from src.errors import BadData, Unavailable
 from src.telemetry.health import Health
 from src.telemetry.metrics import Metrics

@@ -6,13 +6,13 @@ from random import Random
 import pytest
 
 from src.clock import VenueClock
-from src.collectors.buffer import CandleBuffer
-from src.collectors.daemon import Closer, Daemon, Part, Summary
-from src.collectors.selection import Selection
-from src.collectors.turn import Turn
-from src.collectors.universe import Universe
-from src.collectors.writer import Writer
-from src.collectors.ws import LiveCollector
+from src.collectors.listings.selection import Selection
+from src.collectors.listings.universe import Universe
+from src.collectors.live.buffer import CandleBuffer
+from src.collectors.live.writer import Writer
+from src.collectors.live.ws import LiveCollector
+from src.collectors.running.daemon import Closer, Daemon, Part, Summary
+from src.collectors.running.turn import Turn
 from src.errors import AlreadyRunning, ConfigError, Unavailable
 from src.model import MINUTE_MS
 from src.telemetry.health import Health

@@ -6,8 +6,8 @@ from datetime import date, timedelta
 
 import pytest
 
-from src.collectors.delisted import interval, midnight, symbol_of, unknown
-from src.collectors.selection import Selection
+from src.collectors.listings.delisted import interval, midnight, symbol_of, unknown
+from src.collectors.listings.selection import Selection
 from src.model import DAY_MS, Listing
 
 FIRST = date(2022, 3, 1)

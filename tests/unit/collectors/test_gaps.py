@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from src.collectors.absences import Absences
+from src.collectors.repair.absences import Absences
 from src.errors import BadData, ConfigError, Misconfigured, RateLimited, Unavailable
 from src.model import DAY_MS, MINUTE_MS, Authority, Candle
 from src.ports import Priority

@@ -4,11 +4,11 @@ from dataclasses import replace
 
 import pytest
 
-from src.collectors.attendance import Attendance
-from src.collectors.buffer import CandleBuffer, Origin
-from src.collectors.gate import CandleGate
-from src.collectors.selection import Selection
-from src.collectors.universe import Universe
+from src.collectors.listings.selection import Selection
+from src.collectors.listings.universe import Universe
+from src.collectors.live.attendance import Attendance
+from src.collectors.live.buffer import CandleBuffer, Origin
+from src.collectors.live.gate import CandleGate
 from src.model import MINUTE_MS, ContractStatus
 from src.telemetry.metrics import Metrics
 from tests.support.fakes import EPOCH_MS, FakeHistory, StepClock, count, make_candle, make_instrument, total

@@ -3,7 +3,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from src.collectors.intervals import IntervalSet
+from src.collectors.live.intervals import IntervalSet
 from src.model import MINUTE_MS, Gap
 
 _SPANS = st.lists(

@@ -3,7 +3,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from src.collectors.ranges import MAX_MINUTES, clip, plan, subtract
+from src.collectors.repair.ranges import MAX_MINUTES, clip, plan, subtract
 from src.model import MINUTE_MS, Gap
 
 

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from src.collectors.role import LockKeeper
+from src.collectors.running.role import LockKeeper
 from src.errors import AlreadyRunning, ConfigError, Unavailable
 from src.telemetry.health import Health
 from tests.support.eventually import eventually

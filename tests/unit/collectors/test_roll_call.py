@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from src.collectors.buffer import Origin
+from src.collectors.live.buffer import Origin
 from src.errors import BadData, Unavailable
 from src.model import MINUTE_MS, Authority
 from src.ports import Priority

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from src.collectors.backoff import Backoff
-from src.collectors.supervisor import Supervisor
+from src.collectors.running.supervisor import Supervisor
 from src.collectors.unwrap import first_error
 from src.collectors.workers import for_each
 from src.errors import AlreadyRunning, ConfigError, Unavailable

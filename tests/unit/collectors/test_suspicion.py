@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from src.collectors.suspicion import Suspicion
+from src.collectors.live.suspicion import Suspicion
 from src.model import MINUTE_MS
 
 ALL = [f"S{index:03}USDT" for index in range(200)]

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import pytest
 from prometheus_client import CollectorRegistry
 
-from src.collectors.symbol_gauge import SymbolGauge
+from src.collectors.live.symbol_gauge import SymbolGauge
 from src.errors import Unavailable
 from src.model import MINUTE_MS, Authority, Candle, Gap, WriteResult
 from src.telemetry.metrics import Metrics

@@ -6,7 +6,7 @@ from datetime import date
 
 import pytest
 
-from src.collectors.trade_history import Coverage, due_files
+from src.collectors.trades.history import Coverage, due_files
 from src.model import DAY_MS, Span, TradeGap, TradeReach
 
 NOTHING = Coverage(None, ())

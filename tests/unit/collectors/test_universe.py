@@ -6,8 +6,8 @@ from dataclasses import replace
 import pytest
 
 from src.clock import VenueClock
-from src.collectors.selection import Selection
-from src.collectors.universe import Universe
+from src.collectors.listings.selection import Selection
+from src.collectors.listings.universe import Universe
 from src.errors import BadData, ConfigError, Unavailable
 from src.model import DAY_MS, MINUTE_MS, ContractChange, ContractStatus, Instrument
 from src.telemetry.metrics import Metrics

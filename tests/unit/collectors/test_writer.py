@@ -8,9 +8,9 @@ from random import Random
 import pytest
 
 from src.clock import VenueClock
-from src.collectors import writer as writer_module
-from src.collectors.buffer import CandleBuffer, Origin
-from src.collectors.writer import Writer
+from src.collectors.live import writer as writer_module
+from src.collectors.live.buffer import CandleBuffer, Origin
+from src.collectors.live.writer import Writer
 from src.errors import AlreadyRunning, ConfigError, Misconfigured, Unavailable
 from src.model import MINUTE_MS, Gap
 from src.telemetry.health import Health

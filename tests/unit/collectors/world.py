@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from src.collectors.attendance import Attendance
-from src.collectors.buffer import CandleBuffer
-from src.collectors.gaps import HoleRepair
-from src.collectors.gate import CandleGate
-from src.collectors.roll_call import RollCall
-from src.collectors.selection import Selection
-from src.collectors.universe import Universe
+from src.collectors.listings.selection import Selection
+from src.collectors.listings.universe import Universe
+from src.collectors.live.attendance import Attendance
+from src.collectors.live.buffer import CandleBuffer
+from src.collectors.live.gate import CandleGate
+from src.collectors.live.roll_call import RollCall
+from src.collectors.repair.gaps import HoleRepair
 from src.model import MINUTE_MS
 from src.telemetry.metrics import Metrics
 from tests.support.fakes import (

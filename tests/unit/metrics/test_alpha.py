@@ -10,7 +10,7 @@ import pytest
 
 from src.adapters.binance.alpha import PATH, AlphaList, parse_tokens
 from src.clock import VenueClock
-from src.collectors.alpha import AlphaKeeper
+from src.collectors.listings.alpha import AlphaKeeper
 from src.errors import BadData, ConfigError, RateLimited, Unavailable
 from src.ports.metrics import AlphaToken
 from src.telemetry.metrics import Metrics

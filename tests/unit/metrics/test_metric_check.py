@@ -7,7 +7,7 @@ from decimal import Decimal
 
 import pytest
 
-from src.collectors.metric_check import Verdict, compare
+from src.collectors.metrics.check import Verdict, compare
 from src.model import FIVE_MINUTES_MS, METRIC_COLUMNS, Authority, FuturesMetric
 from tests.support.metric_venue import row_of
 

@@ -7,7 +7,7 @@ from decimal import Decimal
 from hypothesis import given
 from hypothesis import strategies as st
 
-from src.collectors.metric_plan import (
+from src.collectors.metrics.plan import (
     MOST_ROWS,
     SETTLE_MS,
     Breaker,

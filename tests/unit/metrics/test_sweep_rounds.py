@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Sequence
 from decimal import Decimal
 
-from src.collectors.metric_plan import newest_due
-from src.collectors.metrics import MetricsSweep
+from src.collectors.metrics.plan import newest_due
+from src.collectors.metrics.sweep import MetricsSweep
 from src.model import FIVE_MINUTES_MS, METRIC_COLUMNS, ArchiveFile, Authority, FuturesMetric, WriteResult
 from src.ports.metrics import MetricSeries, Reach
 from src.telemetry.metrics import Metrics

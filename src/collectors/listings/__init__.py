@@ -1,0 +1,1 @@
+"""Which symbols there are, which are collected, and from when to when each is expected."""
