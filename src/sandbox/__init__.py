@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .market import Kline
+from .market.candles import Kline
 from .options import SandboxOptions
 from .server import Sandbox, run_sandbox
 

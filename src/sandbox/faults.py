@@ -10,7 +10,7 @@ from enum import StrEnum
 from fnmatch import fnmatchcase
 from typing import Any
 
-from .market import unit
+from .market.candles import unit
 
 
 class Kind(StrEnum):

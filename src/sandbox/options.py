@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from .past import SHORTEST_DAYS
+from .market.past import SHORTEST_DAYS
 
 WEIGHT_PER_MINUTE = 2400
 """The real host's REQUEST_WEIGHT limit per IP and UTC minute (GET /fapi/v1/exchangeInfo, rateLimits)."""

@@ -16,22 +16,22 @@ from typing import Any
 import orjson
 from aiohttp import web
 
-from .archive import Archive
-from .broadcast import Broadcaster
+from .archive.objects import Archive
 from .certificate import server_context
-from .chain_rpc import ChainRpc
-from .control import Control
-from .control_http import ControlHttp
-from .limits import Budget, Budgets
-from .market import Kline
-from .metrics import Funding, Metric
+from .chain.rpc import ChainRpc
+from .control.api import Control
+from .control.http import ControlHttp
+from .market.candles import Kline
+from .market.metrics import Funding, Metric
+from .market.trades import AggTrade, Trades
 from .options import SandboxOptions
-from .rest import Rest
-from .rest_futures import FuturesRest
-from .sockets import Sockets
-from .stream import Hub
-from .trade_serving import TradesRest
-from .trades import AggTrade, Trades
+from .rest.endpoints import Rest
+from .rest.futures import FuturesRest
+from .rest.limits import Budget, Budgets
+from .rest.trade_serving import TradesRest
+from .stream.broadcast import Broadcaster
+from .stream.connections import Hub
+from .stream.sockets import Sockets
 from .venue import Venue
 
 SHUTDOWN_S = 0.5

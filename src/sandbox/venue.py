@@ -6,17 +6,17 @@ from collections.abc import Callable
 from dataclasses import astuple
 from typing import Any
 
-from .chain import BLOCK_MS, Chain, ChainLimits
-from .chain_swaps import POOLS, wave
+from .chain.blocks import BLOCK_MS, Chain, ChainLimits
+from .chain.swaps import POOLS, wave
 from .clock import SandboxClock
 from .faults import Faults
-from .frames import STEPS, Minute
-from .market import MINUTE_MS, Kline, candle, delay, price
-from .metrics import Funding, Metric, available_ms, metric, settlements, slots
+from .market.candles import MINUTE_MS, Kline, candle, delay, price
+from .market.metrics import Funding, Metric, available_ms, metric, settlements, slots
+from .market.replay import Replay, load
+from .market.universe import Instrument, Universe
 from .options import SandboxOptions
-from .replay import Replay, load
 from .stats import Stats
-from .universe import Instrument, Universe
+from .stream.frames import STEPS, Minute
 
 _ETHER = "ETHUSDT"
 

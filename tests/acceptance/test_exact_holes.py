@@ -18,7 +18,7 @@ import psycopg
 import pytest
 
 from src.model import DAY_MS, MINUTE_MS, Dataset
-from src.sandbox.bulk import csv_rows
+from src.sandbox.market.bulk import csv_rows
 from tests.integration.backfill.past import Past, open_past, values_of
 from tests.support.daemon import Daemon
 from tests.support.eventually import eventually

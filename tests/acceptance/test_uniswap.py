@@ -9,8 +9,8 @@ import pytest
 
 from src.errors import EXIT_CONFIG
 from src.sandbox import Sandbox, SandboxOptions
-from src.sandbox.chain import BLOCK_MS
-from src.sandbox.chain_swaps import DRY, EMPTY, WETH_USDT
+from src.sandbox.chain.blocks import BLOCK_MS
+from src.sandbox.chain.swaps import DRY, EMPTY, WETH_USDT
 from tests.faults.database import ask
 from tests.support.daemon import Daemon
 from tests.support.eventually import eventually

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from src.sandbox.malformed import CORPUS
+from src.sandbox.stream.malformed import CORPUS
 from tests.support.eventually import eventually
 from tests.support.world import World
 

@@ -17,9 +17,9 @@ import aiohttp
 
 from src.model import MINUTE_MS
 from src.sandbox import SandboxOptions
-from src.sandbox.catalogue import catalogue
-from src.sandbox.market import candle
-from src.sandbox.metrics import Metric
+from src.sandbox.market.candles import candle
+from src.sandbox.market.catalogue import catalogue
+from src.sandbox.market.metrics import Metric
 from src.sandbox.venue import Venue as Inside
 
 from .eventually import eventually
@@ -126,7 +126,7 @@ class Venue:
             await child.kill()
 
     async def control(self, command: str, **arguments: Any) -> Any:
-        """One method of ``src.sandbox.control.Control``; an error in its use is an ``AssertionError``."""
+        """One method of ``src.sandbox.control.api.Control``; an error in its use is an ``AssertionError``."""
         return (await self._ask("POST", f"/control/{command}", arguments))["result"]
 
     async def clear(self) -> None:
@@ -201,7 +201,7 @@ class Venue:
         more = self._corrected.get((symbol, open_ms), 0)
         volume = row.volume
         if more:
-            # By so many of the last digit, as ``src.sandbox.archive_dirt.revised`` does it.
+            # By so many of the last digit, as ``src.sandbox.archive.dirt.revised`` does it.
             volume = str(Decimal(volume) + more * Decimal(1).scaleb(-len(volume.partition(".")[2])))
         numbers = (row.open, row.high, row.low, row.close, volume, row.quote_volume)
         taker = (row.taker_buy_volume, row.taker_buy_quote_volume)

@@ -19,8 +19,8 @@ from src.collectors.backfill.scope import UNSETTLED_MS, Scope
 from src.config import Settings
 from src.model import MINUTE_MS, floor_minute
 from src.sandbox import Sandbox, SandboxOptions
-from src.sandbox.market import Kline
-from src.sandbox.past import first_day_ms
+from src.sandbox.market.candles import Kline
+from src.sandbox.market.past import first_day_ms
 from src.telemetry.metrics import Metrics
 from src.wiring.core import Core
 from src.wiring.history import History

@@ -17,7 +17,7 @@ from src.adapters.timescale.sessions.shared import SharedSession
 from src.clock import VenueClock
 from src.collectors.metrics.sweep import MetricsSweep
 from src.model import DAY_MS
-from src.sandbox.metrics import Metric
+from src.sandbox.market.metrics import Metric
 from src.sandbox.options import SandboxOptions
 from src.sandbox.server import Sandbox
 from src.telemetry.metrics import Metrics

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from src.sandbox.market import MINUTE_MS
-from src.sandbox.past import DAY_MS
+from src.sandbox.market.candles import MINUTE_MS
+from src.sandbox.market.past import DAY_MS
 
 from .client import START_MS, Client
 

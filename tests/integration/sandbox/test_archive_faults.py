@@ -11,9 +11,9 @@ import zipfile
 import aiohttp
 import pytest
 
-from src.sandbox.archive_dirt import CONTENT
-from src.sandbox.market import MINUTE_MS
-from src.sandbox.past import DAY_MS
+from src.sandbox.archive.dirt import CONTENT
+from src.sandbox.market.candles import MINUTE_MS
+from src.sandbox.market.past import DAY_MS
 
 from .client import Client
 from .test_archive import DAY, MIDNIGHT_MS, MONTH, SPACE, fetch, page, rows

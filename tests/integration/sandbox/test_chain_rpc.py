@@ -13,8 +13,8 @@ from web3.exceptions import BlockNotFound, TransactionNotFound, Web3RPCError
 from web3.types import TxParams
 
 from src.sandbox import Sandbox, SandboxOptions
-from src.sandbox.chain import BLOCK_MS, SWAP_TOPIC
-from src.sandbox.chain_swaps import EMPTY, USDC_WETH
+from src.sandbox.chain.blocks import BLOCK_MS, SWAP_TOPIC
+from src.sandbox.chain.swaps import EMPTY, USDC_WETH
 
 _SWAP: dict[str, Any] = {
     "type": "event",

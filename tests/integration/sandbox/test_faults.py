@@ -8,8 +8,8 @@ import struct
 import aiohttp
 import pytest
 
-from src.sandbox.malformed import CORPUS, HUGE_BYTES
-from src.sandbox.market import MINUTE_MS
+from src.sandbox.market.candles import MINUTE_MS
+from src.sandbox.stream.malformed import CORPUS, HUGE_BYTES
 from tests.support.eventually import eventually
 
 from .client import START_MS, Client, row_of

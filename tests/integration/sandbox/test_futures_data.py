@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from src.sandbox.alpha import TOKENS
-from src.sandbox.futures_data import ENDPOINTS, KEPT_MS
-from src.sandbox.limits import PATIENCE
-from src.sandbox.metrics import SLOT_MS
-from src.sandbox.past import DAY_MS
-from src.sandbox.rest_futures import ALPHA_PATH
+from src.sandbox.market.alpha import TOKENS
+from src.sandbox.market.metrics import SLOT_MS
+from src.sandbox.market.past import DAY_MS
+from src.sandbox.rest.futures import ALPHA_PATH
+from src.sandbox.rest.futures_data import ENDPOINTS, KEPT_MS
+from src.sandbox.rest.limits import PATIENCE
 
 from .client import START_MS, Client
 from .test_archive import MIDNIGHT_MS, rows

@@ -14,7 +14,7 @@ import aiohttp
 import pytest
 
 from src.sandbox import Sandbox, SandboxOptions
-from src.sandbox.market import MINUTE_MS
+from src.sandbox.market.candles import MINUTE_MS
 from tests.support.processes import ROOT
 
 from .client import START_MS, Client, row_of
@@ -78,8 +78,8 @@ async def test_the_control_api_over_http() -> None:
 
 
 async def test_every_command_is_a_method_with_a_description() -> None:
-    from src.sandbox.control import Control
-    from src.sandbox.control_http import COMMANDS
+    from src.sandbox.control.api import Control
+    from src.sandbox.control.http import COMMANDS
 
     looking = {"connections", "stats", "end_fault"}
     methods = {name for name in dir(Control) if not name.startswith("_")}

@@ -12,7 +12,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from src.sandbox.market import MINUTE_MS, delay
+from src.sandbox.market.candles import MINUTE_MS, delay
 from tests.support.eventually import eventually
 
 from .client import START_MS, Client

@@ -11,7 +11,7 @@ from urllib.parse import quote
 import aiohttp
 import pytest
 
-from src.sandbox.market import MINUTE_MS, asleep, delay
+from src.sandbox.market.candles import MINUTE_MS, asleep, delay
 from tests.support.eventually import eventually
 
 from .client import START_MS, Client, row_of

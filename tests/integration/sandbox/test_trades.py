@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from src.sandbox.market import MINUTE_MS
-from src.sandbox.past import DAY_MS
-from src.sandbox.trades import A_MINUTE
+from src.sandbox.market.candles import MINUTE_MS
+from src.sandbox.market.past import DAY_MS
+from src.sandbox.market.trades import A_MINUTE
 
 from .client import START_MS, Client
 from .test_archive import MIDNIGHT_MS, keys, page, rows

@@ -18,9 +18,9 @@ from src.clock import VenueClock
 from src.collectors.trades.live import TradeStoring
 from src.collectors.trades.repair import TradeRepair
 from src.model import Trade
+from src.sandbox.market.trades import AggTrade
 from src.sandbox.options import SandboxOptions
 from src.sandbox.server import Sandbox
-from src.sandbox.trades import AggTrade
 from src.telemetry.metrics import Metrics
 from tests.integration.timescale.helpers import fetch
 

@@ -11,9 +11,9 @@ from itertools import pairwise
 from src.adapters.binance.stream.client import StreamOptions, TradeStream
 from src.clock import VenueClock
 from src.model import Trade
+from src.sandbox.market.trades import A_MINUTE
 from src.sandbox.options import SandboxOptions
 from src.sandbox.server import Sandbox
-from src.sandbox.trades import A_MINUTE
 from src.telemetry.metrics import Metrics
 from tests.support.eventually import eventually
 

@@ -10,8 +10,8 @@ import pytest
 
 from src.errors import BadData, Permanent, TooWide, Unavailable
 from src.model import SwapRange
-from src.sandbox.chain import BLOCK_MS
-from src.sandbox.chain_swaps import DRY, EMPTY, USDC_WETH, WETH_USDT
+from src.sandbox.chain.blocks import BLOCK_MS
+from src.sandbox.chain.swaps import DRY, EMPTY, USDC_WETH, WETH_USDT
 
 from .world import CONFIRMATIONS, World, world
 

@@ -7,8 +7,8 @@ import asyncio
 import pytest
 
 from src.model import SwapRange
-from src.sandbox.chain import BLOCK_MS
-from src.sandbox.chain_swaps import DRY, EMPTY, USDC_WETH, WETH_USDT
+from src.sandbox.chain.blocks import BLOCK_MS
+from src.sandbox.chain.swaps import DRY, EMPTY, USDC_WETH, WETH_USDT
 from tests.integration.timescale.helpers import fetch
 from tests.support.eventually import eventually
 

@@ -8,8 +8,8 @@ import pytest
 
 from src.config import Settings
 from src.errors import ConfigError
-from src.sandbox.chain import BLOCK_MS
-from src.sandbox.chain_swaps import WETH_USDT
+from src.sandbox.chain.blocks import BLOCK_MS
+from src.sandbox.chain.swaps import WETH_USDT
 from src.telemetry.metrics import Metrics
 from src.wiring.core import Core
 from src.wiring.uniswap import SwapTasks

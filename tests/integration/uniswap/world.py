@@ -20,8 +20,8 @@ from src.collectors.uniswap.fill import SwapFilling
 from src.collectors.uniswap.follow import SwapFollower
 from src.collectors.uniswap.patience import Patience
 from src.model import Pool
-from src.sandbox.chain import BLOCK_MS
-from src.sandbox.chain_swaps import DRY, EMPTY, USDC_WETH, WETH_USDT
+from src.sandbox.chain.blocks import BLOCK_MS
+from src.sandbox.chain.swaps import DRY, EMPTY, USDC_WETH, WETH_USDT
 from src.sandbox.options import SandboxOptions
 from src.sandbox.server import Sandbox
 from src.telemetry.metrics import Metrics

@@ -8,7 +8,7 @@ import pytest
 
 from src.adapters.ethereum.errors import error_of, refused_status
 from src.errors import MarketdError, Permanent, RateLimited, TooWide, Unavailable
-from src.sandbox.chain_rpc import RANGE_WORDS, RESULT_WORDS
+from src.sandbox.chain.rpc import RANGE_WORDS, RESULT_WORDS
 
 WIDE = [
     {"code": -32602, "message": "range 1000000 exceeds limit of 10000"},

@@ -9,12 +9,12 @@ import zlib
 
 import pytest
 
-from src.sandbox.archive_dirt import BOMB_BYTES, CONTENT, flipped, packed, revised, spoiled
-from src.sandbox.archive_files import KLINES_HEADER, METRICS_HEADER
-from src.sandbox.archive_zip import checksum, pack
-from src.sandbox.bulk import csv_rows
+from src.sandbox.archive.dirt import BOMB_BYTES, CONTENT, flipped, packed, revised, spoiled
+from src.sandbox.archive.files import KLINES_HEADER, METRICS_HEADER
+from src.sandbox.archive.zip import checksum, pack
 from src.sandbox.faults import Fault, Kind
-from src.sandbox.market import traits
+from src.sandbox.market.bulk import csv_rows
+from src.sandbox.market.candles import traits
 
 TRAITS = traits(1, "AUSDT", tick_size="0.10", step_size="0.001", sleeper_share=0.0)
 TEXT = csv_rows(TRAITS, 29_000_000, 29_001_440)

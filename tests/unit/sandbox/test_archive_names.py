@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from src.sandbox.archive_names import PLACES, FileName, labels, parse
-from src.sandbox.past import DAY_MS
+from src.sandbox.archive.names import PLACES, FileName, labels, parse
+from src.sandbox.market.past import DAY_MS
 
 
 def test_the_key_of_the_facts() -> None:

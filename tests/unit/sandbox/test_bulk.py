@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from src.sandbox.bulk import csv_rows, lines
-from src.sandbox.market import MINUTE_MS, candle, decimal, traits
+from src.sandbox.market.bulk import csv_rows, lines
+from src.sandbox.market.candles import MINUTE_MS, candle, decimal, traits
 from src.sandbox.options import SandboxOptions
 from src.sandbox.venue import Venue
 

@@ -9,19 +9,8 @@ from eth_utils.crypto import keccak
 from hypothesis import given
 from hypothesis import strategies as st
 
-from src.sandbox.chain import BLOCK_MS, Chain, ChainLog, bloom
-from src.sandbox.chain_swaps import (
-    DRY,
-    EMPTY,
-    POOLS,
-    Q96,
-    USDC_WETH,
-    WETH_USDT,
-    ChainPool,
-    move,
-    noisy,
-    wave,
-)
+from src.sandbox.chain.blocks import BLOCK_MS, Chain, ChainLog, bloom
+from src.sandbox.chain.swaps import DRY, EMPTY, POOLS, Q96, USDC_WETH, WETH_USDT, ChainPool, move, noisy, wave
 from src.sandbox.clock import SandboxClock
 from src.sandbox.options import SandboxOptions
 from src.sandbox.venue import Venue

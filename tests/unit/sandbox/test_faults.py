@@ -6,8 +6,8 @@ import pytest
 
 from src.sandbox.clock import SandboxClock
 from src.sandbox.faults import Faults, Kind
-from src.sandbox.limits import FIRST_BAN_MS, PATIENCE, WINDOW_MS, Budget, SlidingBudget
-from src.sandbox.market import MINUTE_MS
+from src.sandbox.market.candles import MINUTE_MS
+from src.sandbox.rest.limits import FIRST_BAN_MS, PATIENCE, WINDOW_MS, Budget, SlidingBudget
 from src.sandbox.stats import Stats
 
 

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from src.sandbox import frames
-from src.sandbox.malformed import CORPUS
-from src.sandbox.market import candle, traits
+from src.sandbox.market.candles import candle, traits
+from src.sandbox.stream import frames
+from src.sandbox.stream.malformed import CORPUS
 
 MINUTE = 29_000_000
 SYMBOLS = st.sampled_from(["BTCUSDT", "币安人生USDT", "AUSDT", "1000PEPEUSDT"])

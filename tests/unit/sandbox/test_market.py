@@ -12,7 +12,7 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from src.sandbox.market import MINUTE_MS, Kline, Traits, asleep, candle, decimal, delay, price, traits
+from src.sandbox.market.candles import MINUTE_MS, Kline, Traits, asleep, candle, decimal, delay, price, traits
 
 MINUTES = st.integers(min_value=20_000_000, max_value=40_000_000)
 SEEDS = st.integers(min_value=0, max_value=2**40)
@@ -68,7 +68,7 @@ def test_neither_the_order_of_questions_nor_the_process_changes_a_candle() -> No
     backwards = [candle(make(7), minute) for minute in reversed(minutes)]
     assert forwards == backwards[::-1]
     code = (
-        "from src.sandbox.market import *;"
+        "from src.sandbox.market.candles import *;"
         "s = traits(7, 'BTCUSDT', tick_size='0.10', step_size='0.001', sleeper_share=0.0);"
         "print(candle(s, 29_000_123), delay(s, 29_000_123))"
     )

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from src.sandbox.market import MINUTE_MS, Traits, traits
-from src.sandbox.metrics import (
+from src.sandbox.market.candles import MINUTE_MS, Traits, traits
+from src.sandbox.market.metrics import (
     HOUR_MS,
     SLOT_MS,
     funding,
@@ -20,7 +20,7 @@ from src.sandbox.metrics import (
     slots,
     trimmed,
 )
-from src.sandbox.universe import Period
+from src.sandbox.market.universe import Period
 
 START_MS = 1_780_000_020_000
 

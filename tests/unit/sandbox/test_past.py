@@ -7,11 +7,11 @@ from typing import Any
 import orjson
 import pytest
 
-from src.sandbox.market import MINUTE_MS
+from src.sandbox.market.candles import MINUTE_MS
+from src.sandbox.market.past import DAY_MS, first_day_ms
+from src.sandbox.market.replay import Replay
+from src.sandbox.market.universe import Universe
 from src.sandbox.options import SandboxOptions
-from src.sandbox.past import DAY_MS, first_day_ms
-from src.sandbox.replay import Replay
-from src.sandbox.universe import Universe
 
 START_MS = 1_780_000_020_000
 

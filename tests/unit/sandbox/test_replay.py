@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from src.sandbox.market import MINUTE_MS
+from src.sandbox.market.candles import MINUTE_MS
+from src.sandbox.market.replay import DAY_MS, load
 from src.sandbox.options import SandboxOptions
-from src.sandbox.replay import DAY_MS, load
 from src.sandbox.venue import Venue
 
 NOW_MS = 1_795_207_268_495

@@ -11,11 +11,11 @@ from typing import Any
 import orjson
 import pytest
 
-from src.sandbox.catalogue import catalogue
-from src.sandbox.market import MINUTE_MS
+from src.sandbox.market.candles import MINUTE_MS
+from src.sandbox.market.catalogue import catalogue
+from src.sandbox.market.replay import Replay
+from src.sandbox.market.universe import PENDING, SETTLING, TRADING, Universe
 from src.sandbox.options import SandboxOptions
-from src.sandbox.replay import Replay
-from src.sandbox.universe import PENDING, SETTLING, TRADING, Universe
 
 START_MS = 1_780_000_020_000
 MINUTE = START_MS // MINUTE_MS

@@ -1,0 +1,1 @@
+"""The archive: which files there are, what stands in them, and how they are served."""

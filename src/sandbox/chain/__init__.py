@@ -1,0 +1,1 @@
+"""A chain with Uniswap v3 pools, and its node."""

@@ -1,0 +1,1 @@
+"""The REST side: rows, weights and limits, and the endpoints over HTTP."""
