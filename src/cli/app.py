@@ -12,7 +12,7 @@ import typer
 
 from .. import __version__
 from ..errors import EXIT_OK, EXIT_USAGE
-from . import commands
+from .commands import general as commands
 from .context import Context, parse_assignments
 from .output import line
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from src.cli import main
-from src.cli.plot import drawable
+from src.cli.plot.command import drawable
 from tests.integration.analysis.level_world import LevelWorld, level_world, moment
 from tests.integration.analysis.test_level_runs import wave
 from tests.unit.analysis.level_strategies import HOUR_MS

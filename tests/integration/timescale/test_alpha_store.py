@@ -12,7 +12,7 @@ import pytest
 from src.adapters.timescale.alpha_store import AlphaStore, read_tokens
 from src.adapters.timescale.options import DatabaseOptions
 from src.adapters.timescale.sessions.shared import SharedSession
-from src.cli.alpha import plain, table
+from src.cli.symbols.alpha import plain, table
 from src.ports.metrics import AlphaToken
 
 from .helpers import fetch

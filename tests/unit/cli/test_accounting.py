@@ -7,7 +7,7 @@ from datetime import date
 from hypothesis import given
 from hypothesis import strategies as st
 
-from src.cli.accounting import GRACE_MS, Account, day_of, not_due, shares, total
+from src.cli.coverage.accounting import GRACE_MS, Account, day_of, not_due, shares, total
 from src.model import DAY_MS, FIVE_MINUTES_MS, MINUTE_MS, Dataset, Listing
 
 NOW_MS = 1_764_115_200_000

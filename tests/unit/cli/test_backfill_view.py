@@ -6,7 +6,7 @@ from io import StringIO
 
 import pytest
 
-from src.cli.backfill_view import LINE_EVERY_S, ProgressView, duration, plan_lines, size
+from src.cli.backfill.view import LINE_EVERY_S, ProgressView, duration, plan_lines, size
 from src.collectors.backfill.estimate import Estimate
 from src.collectors.backfill.progress import Progress
 from src.collectors.backfill.scope import Scope

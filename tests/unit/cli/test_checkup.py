@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from src.adapters.timescale.reports.inspection import Inspection, Server
-from src.cli.checkup import check_disk, check_port, judge_server
+from src.cli.health.checkup import check_disk, check_port, judge_server
 from src.config import Settings
 
 GOOD = Server(

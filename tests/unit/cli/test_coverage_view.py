@@ -9,8 +9,8 @@ from io import BytesIO, StringIO, TextIOWrapper
 import pytest
 from rich.cells import cell_len
 
-from src.cli.accounting import Account, total
-from src.cli.coverage_view import cell_days, draw, group, mark
+from src.cli.coverage.accounting import Account, total
+from src.cli.coverage.view import cell_days, draw, group, mark
 from src.model import Dataset
 
 FIRST = date(2026, 10, 27)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from src.cli.differences import MISSING, differences
+from src.cli.reconcile.differences import MISSING, differences
 from tests.support.fakes import EPOCH_MS, make_candle
 
 ROWS = [make_candle(open_ms=EPOCH_MS + n * 60_000) for n in range(3)]

@@ -8,7 +8,7 @@ from datetime import date, timedelta
 import pytest
 
 from src.adapters.timescale.reports.gaps import GapsFacts
-from src.cli.gap_causes import Bounds, Findings, explain
+from src.cli.gaps.causes import Bounds, Findings, explain
 from src.collectors.backfill.days import day_ms, day_of
 from src.model import (
     DAY_MS,

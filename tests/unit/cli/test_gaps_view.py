@@ -7,8 +7,8 @@ from io import StringIO
 import pytest
 from rich.cells import cell_len
 
-from src.cli.gap_causes import ASK, Bounds, Findings, Missing
-from src.cli.gaps_view import draw, stories
+from src.cli.gaps.causes import ASK, Bounds, Findings, Missing
+from src.cli.gaps.view import draw, stories
 from src.collectors.backfill.estimate import Estimate
 from src.model import DAY_MS, MINUTE_MS
 

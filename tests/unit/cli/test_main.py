@@ -10,7 +10,7 @@ import pytest
 
 from src import __version__
 from src.cli import main
-from src.cli.commands import Example
+from src.cli.commands.general import Example
 from src.cli.context import parse_assignments
 from src.config import setting_names
 from src.errors import EXIT_CONFIG, EXIT_FAILURE, EXIT_OK, EXIT_UNAVAILABLE, EXIT_USAGE, ConfigError

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from src.cli.status_view import age, table
+from src.cli.health.status_view import age, table
 
 NOW = datetime(2026, 11, 20, 21, 0, 30, tzinfo=UTC)
 

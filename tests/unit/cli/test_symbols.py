@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from src.cli.symbols import why_out
+from src.cli.symbols.selected import why_out
 from src.collectors.listings.selection import Selection
 from src.model import ContractStatus, Instrument
 

@@ -1,0 +1,1 @@
+"""The subcommands: options and help, by subject; the work is elsewhere and imported when it runs."""

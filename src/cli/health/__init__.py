@@ -1,0 +1,1 @@
+"""How it is now: ``marketd status``, ``doctor`` and ``healthcheck``."""

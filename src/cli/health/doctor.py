@@ -1,0 +1,96 @@
+"""``marketd doctor``: checks what marketd stands on, and says what to do about what is wrong."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import asdict
+
+from ...config import Settings
+from ...errors import EXIT_FAILURE, EXIT_OK, ConfigError, MarketdError
+from .. import output
+from ..context import Context
+from ..symbols.selected import ask_exchange, why_out
+from .checkup import Finding, check_disk, check_port, judge_server
+
+_CLOCK_LIMIT = 1.0
+"""Seconds. The daemon corrects itself by the exchange's clock, but logs and alerts use the computer's."""
+
+
+def run(context: Context, *, as_json: bool) -> int:
+    """Print all findings; 1 if one of them needs somebody. Raises ``ConfigError``."""
+    settings = context.settings()
+    findings = [Finding("settings", "ok", "valid"), *asyncio.run(_examine(settings))]
+    findings += [check_port(settings), check_disk()]
+    if as_json:
+        output.as_json([asdict(finding) for finding in findings])
+    else:
+        output.pairs([(finding.subject, _text(finding)) for finding in findings])
+    return EXIT_FAILURE if any(finding.state == "bad" for finding in findings) else EXIT_OK
+
+
+def _text(finding: Finding) -> str:
+    words = {"ok": "ok      ", "warning": "look    ", "bad": "PROBLEM "}
+    text = words[finding.state] + finding.text
+    return f"{text}\n        -> {finding.advice}" if finding.advice else text
+
+
+async def _examine(settings: Settings) -> list[Finding]:
+    found: list[Finding] = []
+    for subject, check in (("database", _database), ("exchange", _exchange)):
+        found += await _guarded(subject, check, settings)
+    return found
+
+
+async def _guarded(
+    subject: str, check: Callable[[Settings], Awaitable[list[Finding]]], settings: Settings
+) -> list[Finding]:
+    try:
+        return await check(settings)
+    except ConfigError as error:
+        return [Finding(subject, "bad", problem, "correct the setting") for problem in error.problems]
+    except MarketdError as error:
+        return [Finding(subject, "bad", str(error), _ADVICE[subject])]
+
+
+_ADVICE = {
+    "database": "see that the server runs and DATABASE_URL is right; scripts/timescaledb.sh up brings a private one",
+    "exchange": "see that this machine reaches it (a firewall, HTTP_PROXY, BINANCE_REST_URL); `marketd sandbox`"
+    " stands in for it",
+}
+
+
+async def _database(settings: Settings) -> list[Finding]:
+    from ...adapters.timescale.reports.inspection import inspect
+
+    if settings.database_url is None:
+        return [Finding("database", "bad", "DATABASE_URL is not set", "set it, or use scripts/start.sh")]
+    url = settings.database_url.get_secret_value()
+    return judge_server(await inspect(url, settings.kline_db_schema, settings.binance_ws_db_exchange))
+
+
+async def _exchange(settings: Settings) -> list[Finding]:
+    way = "through HTTP_PROXY" if settings.http_proxy else "directly"
+    answer = await ask_exchange(settings)
+    chosen = [item for item in answer.instruments if item.symbol in answer.picture.live]
+    found = [Finding("exchange", "ok", f"{settings.binance_rest_url} answers {way}")]
+    if chosen:
+        found.append(
+            Finding("symbols", "ok", f"{len(chosen)} of {len(answer.instruments)} contracts selected")
+        )
+    else:
+        reasons = {why_out(item, answer.selection) for item in answer.instruments}
+        text = f"none of {len(answer.instruments)} contracts is selected"
+        found.append(
+            Finding("symbols", "bad", text, f"they are out because: {'; '.join(sorted(reasons)[:3])}")
+        )
+    return [*found, _clock(answer.offset, settings.speed)]
+
+
+def _clock(offset: float, speed: float) -> Finding:
+    text = f"the exchange is {offset:+.3f} s from this computer"
+    if speed == 1 and abs(offset) > _CLOCK_LIMIT:
+        return Finding(
+            "clock", "warning", text, "let NTP (chrony, systemd-timesyncd) set this computer's clock"
+        )
+    return Finding("clock", "ok", text)

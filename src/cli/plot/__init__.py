@@ -1,0 +1,1 @@
+"""``marketd plot``: the pictures, and what draws any of them."""

@@ -1,0 +1,1 @@
+"""Which symbols there are: ``marketd symbols``, its ``--listings``, and ``marketd alpha``."""
