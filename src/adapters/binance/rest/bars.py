@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from ....errors import BadData, Retryable, Unavailable
+from ....errors import BadData, Unavailable
 from ....model.bars import VenueBar
 from ....ports import Clock, Priority
 from ....telemetry.log import get_logger
 from ....telemetry.metrics import Metrics
 from ..parse.messages import number
 from .client import FINAL_MARGIN_MS, RestOptions
-from .errors import is_about_address
 from .retry import Retrying
 from .session import RestSession
-from .trades import Budget
+from .weight import Budget, follow, owed
 
 BATCH = 1000
 """Rows of one request, the most that spot gives."""
 _MAX_CONNECTIONS = 4
-_WEIGHT_HEADER = "X-MBX-USED-WEIGHT-1M"
-_WEIGHT_DIGITS = 8
 
 log = get_logger("rest")
 
@@ -54,7 +51,7 @@ class BarsRest:
     ) -> None:
         self._endpoint = endpoint
         self._budget, self._clock, self._metrics, self._source = budget, clock, metrics, options.source
-        self._retrying = Retrying(options, owed=_owed)
+        self._retrying = Retrying(options, owed=owed)
         self._session = RestSession(
             options.base_url,
             clock,
@@ -63,7 +60,7 @@ class BarsRest:
             proxy=options.proxy,
             timeout=options.timeout,
             max_connections=_MAX_CONNECTIONS,
-            on_answer=self._observe,
+            on_answer=follow(budget, clock),
             setting=endpoint.setting,
         )
 
@@ -115,12 +112,6 @@ class BarsRest:
             found.setdefault(bar.open_ms, bar)
         return [found[open_ms] for open_ms in sorted(found)]
 
-    def _observe(self, headers: Mapping[str, str], seconds: float) -> None:
-        """Follow the venue's own count of weight, told with every answer."""
-        used = headers.get(_WEIGHT_HEADER, "")
-        if used.isascii() and used.isdecimal() and len(used) < _WEIGHT_DIGITS:
-            self._budget.observe(int(used), age=seconds * self._clock.speed)
-
 
 def bar_row(row: object, wanted: range) -> VenueBar:
     """One row of ``GET /fapi/v1/klines`` or ``/api/v3/klines``, which must open at one of the ``wanted`` times.
@@ -156,8 +147,3 @@ def bar_row(row: object, wanted: range) -> VenueBar:
     if not 0 <= bar.buy_volume <= bar.volume or bar.quote_volume < 0:
         raise BadData(f"{bar.buy_volume} bought by takers of {bar.volume} at {opened}", reason="bad_volume")
     return bar
-
-
-def _owed(error: Retryable) -> float:
-    """Where the address is paused the limiter keeps the time, on the venue's clock."""
-    return 0.0 if is_about_address(error) else error.retry_after

@@ -13,9 +13,9 @@ from ....telemetry.metrics import Metrics
 from ...rate_limiter import RateLimiter
 from ..parse.messages import kline_row
 from ..symbols import parse_exchange_info
-from .errors import is_about_address
 from .retry import Retrying
 from .session import RestSession
+from .weight import follow, owed
 
 # The most rows per unit of weight: 499 for 2; up to 99 cost 1.
 MAX_ROWS = 499
@@ -29,12 +29,8 @@ FINAL_MARGIN_MS = 500
 
 # One round trip of a new connection holds its handshakes as well; a shorter second one tells better time.
 _SLOW_ROUND_TRIP_S = 0.25
-_WEIGHT_HEADER = "X-MBX-USED-WEIGHT-1M"
 _ENDPOINTS = ("time", "exchangeInfo", "klines")
 _MAX_CONNECTIONS = 64
-
-# A count of more digits is not the venue's.
-_WEIGHT_DIGITS = 8
 
 log = get_logger("rest")
 
@@ -66,7 +62,7 @@ class BinanceRest:
 
     def __init__(self, options: RestOptions, limiter: RateLimiter, clock: Clock, metrics: Metrics) -> None:
         self._options, self._limiter, self._clock, self._metrics = options, limiter, clock, metrics
-        self._retrying = Retrying(options, owed=_owed, tell=_tell)
+        self._retrying = Retrying(options, owed=owed, tell=_tell)
         self._session = RestSession(
             options.base_url,
             clock,
@@ -75,7 +71,7 @@ class BinanceRest:
             proxy=options.proxy,
             timeout=options.timeout,
             max_connections=_MAX_CONNECTIONS,
-            on_answer=self._observe,
+            on_answer=follow(limiter, clock),
         )
 
     async def open(self) -> None:
@@ -175,21 +171,10 @@ class BinanceRest:
         self._metrics.rows_rejected.labels(error.reason).inc()
         log.warning("rest_row_rejected", msg=str(error), reason=error.reason)
 
-    def _observe(self, headers: Mapping[str, str], seconds: float) -> None:
-        """Follow the venue's own count of weight, told with every answer."""
-        used = headers.get(_WEIGHT_HEADER, "")
-        if used.isascii() and used.isdecimal() and len(used) < _WEIGHT_DIGITS:
-            self._limiter.observe(int(used), age=seconds * self._clock.speed)
-
 
 def _is_settled(row: object, asked_ms: int) -> bool:
     open_ms = row[0] if isinstance(row, list) and row else None
     return type(open_ms) is int and asked_ms - (open_ms + MINUTE_MS) >= SETTLED_MS
-
-
-def _owed(error: Retryable) -> float:
-    """Where the address is paused the limiter keeps the time, on the venue's clock; only the jitter is added."""
-    return 0.0 if is_about_address(error) else error.retry_after
 
 
 def _tell(error: Retryable, attempt: int) -> None:

@@ -3,36 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from typing import Protocol
 
-from ....errors import BadData, Retryable, Unavailable
+from ....errors import BadData, Unavailable
 from ....model import Trade
 from ....ports import Clock, Priority
 from ....telemetry.log import get_logger
 from ....telemetry.metrics import Metrics
 from ..parse.trades import trade_row
 from .client import RestOptions
-from .errors import is_about_address
 from .retry import Retrying
-from .session import Pausable, RestSession
+from .session import RestSession
+from .weight import Budget, follow, owed
 
 MAX_ROWS = 1000
 """Rows of one answer; how many are asked for does not change what it costs."""
 _MAX_CONNECTIONS = 8
-_WEIGHT_HEADER = "X-MBX-USED-WEIGHT-1M"
-_WEIGHT_DIGITS = 8
 
 log = get_logger("rest")
-
-
-class Budget(Pausable, Protocol):
-    """The limiter of a host's weight."""
-
-    def permit(self, weight: int, priority: Priority) -> AbstractAsyncContextManager[None]: ...
-
-    def observe(self, used: int, *, age: float) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +47,8 @@ class TradesRest:
     def __init__(
         self, endpoint: TradeEndpoint, options: RestOptions, budget: Budget, clock: Clock, metrics: Metrics
     ) -> None:
-        self._endpoint, self._budget, self._clock, self._metrics = endpoint, budget, clock, metrics
-        self._retrying = Retrying(options, owed=_owed)
+        self._endpoint, self._budget, self._metrics = endpoint, budget, metrics
+        self._retrying = Retrying(options, owed=owed)
         self._session = RestSession(
             options.base_url,
             clock,
@@ -69,7 +57,7 @@ class TradesRest:
             proxy=options.proxy,
             timeout=options.timeout,
             max_connections=_MAX_CONNECTIONS,
-            on_answer=self._observe,
+            on_answer=follow(budget, clock),
             setting=endpoint.setting,
         )
 
@@ -109,14 +97,3 @@ class TradesRest:
                 self._metrics.inexact_values.labels(name).inc()
             found.setdefault(parsed.trade.trade_id, parsed.trade)
         return [found[number] for number in sorted(found)]
-
-    def _observe(self, headers: Mapping[str, str], seconds: float) -> None:
-        """Follow the venue's own count of weight, told with every answer."""
-        used = headers.get(_WEIGHT_HEADER, "")
-        if used.isascii() and used.isdecimal() and len(used) < _WEIGHT_DIGITS:
-            self._budget.observe(int(used), age=seconds * self._clock.speed)
-
-
-def _owed(error: Retryable) -> float:
-    """Where the address is paused the limiter keeps the time, on the venue's clock."""
-    return 0.0 if is_about_address(error) else error.retry_after
