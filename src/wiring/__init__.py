@@ -27,7 +27,7 @@ from .listings import ListingsOnly
 from .live import LiveRole
 from .metrics import MetricsRole
 from .options import plain
-from .roles import BACKFILL, JOBS, METRICS, TRADES, UNISWAP, WS, Role
+from .roles import BACKFILL, JOBS, METRICS, TRADES, UNISWAP, WS, Leading, Role
 from .trades import TradesRole
 from .uniswap import UniswapRole
 
@@ -122,7 +122,7 @@ class Application:
         listings = self.listings
         return Daemon(
             self.buffer,
-            self.lead.keeper,
+            Leading(self.roles),
             self.core.health,
             collectors=[
                 *self.core.collectors(),

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 
 from ..collectors.running.daemon import Closer, Keeper, Part
+from ..collectors.running.turn import Turn
 from ..config import Settings
+from ..telemetry.log import get_logger
+
+_log = get_logger("main")
 
 WS = "ws"
 METRICS = "metrics"
@@ -53,6 +58,41 @@ class Role(ABC):
     async def finish_run(self) -> None:
         """Note in the database that the run ended by itself."""
 
+    async def drain(self, seconds: float) -> int:
+        """Store what the role's collectors left in memory, within so many wall seconds; returns what is left of it."""
+        return 0
+
     def listening(self) -> AbstractContextManager[object]:
         """What is told of changes while the daemon runs."""
         return nullcontext()
+
+
+class Leading:
+    """The lead's keeper, whose drain is that of all roles, side by side: they have the same seconds."""
+
+    def __init__(self, roles: Sequence[Role]) -> None:
+        self._keeper, self._roles = roles[0].keeper, roles
+
+    @property
+    def settled(self) -> Turn:
+        return self._keeper.settled
+
+    async def run(self) -> None:
+        await self._keeper.run()
+
+    async def drain(self, seconds: float) -> int:
+        async with asyncio.TaskGroup() as group:
+            lead = group.create_task(self._keeper.drain(seconds), name="drain the lead")
+            others = [
+                group.create_task(_drain(role, seconds), name=f"drain {role.name}") for role in self._roles
+            ]
+        return lead.result() + sum(task.result() for task in others)
+
+
+async def _drain(role: Role, seconds: float) -> int:
+    """What goes wrong here must not cost the rows of another role."""
+    try:
+        return await role.drain(seconds)
+    except Exception as error:
+        _log.exception("drain_failed", msg=str(error) or type(error).__name__, role=role.name)
+        return 0

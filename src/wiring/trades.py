@@ -208,6 +208,9 @@ class TradesRole(Role):
             Closer("trades_lock", self.lock.close),
         ]
 
+    async def drain(self, seconds: float) -> int:
+        return await self.writer.drain(seconds)
+
     async def finish_run(self) -> None:
         await self.lock.finish_run()
 

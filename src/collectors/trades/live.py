@@ -21,6 +21,7 @@ _BATCH = 20_000
 _WINDOW_S = 1.0
 """How long the oldest waiting trade may wait for its commit, in wall seconds."""
 _MISCONFIGURED_S = 15.0
+_DRAIN_TRIES, _DRAIN_PAUSE_S = 2, 0.5
 
 
 class TradeBuffer:
@@ -113,9 +114,10 @@ class TradeStoring:
 
 
 class TradeWriter:
-    """Stores what waits in the buffer, until cancelled. What is in memory then comes back over REST: its ids are a gap.
+    """Stores what waits in the buffer, until cancelled; ``drain`` then stores what is left.
 
-    A database that is away is waited for, while the buffer takes what it can.
+    A database that is away is waited for, while the buffer takes what it can. What is in memory when the process is
+    killed comes back over REST: its ids are a gap.
     """
 
     def __init__(self, buffer: TradeBuffer, storing: TradeStoring, *, window_s: float = _WINDOW_S) -> None:
@@ -127,21 +129,55 @@ class TradeWriter:
             await self._buffer.wait()
             if len(self._buffer) < _BATCH:
                 await asyncio.sleep(self._window_s)
-            await self._write(self._buffer.take(_BATCH))
+            await self._write()
 
-    async def _write(self, batch: list[Trade]) -> None:
+    async def drain(self, seconds: float) -> int:
+        """Store what is left within ``seconds`` wall seconds and two tries; returns the trades that still wait.
+
+        Nothing may come in any more. What is left then comes back over REST.
+        """
+        failures = 0
+        try:
+            async with asyncio.timeout(seconds):
+                while len(self._buffer) and failures < _DRAIN_TRIES:
+                    pause = await self._attempt()
+                    if pause is not None:
+                        failures += 1
+                        await asyncio.sleep(min(pause, _DRAIN_PAUSE_S))
+        except TimeoutError:
+            _log.error("trades_drain_timed_out", msg="the last trades were not stored in time")
+        if len(self._buffer):
+            _log.warning(
+                "trades_left",
+                msg=f"{len(self._buffer)} trades are left, to be asked for over REST at the next start",
+                waiting=len(self._buffer),
+            )
+        return len(self._buffer)
+
+    async def _write(self) -> None:
+        pause = await self._attempt()
+        if pause is not None:
+            await asyncio.sleep(pause)
+
+    async def _attempt(self) -> float | None:
+        """Store a batch. How long to wait where it is to be tried again; it is back in the buffer then."""
+        batch = self._buffer.take(_BATCH)
         try:
             await self._storing.store(batch)
         except Retryable as error:
             self._buffer.restore(batch)
             _log.warning("trades_not_stored", msg=str(error), reason=error.reason, waiting=len(self._buffer))
-            await asyncio.sleep(max(self._backoff.next(), error.retry_after))
+            return max(self._backoff.next(), error.retry_after)
         except Misconfigured as error:
             self._buffer.restore(batch)
             _log.error("trades_refused", msg=str(error), waiting=len(self._buffer))
-            await asyncio.sleep(_MISCONFIGURED_S)
-        else:
-            self._backoff.reset()
+            return _MISCONFIGURED_S
+        except BaseException:
+            # Cancelled, or unforeseen: nobody knows whether it is stored, and what is stored is not taken twice.
+            self._buffer.restore(batch)
+            raise
+        self._backoff.reset()
+        return None
 
 
 class LiveTradeCollector:

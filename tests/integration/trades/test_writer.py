@@ -10,9 +10,14 @@ from dataclasses import replace
 from src.adapters.timescale.options import DatabaseOptions
 from src.adapters.timescale.sessions.shared import SharedSession
 from src.adapters.timescale.trades.store import TradeStore
+from src.clock import VenueClock
+from src.collectors.live.buffer import CandleBuffer
+from src.collectors.running.daemon import Closer, Daemon, Part
+from src.collectors.running.turn import Turn
 from src.collectors.trades.live import TradeBuffer, TradeStoring, TradeWriter
+from src.telemetry.health import Health
 from src.telemetry.metrics import Metrics
-from tests.integration.timescale.helpers import fetch
+from tests.integration.timescale.helpers import connect, fetch
 from tests.support.cluster import Cluster
 from tests.support.eventually import eventually
 from tests.support.trade_files import sample
@@ -99,3 +104,86 @@ async def test_a_database_that_is_away_is_waited_for(cluster: Cluster) -> None:
         await asyncio.to_thread(cluster.start)
         await eventually(lambda: count(metrics, "trades_stored_total", source="stream") == 50, timeout=40)
     assert await ids(url) == list(range(5000, 5050))
+
+
+async def test_what_is_in_memory_at_a_stop_is_stored(database: str) -> None:
+    """As the daemon stops: the collectors are cancelled, then what they left is drained."""
+    metrics, stop = Metrics(), asyncio.Event()
+    buffer = TradeBuffer(metrics)
+    session = SharedSession(DatabaseOptions(database), purpose="trades")
+    writer = TradeWriter(buffer, TradeStoring(TradeStore(session), metrics, "stream"), window_s=3600.0)
+    keeper = Draining(writer)
+
+    async def stream() -> None:
+        for number in range(50_000):
+            buffer.put(sample(number))
+        stop.set()
+        await asyncio.Event().wait()
+
+    daemon = Daemon(
+        CandleBuffer(VenueClock(), metrics),
+        keeper,
+        Health(),
+        collectors=[Part("trades", stream), Part("trades_writer", writer.run)],
+        closers=[Closer("session", session.close)],
+    )
+    await daemon.run(stop)
+    assert len(buffer) == 0
+    assert await fetch(database, "SELECT count(*)::int, min(trade_id), max(trade_id) FROM agg_trades") == [
+        (50_000, 5000, 54_999)
+    ]
+
+
+async def test_a_write_that_is_cut_off_is_not_forgotten(database: str) -> None:
+    """Cancelled while its statement waits for the lock of the symbol."""
+    metrics = Metrics()
+    buffer = TradeBuffer(metrics)
+    session = SharedSession(DatabaseOptions(database), purpose="trades")
+    writer = TradeWriter(buffer, TradeStoring(TradeStore(session), metrics, "stream"), window_s=0.0)
+    buffer.put(sample(0))
+    assert await writer.drain(60.0) == 0
+    async with await connect(database) as other, other.transaction():
+        await other.execute("SELECT FROM trade_reach FOR UPDATE")
+        buffer.put(sample(1))
+        running = asyncio.create_task(writer.run(), name="writer")
+        await eventually(lambda: len(buffer) == 0, timeout=20, message="it is being written")
+        running.cancel()
+        await asyncio.wait({running})
+        assert running.cancelled()
+        assert len(buffer) == 1
+    assert await writer.drain(60.0) == 0
+    await session.close()
+    assert await ids(database) == [5000, 5001]
+
+
+async def test_a_drain_ends_whatever_the_database_does(cluster: Cluster) -> None:
+    metrics = Metrics()
+    buffer = TradeBuffer(metrics)
+    url = await asyncio.to_thread(lambda: cluster.url)
+    session = SharedSession(DatabaseOptions(url), purpose="trades")
+    writer = TradeWriter(buffer, TradeStoring(TradeStore(session), metrics, "stream"))
+    buffer.put(sample(0))
+    async with await connect(url) as other:
+        await other.execute("BEGIN")
+        await other.execute("LOCK TABLE trade_reach")
+        assert await writer.drain(0.2) == 1, "the time is over"
+    await asyncio.to_thread(cluster.stop)
+    assert await writer.drain(3600.0) == 1, "two tries"
+    assert len(buffer) == 1
+    await session.close()
+
+
+class Draining:
+    """A keeper whose drain is a writer's."""
+
+    def __init__(self, writer: TradeWriter) -> None:
+        self.settled = Turn()
+        self.settled.set()
+        self._writer, self._ended = writer, asyncio.Event()
+
+    async def run(self) -> None:
+        await self._ended.wait()
+
+    async def drain(self, seconds: float) -> int:
+        self._ended.set()
+        return await self._writer.drain(seconds)
