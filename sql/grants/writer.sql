@@ -35,3 +35,7 @@ GRANT INSERT, UPDATE, DELETE ON {schema}.procrastinate_workers, {schema}.procras
 GRANT INSERT, DELETE ON {schema}.price_series, {schema}.arbitrage_opportunities TO {role};
 GRANT INSERT, UPDATE ON {schema}.batches TO {role};
 GRANT EXECUTE ON FUNCTION {schema}.expire_trades(timestamptz) TO {role};
+GRANT EXECUTE ON FUNCTION {schema}.fit_trades(text, text[]) TO {role};
+GRANT EXECUTE ON FUNCTION {schema}.account_trades(
+    text, text[], timestamptz[], bigint[], bigint[], timestamptz[], timestamptz[]
+) TO {role};

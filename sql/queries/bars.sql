@@ -46,13 +46,9 @@ CROSS JOIN LATERAL (
 
 -- name: cuts
 -- When symbols were listed again: the minute of each listing but the first.
-SELECT symbol, array_agg((extract(epoch FROM date_trunc('minute', onboard_ts)) * 1000)::bigint ORDER BY onboard_ts)
-FROM (
-    SELECT symbol, onboard_ts, row_number() OVER (PARTITION BY symbol ORDER BY onboard_ts) AS number
-    FROM instruments
-    WHERE exchange = %(exchange)s
-) AS listing
-WHERE number > 1
+SELECT symbol, array_agg((extract(epoch FROM cut_ts) * 1000)::bigint ORDER BY cut_ts)
+FROM listing_cuts
+WHERE exchange = %(exchange)s
 GROUP BY symbol;
 
 -- name: begin
@@ -271,15 +267,23 @@ COPY (
 ) TO STDOUT (FORMAT BINARY);
 
 -- name: first_trade
-SELECT min(trade_id) FROM agg_trades WHERE exchange = %(exchange)s AND symbol = %(symbol)s AND ts >= %(since)s;
+SELECT min(trade_id)
+FROM agg_trades
+WHERE exchange = %(exchange)s AND symbol = %(symbol)s AND ts >= %(since)s AND ts <= %(latest)s;
+
+-- name: fit_trades
+-- Trades are accounted for by the listings that "cuts" gives.
+SELECT symbol FROM fit_trades(%(exchange)s, ARRAY[%(symbol)s::text]);
 
 -- name: trades_known
--- What can be read of a symbol from a time on, behind taken_id: everything up to closed_id is there or in a gap that nobody
--- looks for any more, and every trade before closed_ts. By id, because times may go back by a minute.
+-- What can be read of each listing from one on, behind taken_id of that one: everything up to closed_id is there or in a gap
+-- that nobody looks for any more, and every trade before closed_ts. By id, because times may go back by a minute.
 SELECT
+    (extract(epoch FROM reach.listing_ts) * 1000)::bigint AS listing_ms,
     coalesce(gap.first_id - 1, reach.last_id) AS closed_id,
     (extract(epoch FROM coalesce(gap.after_ts, reach.last_ts)) * 1000)::bigint AS closed_ts,
     reach.first_id,
+    reach.last_id,
     (extract(epoch FROM reach.first_ts) * 1000)::bigint AS first_ts,
     (extract(epoch FROM reach.last_ts) * 1000)::bigint AS last_ts
 FROM trade_reach AS reach
@@ -287,20 +291,37 @@ LEFT JOIN LATERAL (
     SELECT first_id, after_ts
     FROM trade_gaps
     WHERE trade_gaps.exchange = reach.exchange AND trade_gaps.symbol = reach.symbol
+      AND trade_gaps.listing_ts = reach.listing_ts
       AND state = 'open'
-      AND first_id > %(taken_id)s
+      AND (first_id > %(taken_id)s OR trade_gaps.listing_ts > %(listing)s)
       AND before_ts > %(since)s::timestamptz - interval '1 minute'
     ORDER BY first_id
     LIMIT 1
 ) AS gap ON true
-WHERE reach.exchange = %(exchange)s AND reach.symbol = %(symbol)s AND reach.first_id IS NOT NULL;
+WHERE reach.exchange = %(exchange)s AND reach.symbol = %(symbol)s AND reach.first_id IS NOT NULL
+  AND reach.listing_ts >= %(listing)s
+ORDER BY reach.listing_ts;
 
 -- name: trades_missing
--- How many ids have no trade in gaps between two trades of [begun_id, upto_id].
-SELECT coalesce(sum(last_id - first_id + 1), 0)::bigint
-FROM trade_gaps
-WHERE exchange = %(exchange)s AND symbol = %(symbol)s AND state <> 'filled'
-  AND first_id > %(begun_id)s AND last_id < %(upto_id)s;
+-- How many ids have no trade between two trades, begun_id of one listing and upto_id of the same or a later one. Where one
+-- listing ends and another begins nobody knows how many there were: less what is there counts as what is not.
+SELECT (
+    (
+        SELECT coalesce(sum(last_id - first_id + 1), 0)
+        FROM trade_gaps
+        WHERE exchange = %(exchange)s AND symbol = %(symbol)s AND state <> 'filled'
+          AND (listing_ts, first_id) > (%(begun_listing)s::timestamptz, %(begun_id)s)
+          AND (listing_ts, last_id) < (%(upto_listing)s::timestamptz, %(upto_id)s)
+    ) + (
+        SELECT coalesce(sum(
+            CASE WHEN listing_ts > %(begun_listing)s THEN first_id - 1 ELSE 0 END
+            - CASE WHEN listing_ts < %(upto_listing)s THEN last_id ELSE 0 END
+        ), 0)
+        FROM trade_reach
+        WHERE exchange = %(exchange)s AND symbol = %(symbol)s AND first_id IS NOT NULL
+          AND listing_ts BETWEEN %(begun_listing)s AND %(upto_listing)s
+    )
+)::bigint;
 
 -- name: clear
 DELETE FROM bars

@@ -3,6 +3,7 @@
 -- name: create_incoming
 CREATE TEMP TABLE trades_incoming (
     symbol         varchar(64),
+    listing_ts     timestamptz,
     trade_id       bigint,
     ts             timestamptz,
     price          double precision,
@@ -16,7 +17,11 @@ DROP TABLE IF EXISTS pg_temp.trades_incoming;
 -- name: copy_incoming
 COPY pg_temp.trades_incoming FROM STDIN (FORMAT BINARY);
 
+-- name: clear_incoming
+TRUNCATE pg_temp.trades_incoming;
+
 -- name: begin
+-- The line of a symbol's first listing is there for every symbol: it is the symbol's lock.
 INSERT INTO trade_reach (exchange, symbol)
 SELECT %(exchange)s, symbol FROM unnest(%(symbols)s::text[]) AS asked (symbol)
 ORDER BY symbol COLLATE "C"
@@ -24,11 +29,15 @@ ON CONFLICT DO NOTHING;
 
 -- name: lock
 -- One transaction at a time takes in trades of a symbol: the ids that it finds missing stay so until it commits.
-SELECT symbol, first_id, last_id
+SELECT symbol
 FROM trade_reach
-WHERE exchange = %(exchange)s AND symbol = ANY(%(symbols)s)
+WHERE exchange = %(exchange)s AND symbol = ANY(%(symbols)s) AND listing_ts = '1970-01-01 00:00:00+00'
 ORDER BY symbol COLLATE "C"
 FOR UPDATE;
+
+-- name: fit
+-- After "lock": where symbols were listed again, UTC milliseconds. The ledger is by these listings then.
+SELECT symbol, cuts FROM fit_trades(%(exchange)s, %(symbols)s);
 
 -- name: take_in
 -- After "lock", in a statement of its own, which sees what the transaction before committed. Only ids that are not there
@@ -36,13 +45,14 @@ FOR UPDATE;
 WITH fresh AS (
     SELECT incoming.*
     FROM pg_temp.trades_incoming AS incoming
-    JOIN trade_reach AS reach ON reach.exchange = %(exchange)s AND reach.symbol = incoming.symbol
+    LEFT JOIN trade_reach AS reach
+        ON reach.exchange = %(exchange)s AND reach.symbol = incoming.symbol AND reach.listing_ts = incoming.listing_ts
     WHERE reach.first_id IS NULL
        OR incoming.trade_id > reach.last_id
        OR incoming.trade_id < reach.first_id
        OR EXISTS (
            SELECT FROM trade_gaps AS gap
-           WHERE gap.exchange = %(exchange)s AND gap.symbol = incoming.symbol
+           WHERE gap.exchange = %(exchange)s AND gap.symbol = incoming.symbol AND gap.listing_ts = incoming.listing_ts
              AND gap.state IN ('open', 'left', 'absent')
              AND incoming.trade_id BETWEEN gap.first_id AND gap.last_id
        )
@@ -55,104 +65,24 @@ written AS (
     RETURNING symbol, trade_id, ts
 ),
 placed AS (
-    SELECT symbol, trade_id, ts, trade_id - row_number() OVER (PARTITION BY symbol ORDER BY trade_id) AS run
-    FROM written
+    SELECT symbol, listing_ts, trade_id, ts,
+           trade_id - row_number() OVER (PARTITION BY symbol, listing_ts ORDER BY trade_id) AS run
+    FROM written JOIN fresh USING (symbol, trade_id, ts)
 )
-SELECT symbol, min(trade_id) AS first_id, max(trade_id) AS last_id,
+SELECT symbol, (extract(epoch FROM listing_ts) * 1000)::bigint AS listing_ms,
+       min(trade_id) AS first_id, max(trade_id) AS last_id,
        first(ts, trade_id) AS first_ts, last(ts, trade_id) AS last_ts
 FROM placed
-GROUP BY symbol, run
-ORDER BY symbol COLLATE "C", first_id;
+GROUP BY symbol, listing_ts, run
+ORDER BY symbol COLLATE "C", listing_ts, first_id;
 
 -- name: account
--- What "take_in" or "copy_trades" stored, as runs of ids, in its transaction: gaps are filled, shrink or break in two, the
--- reach grows, and what lies between the old reach and the new ids is a new gap. Gives the gaps that are new.
-WITH runs AS (
-    SELECT symbol, first_id, last_id, first_ts, last_ts
-    FROM unnest(%(symbols)s::text[], %(first_ids)s::bigint[], %(last_ids)s::bigint[],
-                %(first_ts)s::timestamptz[], %(last_ts)s::timestamptz[])
-         AS stored (symbol, first_id, last_id, first_ts, last_ts)
-),
-taken AS (
-    SELECT symbol, range_agg(int8range(first_id, last_id, '[]')) AS ids, min(first_id) AS first_id,
-           max(last_id) AS last_id, first(first_ts, first_id) AS first_ts, last(last_ts, last_id) AS last_ts
-    FROM runs
-    GROUP BY symbol
-),
-grown AS (
-    SELECT symbol, taken.ids,
-           reach.first_id AS old_first_id, reach.last_id AS old_last_id,
-           reach.first_ts AS old_first_ts, reach.last_ts AS old_last_ts,
-           least(reach.first_id, taken.first_id) AS first_id,
-           greatest(reach.last_id, taken.last_id) AS last_id,
-           CASE WHEN reach.first_id <= taken.first_id THEN reach.first_ts ELSE taken.first_ts END AS first_ts,
-           CASE WHEN reach.last_id >= taken.last_id THEN reach.last_ts ELSE taken.last_ts END AS last_ts,
-           CASE WHEN reach.first_id IS NULL THEN int8multirange()
-                ELSE int8multirange(int8range(reach.first_id, reach.last_id + 1)) END AS known
-    FROM taken
-    JOIN trade_reach AS reach USING (symbol)
-    WHERE reach.exchange = %(exchange)s
-),
-touched AS (
-    SELECT gap.gap_id, symbol, gap.state, gap.first_id, gap.last_id, gap.after_ts, gap.before_ts,
-           int8multirange(int8range(gap.first_id, gap.last_id, '[]')) - grown.ids AS rest
-    FROM grown
-    JOIN trade_gaps AS gap USING (symbol)
-    WHERE gap.exchange = %(exchange)s
-      AND gap.state IN ('open', 'left', 'absent')
-      AND grown.ids && int8range(gap.first_id, gap.last_id, '[]')
-),
-pieces AS (
-    SELECT gap_id, symbol, state, lower(piece) AS first_id, upper(piece) - 1 AS last_id,
-           row_number() OVER (PARTITION BY gap_id ORDER BY piece) AS number
-    FROM touched, unnest(rest) AS piece
-    UNION ALL
-    SELECT NULL, symbol, 'open', lower(piece), upper(piece) - 1, NULL
-    FROM grown, unnest(int8multirange(int8range(first_id, last_id, '[]')) - known - ids) AS piece
-),
-edges AS (
-    SELECT symbol, id, min(ts) AS ts
-    FROM (
-        SELECT symbol, first_id AS id, first_ts AS ts FROM runs
-        UNION ALL SELECT symbol, last_id, last_ts FROM runs
-        UNION ALL SELECT symbol, old_first_id, old_first_ts FROM grown
-        UNION ALL SELECT symbol, old_last_id, old_last_ts FROM grown
-        UNION ALL SELECT symbol, first_id - 1, after_ts FROM touched
-        UNION ALL SELECT symbol, last_id + 1, before_ts FROM touched
-    ) AS every
-    GROUP BY symbol, id
-),
-placed AS (
-    SELECT pieces.*, below.ts AS after_ts, above.ts AS before_ts
-    FROM pieces
-    JOIN edges AS below ON below.symbol = pieces.symbol AND below.id = pieces.first_id - 1
-    JOIN edges AS above ON above.symbol = pieces.symbol AND above.id = pieces.last_id + 1
-),
-mended AS (
-    UPDATE trade_gaps AS gap SET
-        state = CASE WHEN placed.gap_id IS NULL THEN 'filled' ELSE gap.state END,
-        closed_at = CASE WHEN placed.gap_id IS NULL THEN now() ELSE gap.closed_at END,
-        first_id = coalesce(placed.first_id, gap.first_id),
-        last_id = coalesce(placed.last_id, gap.last_id),
-        after_ts = coalesce(placed.after_ts, gap.after_ts),
-        before_ts = coalesce(placed.before_ts, gap.before_ts),
-        attempts = 0,
-        next_ask_at = '-infinity'
-    FROM touched LEFT JOIN placed ON placed.gap_id = touched.gap_id AND placed.number = 1
-    WHERE gap.gap_id = touched.gap_id
-),
-reached AS (
-    UPDATE trade_reach AS reach SET
-        first_id = grown.first_id, last_id = grown.last_id, first_ts = grown.first_ts, last_ts = grown.last_ts
-    FROM grown
-    WHERE reach.exchange = %(exchange)s AND reach.symbol = grown.symbol
-)
-INSERT INTO trade_gaps (exchange, symbol, first_id, last_id, after_ts, before_ts, state)
-SELECT %(exchange)s, symbol, first_id, last_id, after_ts, before_ts, state
-FROM placed
-WHERE number IS DISTINCT FROM 1
-ORDER BY symbol COLLATE "C", first_id
-RETURNING symbol, first_id, last_id;
+-- What "take_in" or "copy_trades" stored, as runs of ids, in its transaction. Gives the gaps that are new.
+SELECT symbol, first_id, last_id
+FROM account_trades(
+    %(exchange)s, %(symbols)s::text[], %(listings)s::timestamptz[], %(first_ids)s::bigint[], %(last_ids)s::bigint[],
+    %(first_ts)s::timestamptz[], %(last_ts)s::timestamptz[]
+);
 
 -- name: differing
 -- Trades that came again and say something else than what is stored; the stored ones stay.
@@ -170,39 +100,69 @@ WHERE (stored.price, stored.quantity, stored.is_buyer_maker)
 ORDER BY incoming.symbol COLLATE "C", incoming.trade_id;
 
 -- name: watermark
--- Up to where each symbol is closed, of what lies behind "since": every id up to closed_id is stored, or in a gap that nobody
--- looks for any more. All trades before closed_ts are there; others may still share its millisecond. "since" leaves
--- out the open gaps of a past that the asker does not read.
+-- Up to where each symbol is closed, of what lies behind "since": every id of its listings up to closed_id of the last one
+-- is stored, or in a gap that nobody looks for any more. All trades before closed_ts are there; others may still share its
+-- millisecond. "since" leaves out the open gaps of a past that the asker does not read.
 SELECT
-    reach.symbol,
-    reach.first_id,
-    reach.first_ts,
-    coalesce(gap.first_id - 1, reach.last_id) AS closed_id,
-    coalesce(gap.after_ts, reach.last_ts) AS closed_ts
-FROM trade_reach AS reach
+    oldest.symbol,
+    oldest.first_id,
+    oldest.first_ts,
+    coalesce(gap.first_id - 1, newest.last_id) AS closed_id,
+    coalesce(gap.after_ts, newest.last_ts) AS closed_ts
+FROM (
+    SELECT DISTINCT ON (symbol) symbol, first_id, first_ts
+    FROM trade_reach
+    WHERE exchange = %(exchange)s AND first_id IS NOT NULL
+    ORDER BY symbol, listing_ts
+) AS oldest
+CROSS JOIN LATERAL (
+    SELECT last_id, last_ts
+    FROM trade_reach
+    WHERE exchange = %(exchange)s AND symbol = oldest.symbol AND first_id IS NOT NULL
+    ORDER BY listing_ts DESC
+    LIMIT 1
+) AS newest
 LEFT JOIN LATERAL (
     SELECT first_id, after_ts
     FROM trade_gaps
-    WHERE trade_gaps.exchange = reach.exchange AND trade_gaps.symbol = reach.symbol
+    WHERE exchange = %(exchange)s AND symbol = oldest.symbol
       AND state = 'open'
       AND before_ts > %(since)s
-    ORDER BY first_id
+    ORDER BY listing_ts, first_id
     LIMIT 1
 ) AS gap ON true
-WHERE reach.exchange = %(exchange)s AND reach.first_id IS NOT NULL
-ORDER BY reach.symbol;
+ORDER BY oldest.symbol;
 
 -- name: reach
 SELECT symbol, first_id, last_id, (extract(epoch FROM first_ts) * 1000)::bigint AS first_ms,
-       (extract(epoch FROM last_ts) * 1000)::bigint AS last_ms
+       (extract(epoch FROM last_ts) * 1000)::bigint AS last_ms,
+       (extract(epoch FROM listing_ts) * 1000)::bigint AS listing_ms
 FROM trade_reach
 WHERE exchange = %(exchange)s AND first_id IS NOT NULL
-ORDER BY symbol;
+ORDER BY symbol, listing_ts;
+
+-- name: listings
+-- Each listing of the symbols that are known to have any: from when its trades count, until when there are any, and the
+-- archive's folder.
+SELECT symbol,
+       (extract(epoch FROM CASE number WHEN 1 THEN '1970-01-01 00:00:00+00' ELSE onboard_ts END) * 1000)::bigint
+           AS start_ms,
+       (extract(epoch FROM least(end_ts, next_ts, %(never)s)) * 1000)::bigint AS end_ms,
+       archive_symbol
+FROM (
+    SELECT symbol, date_trunc('minute', onboard_ts) AS onboard_ts, end_ts, archive_symbol,
+           row_number() OVER listing AS number, lead(date_trunc('minute', onboard_ts)) OVER listing AS next_ts
+    FROM instruments
+    WHERE exchange = %(exchange)s AND symbol = ANY(%(symbols)s)
+    WINDOW listing AS (PARTITION BY symbol ORDER BY onboard_ts)
+) AS every
+ORDER BY symbol, start_ms;
 
 -- name: open_gaps
--- What is looked for and due, the newest first: REST keeps ids for a while only.
+-- What is looked for and due, the newest first: REST keeps ids for a while only, and none of an earlier listing.
 SELECT gap_id, symbol, first_id, last_id, (extract(epoch FROM after_ts) * 1000)::bigint AS after_ms,
-       (extract(epoch FROM before_ts) * 1000)::bigint AS before_ms, attempts
+       (extract(epoch FROM before_ts) * 1000)::bigint AS before_ms, attempts,
+       (extract(epoch FROM listing_ts) * 1000)::bigint AS listing_ms
 FROM trade_gaps
 WHERE exchange = %(exchange)s AND state = 'open' AND symbol = ANY(%(symbols)s) AND next_ask_at <= %(now)s
 ORDER BY before_ts DESC, gap_id
@@ -226,7 +186,7 @@ WHERE exchange = %(exchange)s
 
 -- name: prove
 -- A gap is absent when whole files of the archive, daily or monthly, were imported for every day that it touches: they lack
--- these ids too.
+-- these ids too. Files of the listing's own folder, where that is known: those of an earlier one lie elsewhere.
 UPDATE trade_gaps AS gap SET state = 'absent', closed_at = now()
 WHERE gap.exchange = %(exchange)s
   AND gap.state = 'open'
@@ -241,17 +201,32 @@ WHERE gap.exchange = %(exchange)s
             AND file.state = 'imported'
             AND (file.span = 'daily' AND file.first_day = days.day::date
                  OR file.span = 'monthly' AND file.first_day = date_trunc('month', days.day)::date)
+            AND NOT EXISTS (
+                SELECT FROM instruments AS listed
+                WHERE listed.exchange = gap.exchange AND listed.symbol = gap.symbol
+                  AND date_trunc('minute', listed.onboard_ts) <= gap.after_ts AND listed.end_ts > gap.after_ts
+                  AND strpos(file.path, '/' || listed.archive_symbol || '/') = 0
+            )
       )
   )
 RETURNING gap.symbol;
 
 -- name: missing
--- Gaps of one symbol that have ids of [first_id, last_id].
-SELECT first_id, last_id
-FROM trade_gaps
-WHERE exchange = %(exchange)s AND symbol = %(symbol)s AND state IN ('open', 'left', 'absent')
-  AND first_id <= %(last_id)s AND last_id >= %(first_id)s
-ORDER BY first_id;
+-- The reach of a listing, and which of its gaps have ids of [first_id, last_id].
+SELECT reach.first_id, reach.last_id,
+       ARRAY(SELECT gap.first_id FROM trade_gaps AS gap
+             WHERE gap.exchange = reach.exchange AND gap.symbol = reach.symbol AND gap.listing_ts = reach.listing_ts
+               AND gap.state IN ('open', 'left', 'absent')
+               AND gap.first_id <= %(last_id)s AND gap.last_id >= %(first_id)s
+             ORDER BY gap.first_id) AS firsts,
+       ARRAY(SELECT gap.last_id FROM trade_gaps AS gap
+             WHERE gap.exchange = reach.exchange AND gap.symbol = reach.symbol AND gap.listing_ts = reach.listing_ts
+               AND gap.state IN ('open', 'left', 'absent')
+               AND gap.first_id <= %(last_id)s AND gap.last_id >= %(first_id)s
+             ORDER BY gap.first_id) AS lasts
+FROM trade_reach AS reach
+WHERE reach.exchange = %(exchange)s AND reach.symbol = %(symbol)s AND reach.listing_ts = %(listing)s
+  AND reach.first_id IS NOT NULL;
 
 -- name: copy_trades
 -- Ids that are known to be missing, straight into the table; "account" follows.

@@ -15,10 +15,11 @@ from .rows import Authority, Dataset, WriteResult
 from .swaps import Block, BlockHeader, Pool, Swap, SwapRange
 from .tasks import Task, TaskLine, TaskState
 from .times import DAY_MS, FIVE_MINUTES_MS, MINUTE_MS, floor_minute
-from .trades import Trade, TradeGap, TradeReach, TradeResult
+from .trades import FIRST_LISTING_MS, Trade, TradeGap, TradeListing, TradeReach, TradeResult, listing_of
 
 __all__ = [
     "DAY_MS",
+    "FIRST_LISTING_MS",
     "FIVE_MINUTES_MS",
     "METRIC_COLUMNS",
     "MINUTE_MS",
@@ -49,8 +50,10 @@ __all__ = [
     "TaskState",
     "Trade",
     "TradeGap",
+    "TradeListing",
     "TradeReach",
     "TradeResult",
     "WriteResult",
     "floor_minute",
+    "listing_of",
 ]

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
+from collections.abc import Sequence
 from dataclasses import dataclass
+
+FIRST_LISTING_MS = 0
+"""Where the first listing of a symbol, or the only one that is known, begins for its trades."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +33,7 @@ class Trade:
 class TradeGap:
     """Ids [first_id, last_id] that are not stored, between trades at ``after_ms`` and ``before_ms`` (UTC ms).
 
-    ``attempts`` counts how often they were looked for in vain.
+    ``attempts`` counts how often they were looked for in vain. ``listing_ms`` says whose ids they are.
     """
 
     gap_id: int
@@ -38,6 +43,7 @@ class TradeGap:
     after_ms: int
     before_ms: int
     attempts: int = 0
+    listing_ms: int = FIRST_LISTING_MS
 
     @property
     def ids(self) -> int:
@@ -46,13 +52,32 @@ class TradeGap:
 
 @dataclass(frozen=True, slots=True)
 class TradeReach:
-    """The first and the last stored trade of a symbol, ids and times (UTC ms)."""
+    """The first and the last stored trade of one listing of a symbol, ids and times (UTC ms)."""
 
     symbol: str
     first_id: int
     last_id: int
     first_ms: int
     last_ms: int
+    listing_ms: int = FIRST_LISTING_MS
+
+
+@dataclass(frozen=True, slots=True)
+class TradeListing:
+    """One listing of a symbol: its trades are those of [start_ms, end_ms), UTC ms, and have ids of their own.
+
+    ``start_ms`` of the first is ``FIRST_LISTING_MS``. ``folder`` is the archive's.
+    """
+
+    start_ms: int
+    end_ms: int
+    folder: str
+
+
+def listing_of(ts_ms: int, cuts: Sequence[int]) -> int:
+    """The start of the listing that a trade belongs to; ``cuts`` are those of all listings but the first, in order."""
+    place = bisect_right(cuts, ts_ms)
+    return cuts[place - 1] if place else FIRST_LISTING_MS
 
 
 @dataclass(frozen=True, slots=True)

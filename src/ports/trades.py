@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from ..model import ArchiveFile, Trade, TradeGap, TradeReach, TradeResult, WriteResult
+from ..model import ArchiveFile, Trade, TradeGap, TradeListing, TradeReach, TradeResult, WriteResult
 from .venue import Priority
 
 
@@ -34,15 +34,18 @@ class TradeSource(Protocol):
 
 
 class TradeLedger(Protocol):
-    """Which ids of each symbol are there.
+    """Which ids of each listing of each symbol are there.
 
+    ``listings`` gives those of each symbol in order, at least one; ``reach`` is by symbol and start of the listing.
     ``open_gaps`` are those that are looked for and due, the newest first; ``asked`` notes that one was looked for in
     vain. ``settle`` leaves gaps that end before ``since_ms`` (and takes up those that no longer do), and notes as
     absent what the archive's imported files lack too; it returns how many those were. ``watermark`` is the id and the
     time (UTC ms) up to which each symbol is closed, of what lies behind ``since_ms``.
     """
 
-    async def reach(self) -> dict[str, TradeReach]: ...
+    async def listings(self, symbols: Collection[str]) -> Mapping[str, Sequence[TradeListing]]: ...
+
+    async def reach(self) -> dict[tuple[str, int], TradeReach]: ...
 
     async def watermark(self, since_ms: int) -> dict[str, tuple[int, int]]: ...
 

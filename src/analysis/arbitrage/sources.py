@@ -114,8 +114,11 @@ def trades(tables: Tables, pair: Pair, from_ms: int, to_ms: int) -> list[Records
     """Pieces of PRICED in order of id, with all that count at a time of [from_ms, to_ms), and a few around them.
 
     A trade that is stamped earlier than one before it counts at that one's time, at most BACKWARD_MS later: so much
-    more is read on both sides, and a slice gives what the whole gives.
+    more is read on both sides, and a slice gives what the whole gives. Ids begin anew with each
+    listing.
     """
+    listed = dict(tables.rows("bars.cuts", exchange=pair.exchange)).get(pair.symbol, [])
+    cuts = [cut for cut in listed if from_ms - BACKWARD_MS < cut < to_ms + BACKWARD_MS]
     found = tables.pieces(
         "arbitrage.trades",
         _WITH_ID,
@@ -124,12 +127,12 @@ def trades(tables: Tables, pair: Pair, from_ms: int, to_ms: int) -> list[Records
         since=moment(from_ms - BACKWARD_MS),
         until=moment(to_ms + BACKWARD_MS),
     )
-    return [_priced(piece) for piece in _by_id([*found])]
+    return [_priced(piece) for piece in _by_id([*found], cuts)]
 
 
-def _by_id(pieces: list[Records]) -> list[Records]:
-    """They nearly always come in order, so nothing is copied."""
-    last, ordered = -1, True
+def _by_id(pieces: list[Records], cuts: Sequence[int]) -> list[Records]:
+    """By listing and id. They nearly always come in order, so nothing is copied."""
+    last, ordered = -1, not cuts
     for piece in pieces:
         ids = piece["trade_id"]
         ordered = ordered and ids[0] > last and bool(np.all(ids[1:] > ids[:-1]))
@@ -137,7 +140,8 @@ def _by_id(pieces: list[Records]) -> list[Records]:
     if ordered:
         return pieces
     whole = np.concatenate(pieces)
-    return [whole[np.argsort(whole["trade_id"], kind="stable")]]
+    listing = np.searchsorted(np.array(cuts, np.int64), whole["ts"], side="right")
+    return [whole[np.lexsort((whole["trade_id"], listing))]]
 
 
 def _priced(rows: Records) -> Records:

@@ -9,7 +9,17 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 from ...errors import BadData, NotPublished, Permanent, Retryable
-from ...model import DAY_MS, ArchiveFile, Dataset, FileState, KnownFile, Span, TradeGap, TradeReach
+from ...model import (
+    DAY_MS,
+    ArchiveFile,
+    Dataset,
+    FileState,
+    KnownFile,
+    Span,
+    TradeGap,
+    TradeListing,
+    TradeReach,
+)
 from ...ports import Archive, ArchiveLayout, ArchiveNotes, Clock
 from ...ports.trades import TradeFiles, TradeLedger
 from ...telemetry.log import get_logger
@@ -38,9 +48,10 @@ class TradeArchive:
 class TradeHistory:
     """Every hour: imports the files since ``since(now_ms)`` that hold trades which are not stored, the newest first.
 
-    A month that is over is one file; a day whose ids are all there is not fetched. ``folder`` takes the downloads,
-    which do not stay; files of another market have the same names, so it is this one's alone. One file at a time: the
-    importer has one process for them.
+    A month that is over is one file; a day whose ids are all there is not fetched. A symbol that was listed again has
+    the files of each listing in a folder of its own, or both in one file where they were not moved. ``folder`` takes
+    the downloads, which do not stay; files of another market have the same names, so it is this one's alone. One file
+    at a time: the importer has one process for them.
     """
 
     def __init__(
@@ -83,22 +94,40 @@ class TradeHistory:
             item.file.path: item
             for item in await self._parts.notes.known(Dataset.TRADES, first, _day(now_ms))
         }
+        listings = await self._ledger.listings(self._symbols)
         reach = await self._ledger.reach()
         gaps = await self._ledger.open_gaps(self._symbols, now_ms + 10 * DAY_MS, _MOST_GAPS)
         for symbol in self._symbols:
-            there = Coverage(reach.get(symbol), [gap for gap in gaps if gap.symbol == symbol])
-            without = {
-                item.file.first_day
-                for item in known.values()
-                if item.file.symbol == symbol
-                and item.file.span is Span.MONTHLY
-                and item.state in (FileState.MISSING, FileState.QUARANTINED)
-            }
-            for span, day in due_files(there, _day(since_ms), _day(now_ms), without):
-                file = self._parts.layout.file(Dataset.TRADES, span, symbol, symbol, day)
-                if not _settled(known, file, now_ms):
-                    await self._import(file)
+            for listing in reversed(listings[symbol]):
+                there = Coverage(
+                    reach.get((symbol, listing.start_ms)),
+                    [gap for gap in gaps if (gap.symbol, gap.listing_ms) == (symbol, listing.start_ms)],
+                )
+                await self._import_due(symbol, listing, there, known, (since_ms, now_ms))
             await self._ledger.settle([symbol], since_ms)
+
+    async def _import_due(
+        self,
+        symbol: str,
+        listing: TradeListing,
+        there: Coverage,
+        known: Mapping[str, KnownFile],
+        span_ms: tuple[int, int],
+    ) -> None:
+        """The files of one listing, between two times."""
+        since, today = _day(max(span_ms[0], listing.start_ms)), _day(span_ms[1])
+        until = min(today, _day(listing.end_ms - 1) + timedelta(days=1))
+        without = {
+            item.file.first_day
+            for item in known.values()
+            if item.file.symbol == symbol
+            and item.file.span is Span.MONTHLY
+            and item.state in (FileState.MISSING, FileState.QUARANTINED)
+        }
+        for span, day in due_files(there, since, until, without, today=today):
+            file = self._parts.layout.file(Dataset.TRADES, span, listing.folder, symbol, day)
+            if not _settled(known, file, span_ms[1]):
+                await self._import(file)
 
     async def _import(self, file: ArchiveFile) -> None:
         result = "imported"
@@ -128,7 +157,7 @@ class TradeHistory:
 
 @dataclass(frozen=True, slots=True)
 class Coverage:
-    """What is stored of a symbol: its reach, and the gaps in it that are looked for."""
+    """What is stored of a listing: its reach, and the gaps in it that are looked for."""
 
     reach: TradeReach | None
     gaps: Sequence[TradeGap]
@@ -141,15 +170,22 @@ class Coverage:
 
 
 def due_files(
-    there: Coverage, since: date, today: date, without: Collection[date] = ()
+    there: Coverage,
+    since: date,
+    until: date,
+    without: Collection[date] = (),
+    *,
+    today: date | None = None,
 ) -> list[tuple[Span, date]]:
-    """Which files hold trades since that day that are not stored, the newest first; pure.
+    """Which files hold trades of [since, until) that are not stored, the newest first; pure.
 
+    ``today``, which says what should be published, is ``until`` where it is not given.
     A month is one file once it should be published, all of it is wanted, and it is not among those ``without`` a usable
     file; else it is its days.
     """
     found: list[tuple[Span, date]] = []
-    day = today - timedelta(days=1)
+    today = until if today is None else today
+    day = until - timedelta(days=1)
     while day >= since:
         first = day.replace(day=1)
         after = (first + timedelta(days=32)).replace(day=1)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from ...errors import NotPublished, Permanent, Retryable
 from ...model import Trade, TradeGap
@@ -25,7 +25,7 @@ _FRESH_MS = 15 * 60_000
 """A gap younger than this goes before older history."""
 _SLACK_MS = 60_000
 _BEGIN_AGAIN_MS, _UNANSWERED_MS = 3_600_000, 60_000
-"""When the first trades of a symbol are asked for again: it may be young, or quiet, or unknown to the venue."""
+"""When the first trades of a listing are asked for again: it may be young, or quiet, or unknown to the venue."""
 
 
 class TradeRepair:
@@ -33,7 +33,8 @@ class TradeRepair:
 
     ``since(now_ms)`` is the first instant that is collected: where nothing is stored before, the first trades of that
     time are asked for, and what lies between is a gap then. With ``follow`` each symbol's newest trades are asked for
-    too, and gaps of any age: so it is with spot, which has no stream here and whose REST keeps everything.
+    too, and gaps of any age: so it is with spot, which has no stream here and whose REST keeps everything. A symbol
+    that was listed again is another contract, and REST has only its ids: of an earlier one nothing is asked for.
     """
 
     def __init__(
@@ -53,7 +54,7 @@ class TradeRepair:
         self._symbols = tuple(symbols)
         self._clock, self._metrics = clock, metrics
         self._since, self._follow, self._ready = since, follow, ready
-        self._not_before: dict[str, int] = {}
+        self._not_before: dict[tuple[str, int], int] = {}
 
     async def run(self) -> None:
         """Until cancelled. Raises ``Retryable`` or ``Misconfigured`` of the database."""
@@ -66,38 +67,41 @@ class TradeRepair:
         """One pass; whether there is more to do at once."""
         now_ms = self._clock.now_ms()
         await self._ledger.settle(self._symbols, self._since(now_ms))
-        await self._begin(now_ms)
-        more = self._follow and await self._go_on()
+        newest = await self._newest_listings()
+        await self._begin(now_ms, newest)
+        more = self._follow and await self._go_on(newest)
         gaps = await self._ledger.open_gaps(self._symbols, self._clock.now_ms(), _GAPS_A_LOOK)
         self._metrics.trade_gaps_open.set(len(gaps))
         for gap in gaps:
-            more = await self._fill(gap) or more
+            more = await self._fill(gap, newest[gap.symbol]) or more
         return more
 
-    async def _begin(self, now_ms: int) -> None:
+    async def _newest_listings(self) -> dict[str, int]:
+        """When each symbol was listed, the last time that it was."""
+        listings = await self._ledger.listings(self._symbols)
+        return {symbol: listings[symbol][-1].start_ms for symbol in self._symbols}
+
+    async def _begin(self, now_ms: int, newest: Mapping[str, int]) -> None:
         """Store the first trades of the time that is collected, as far as REST has it."""
-        since_ms = max(self._since(now_ms), now_ms - _REACH_MS)
         reach = await self._ledger.reach()
-        for symbol in self._symbols:
-            known = reach.get(symbol)
+        for key in newest.items():
+            symbol, listing_ms = key
+            since_ms = max(self._since(now_ms), now_ms - _REACH_MS, listing_ms)
+            known = reach.get(key)
             if known is not None and known.first_ms <= since_ms + _SLACK_MS:
                 continue
-            if self._not_before.get(symbol, 0) > now_ms:
+            if self._not_before.get(key, 0) > now_ms:
                 continue
             asking = self._source.since(symbol, since_ms, priority=Priority.HISTORY)
             found = await self._answer(symbol, asking)
-            self._not_before[symbol] = now_ms + (_UNANSWERED_MS if found is None else _BEGIN_AGAIN_MS)
+            self._not_before[key] = now_ms + (_UNANSWERED_MS if found is None else _BEGIN_AGAIN_MS)
             if found and (known is None or found[0].trade_id < known.first_id):
                 await self._storing.store(found)
 
-    async def _go_on(self) -> bool:
+    async def _go_on(self, newest: Mapping[str, int]) -> bool:
         """Store what came after each symbol's newest trade; whether some symbol has more."""
         reach = await self._ledger.reach()
-        lags = [
-            await self._go_on_with(symbol, reach[symbol].last_id)
-            for symbol in self._symbols
-            if symbol in reach
-        ]
+        lags = [await self._go_on_with(key[0], reach[key].last_id) for key in newest.items() if key in reach]
         return any(lags)
 
     async def _go_on_with(self, symbol: str, last_id: int) -> bool:
@@ -110,10 +114,11 @@ class TradeRepair:
             last_id = found[-1].trade_id
         return True
 
-    async def _fill(self, gap: TradeGap) -> bool:
+    async def _fill(self, gap: TradeGap, listed_ms: int) -> bool:
         """Whether it goes on at once. What REST does not have is looked for again later, and later."""
         now_ms = self._clock.now_ms()
-        if not self._follow and gap.after_ms < now_ms - _REACH_MS:
+        kept = self._follow or gap.after_ms >= now_ms - _REACH_MS
+        if not kept or gap.listing_ms != listed_ms:
             await self._ledger.asked(gap, now_ms)
             return False
         priority = Priority.REPAIR if gap.before_ms > now_ms - _FRESH_MS else Priority.HISTORY

@@ -2,7 +2,7 @@
 
 Every minute with trades has ``A_MINUTE`` of them, whatever its candle counts: they open, reach high and low, and
 close where the candle does, and their quantities add up to its volume (each is at least one lot). Ids go up by one;
-a minute in which nothing trades skips its own.
+a minute in which nothing trades skips its own. A symbol that is listed again is another contract: its ids begin at 1.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class Trades:
     """The trades of a venue's futures, or with ``spot`` those of its spot market, which has other ids."""
 
     def __init__(self, venue: Venue, *, spot: bool = False) -> None:
-        self._venue = venue
+        self._venue, self._spot = venue, spot
         self._shift = 500_000_000 if spot else 0
 
     def of_minute(self, instrument: Instrument, minute: int) -> list[AggTrade]:
@@ -64,8 +64,8 @@ class Trades:
 
     def first_id(self, instrument: Instrument, minute: int) -> int:
         """The id of the minute's first trade."""
-        start = symbol_key(0, instrument.symbol) % 1_000_000 + self._shift
-        return start + (minute - _FIRST_MINUTE) * A_MINUTE
+        start, minute_of_start = self._numbering(instrument, minute)
+        return start + (minute - minute_of_start) * A_MINUTE
 
     def between(self, instrument: Instrument, from_ms: int, to_ms: int) -> Iterator[AggTrade]:
         """The trades of [from_ms, to_ms) that have been by now, in order."""
@@ -96,6 +96,9 @@ class Trades:
         now = self._venue.clock.now_ms()
         if number is not None:
             start = self._time_of(instrument, number)
+        listed = None if self._spot else relisted_at(instrument, now // MINUTE_MS)
+        if listed is not None and start is not None:
+            start = max(start, listed * MINUTE_MS)
         if start is None:
             newest = list(self.between(instrument, now - 30 * MINUTE_MS, now + 1))
             return newest[-limit:]
@@ -111,8 +114,28 @@ class Trades:
         return found
 
     def _time_of(self, instrument: Instrument, number: int) -> int:
-        minute, _ = divmod(number - self.first_id(instrument, _FIRST_MINUTE), A_MINUTE)
-        return (minute + _FIRST_MINUTE) * MINUTE_MS
+        """When a trade of the contract of now has this id."""
+        start, minute = self._numbering(instrument, self._venue.clock.now_ms() // MINUTE_MS)
+        return (minute + (number - start) // A_MINUTE) * MINUTE_MS
+
+    def _numbering(self, instrument: Instrument, minute: int) -> tuple[int, int]:
+        """An id of the contract that trades in a minute, or did before it, and the minute that it is the first of."""
+        first = None if self._spot else relisted_at(instrument, minute)
+        if first is not None:
+            return 1, first
+        return symbol_key(0, instrument.symbol) % 1_000_000 + self._shift, _FIRST_MINUTE
+
+
+def relisted_at(instrument: Instrument, minute: int) -> int | None:
+    """The first minute of the contract that trades in a minute, or did before; None of a symbol's first contract.
+
+    After a halt it is the same contract.
+    """
+    begun = [period for period in instrument.periods if period.first <= minute]
+    onboards = {period.onboard_ms for period in begun}
+    if len(onboards) < 2:
+        return None
+    return min(period.first for period in begun if period.onboard_ms == max(onboards))
 
 
 def _time(minute: int, at: int) -> int:

@@ -19,10 +19,10 @@ from src.adapters.timescale.options import DatabaseOptions
 from src.adapters.timescale.sessions.shared import SharedSession
 from src.adapters.timescale.trades.store import TradeStore
 from src.errors import BadData
-from src.model import ArchiveFile, Dataset, Span, Trade, WriteResult
+from src.model import DAY_MS, FIRST_LISTING_MS, ArchiveFile, Dataset, Span, Trade, WriteResult
 from src.telemetry.metrics import Metrics
-from tests.integration.timescale.helpers import fetch
-from tests.support.trade_files import futures_text, sample, spot_text
+from tests.integration.timescale.helpers import fetch, listed
+from tests.support.trade_files import FIRST_MS, futures_text, sample, spot_text
 from tests.support.zips import zipped
 
 from .files import importer
@@ -76,7 +76,7 @@ async def test_a_day_in_pieces_is_stored_to_the_digit_and_once(
     assert await stored(database) == TRADES
     assert await known(database) == [("imported", 1000, 0)]
     assert count(metrics, "archive_imports", kind="same") == 1
-    reach = (await store.reach())["BTCUSDT"]
+    reach = (await store.reach())["BTCUSDT", FIRST_LISTING_MS]
     assert (reach.first_id, reach.last_id, reach.last_ms) == (5000, 5999, TRADES[-1].ts_ms)
     assert await fetch(database, "SELECT 1 FROM trade_gaps") == []
 
@@ -157,7 +157,7 @@ async def test_a_damaged_end_leaves_what_came_before_accounted_for(
         file = replace(whole, path=path.name)
         assert (await imports.import_trades(file, path, "", piece_rows=100)).inserted == 1000
     assert await fetch(database, "SELECT reason FROM rejected_rows") == [("columns",)]
-    assert (await store.reach())["BTCUSDT"].last_id == 5999
+    assert (await store.reach())["BTCUSDT", FIRST_LISTING_MS].last_id == 5999
 
 
 async def test_real_trades_are_stored_as_they_were(
@@ -178,3 +178,59 @@ async def test_real_trades_are_stored_as_they_were(
         database, "SELECT coalesce(sum(last_id - first_id + 1), 0) FROM trade_gaps WHERE state = 'open'"
     )
     assert int(missing[0][0]) == max(wanted) - min(wanted) + 1 - len(wanted)
+
+
+async def test_a_month_that_holds_two_listings_is_split_where_the_later_one_begins(
+    database: str, tmp_path: Path, store: TradeStore
+) -> None:
+    """Both contracts have the ids 5000 to 5099; the file is in order of ids, as nobody promises that it is of time."""
+    cut_ms = FIRST_MS + 10 * DAY_MS
+    await listed(database, "BTCUSDT", FIRST_MS - DAY_MS, cut_ms)
+    first = TRADES[:100]
+    second = [
+        replace(trade, ts_ms=trade.ts_ms + 10 * DAY_MS, price=trade.price + 1)
+        for trade in [*first[:40], *first[45:]]
+    ]
+    wrong = replace(second[7], quantity=9.0)
+    await store.write([*first[50:60], wrong])
+    rows = sorted([*first, *second, second[3]], key=lambda trade: trade.trade_id)
+    layout = BinanceLayout()
+    file = layout.file(Dataset.TRADES, Span.MONTHLY, "BTCUSDT", "BTCUSDT", DAY)
+    data = zipped({member_name(file): futures_text(rows)})
+    path = tmp_path / file_name(file)
+    path.write_bytes(data)
+    metrics = Metrics()
+    async with importer(database, metrics) as imports:
+        result = await imports.import_trades(file, path, hashlib.sha256(data).hexdigest(), piece_rows=30)
+    assert result.inserted == 100 + 95 - 11
+    expected = sorted([*first, *(wrong if one is second[7] else one for one in second)], key=_by_time)
+    assert sorted(await stored(database), key=_by_time) == expected
+    reach = await store.reach()
+    assert [(key[1], one.first_id, one.last_id) for key, one in reach.items()] == [
+        (FIRST_LISTING_MS, 5000, 5099),
+        (cut_ms, 5000, 5099),
+    ]
+    (gap,) = await store.open_gaps(["BTCUSDT"], cut_ms + DAY_MS, 10)
+    assert (gap.listing_ms, gap.first_id, gap.last_id) == (cut_ms, 5040, 5044)
+    assert count(metrics, "trades_rejected", reason="trade_differs") == 1
+    assert count(metrics, "trades_repeated", source="archive") == 11
+
+
+async def test_a_file_whose_trades_were_deleted_is_imported_again(
+    database: str, tmp_path: Path, store: TradeStore
+) -> None:
+    file = published(tmp_path, futures_text(TRADES))
+    async with importer(database) as imports:
+        await imports.import_trades(*file)
+        await fetch(
+            database, "DELETE FROM agg_trades WHERE trade_id BETWEEN 5100 AND 5199 OR trade_id > 5990"
+        )
+        assert await store.settle(["BTCUSDT"], 0) == 0, "the file has them: they are not absent"
+        assert await imports.import_trades(*file) == WriteResult(109, 0, 891)
+    assert await stored(database) == TRADES
+    assert await store.open_gaps(["BTCUSDT"], TRADES[-1].ts_ms, 10) == []
+    assert await known(database) == [("imported", 1000, 0)]
+
+
+def _by_time(trade: Trade) -> tuple[int, int]:
+    return (trade.ts_ms, trade.trade_id)

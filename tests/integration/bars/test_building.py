@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 
 from src.analysis.bars.building import from_candles
 from src.analysis.bars.jobs import Aggregate
+from src.analysis.bars.ranges import interval_ms
 from src.analysis.bars.trades import from_trades
 from src.errors import BadData
-from src.model import DAY_MS, MINUTE_MS, Trade
+from src.model import DAY_MS, MINUTE_MS, Trade, listing_of
 from tests import naive
 from tests.unit.analysis.strategies import Story, trades
 
@@ -73,12 +74,19 @@ async def test_a_kept_size_is_what_is_kept(database: str) -> None:
     ]
 
 
-def numbered(story: Story) -> list[naive.Trade]:
-    """The story's trades, each with a quantity, under ids that go up for good."""
+def numbered(story: Story, cuts: Sequence[int]) -> list[naive.Trade]:
+    """The story's trades, each with a quantity, under ids that begin anew with each listing.
+
+    A trade is its listing's by its own time: between two listings lie hours, no time goes back over a cut.
+    """
     rows: list[naive.Trade] = []
+    clock, listing, last = 0, 0, -1
     for ts, trade_id, price, quantity, sold in story.rows:
-        last = rows[-1][1] if rows else -1
-        rows.append((ts, trade_id if trade_id > last else last + 1, price, quantity or 0.5, sold))
+        clock = max(clock, ts)
+        if listing_of(clock, cuts) != listing:
+            listing, last = listing_of(clock, cuts), -1
+        last = max(trade_id, last + 1)
+        rows.append((max(ts, listing), last, price, quantity or 0.5, sold))
     return rows
 
 
@@ -102,10 +110,10 @@ async def test_of_trades_in_pieces_as_at_once(
     database: str, story: Story, asked: tuple[str, str], data: st.DataObject
 ) -> None:
     """Stored in any order, given up as missing and found after all, built in between: the bars and the state."""
-    if not (rows := numbered(story)):
+    cuts = sorted({cut // MINUTE_MS * MINUTE_MS for cut in story.cuts})
+    if not (rows := numbered(story, cuts)):
         return
     kind, word = asked
-    cuts = sorted({cut // MINUTE_MS * MINUTE_MS for cut in story.cuts})
     market = Market(database)
     for symbol in ("LIVE", "ONCE"):
         await market.listed(symbol, 0, *cuts)
@@ -155,6 +163,71 @@ async def test_trades_that_came_into_a_gap_after_all_make_bars_anew(
     assert (made["skipped_ids"], made["bars"]) == (0, 5)
     assert "2 trades came" in told[0]
     assert [bar[2] for bar, _ in await market.built("X", "tick", 4)] == [0, 4, 8, 12, 16]
+
+
+@pytest.mark.parametrize(("kind", "word"), [("tick", "4"), ("time", "90s"), ("volume", "3")])
+async def test_bars_end_with_a_listing_and_ids_begin_anew(database: str, kind: str, word: str) -> None:
+    """Both contracts have the ids 0 to 20. What comes late at the end of the first is in its bars."""
+    market, cut = Market(database), START_MS + DAY_MS
+    await market.listed("X", START_MS, cut)
+    first = [(START_MS + n * 30_000, n, 1.0 + n, 1.0, False) for n in range(21)]
+    second = [(cut + n * 30_000, n, 9.0 + n, 1.0, False) for n in range(21)]
+    await market.trade(as_trades("X", second[:15]), as_trades("X", [*first[:10], *first[12:18]]))
+    built = build(market, "X", word, kind=kind, source="trades")
+    assert built["last_id"] == 9, "what is missing of the first is waited for"
+    await market.give_up_gaps()
+    assert build(market, "X", word, kind=kind, source="trades")["last_id"] == 14, "of the second"
+    await market.trade(as_trades("X", second[15:]))
+    assert build(market, "X", word, kind=kind, source="trades", ids_at_once=2)["trades"] == 6
+    rows = [*first[:10], *first[12:18], *second]
+    assert await _is_as_the_twin_says(market, kind, word, rows, [cut])
+    told: list[str] = []
+    await market.trade(as_trades("X", first[18:]))
+    build(market, "X", word, kind=kind, source="trades", note=lambda text, share=None: told.append(text))
+    assert "3 trades came" in told[0]
+    assert await _is_as_the_twin_says(market, kind, word, [*first[:10], *first[12:], *second], [cut])
+
+
+async def test_bars_that_went_over_a_listing_are_made_anew(database: str) -> None:
+    """It became known after them."""
+    market, cut = Market(database), START_MS + DAY_MS
+    await market.listed("X", START_MS)
+    rows = [
+        *((START_MS + n * 1000, 100 + n, 1.0 + n, 1.0, False) for n in range(6)),
+        *((cut + n * 1000, 200 + n, 9.0 + n, 1.0, False) for n in range(6)),
+    ]
+    await market.trade(as_trades("X", rows))
+    await market.give_up_gaps()
+    build(market, "X", "4", kind="tick")
+    assert await _is_as_the_twin_says(market, "tick", "4", rows, [])
+    await market.listed("X", cut)
+    build(market, "X", "4", kind="tick")
+    assert await _is_as_the_twin_says(market, "tick", "4", rows, [cut])
+
+
+async def test_bars_begin_with_the_first_trade_of_whichever_listing(database: str) -> None:
+    """Asked for from a time between the listings: the later one has lower ids."""
+    market, cut = Market(database), START_MS + DAY_MS
+    await market.listed("X", START_MS, cut)
+    first = [(START_MS + n * 1000, 50 + n, 1.0 + n, 1.0, False) for n in range(6)]
+    second = [(cut + n * 1000, n, 9.0 + n, 1.0, False) for n in range(6)]
+    await market.trade(as_trades("X", [*first, *second]))
+    since = Aggregate.model_validate({"symbol": "X", "size": "1", "since": "2025-10-10T12:00:00Z"}).since
+    assert build(market, "X", "3", kind="tick", since=since)["bars"] == 2
+    assert await _is_as_the_twin_says(market, "tick", "3", second, [cut])
+    assert build(market, "X", "3", kind="tick")["bars"] == 0
+
+
+async def _is_as_the_twin_says(
+    market: Market, kind: str, word: str, rows: Sequence[naive.Trade], cuts: Sequence[int]
+) -> bool:
+    if kind == "time":
+        expected = naive.time_bars_of_trades(rows, interval_ms(word), cuts, rows[-1][0])
+    else:
+        expected = naive.threshold_bars(rows, naive.MEASURES[kind.upper()], float(word), cuts)
+    size = interval_ms(word) if kind == "time" else float(word)
+    found = [bar for bar, _ in await market.built("X", kind, size)]
+    return naive.same(found, sorted(expected, key=lambda bar: (bar[0], bar[2])))
 
 
 async def test_where_bars_begin_is_asked_once(database: str) -> None:

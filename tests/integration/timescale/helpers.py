@@ -64,6 +64,18 @@ async def connect(url: str) -> psycopg.AsyncConnection:
     )
 
 
+async def listed(url: str, symbol: str, *onboard_ms: int) -> None:
+    """Listings of a symbol, each from a time (UTC ms) on."""
+    for start in onboard_ms:
+        await fetch(
+            url,
+            "INSERT INTO instruments (exchange, symbol, onboard_ts, contract_type, status, base, quote, archive_symbol,"
+            " origin) VALUES ('binance_futures_um', %s, to_timestamp(%s), 'PERPETUAL', 'TRADING', 'X', 'USDT', %s,"
+            " 'exchange_info')",
+            [symbol, start / 1000, symbol],
+        )
+
+
 async def stored(url: str) -> list[tuple[Any, ...]]:
     """All candles as ``as_tuple`` gives them, in key order."""
     return await fetch(

@@ -16,12 +16,13 @@ from src.adapters.timescale.schema.grants import separate_role
 from src.adapters.timescale.schema.migrations import MigrationOptions, migrate
 from src.adapters.timescale.sessions.shared import SharedSession
 from src.adapters.timescale.swap_store import SwapStore
+from src.adapters.timescale.trades.store import TradeStore
 from src.errors import ConfigError
-from src.model import MINUTE_MS, Authority, Gap, WriteResult
+from src.model import MINUTE_MS, Authority, Gap, Trade, WriteResult
 from tests.support.cluster import Cluster
 from tests.support.uniswap import WETH_ENS
 
-from .helpers import CANDLE, START_MS, fetch, opened
+from .helpers import CANDLE, START_MS, fetch, listed, opened
 from .test_swap_store import block, covered, swap
 
 ROLE = 'marketd "writer"'
@@ -48,6 +49,24 @@ async def writer_url(cluster: Cluster) -> str:
     for _ in range(2):  # repeating it is harmless
         assert await migrate(MigrationOptions(owner, writer_role=role)) == []
     return url
+
+
+async def test_the_writer_accounts_for_trades_of_two_listings(cluster: Cluster, writer_url: str) -> None:
+    """Also when the second becomes known after its trades, which moves lines that the role may not delete."""
+    owner = await asyncio.to_thread(lambda: cluster.url)
+    day = 86_400_000
+    rows = [Trade("X", number, START_MS + at, 1.0, 1.0, True) for at in (0, day) for number in (1, 2, 5)]
+    store = TradeStore(SharedSession(DatabaseOptions(writer_url), purpose="trades"))
+    await listed(owner, "X", START_MS - day)
+    await store.write([*rows[3:], *rows[:3]])
+    await listed(owner, "X", START_MS + day // 2)
+    assert (await store.write(rows)).inserted == 3
+    await store.settle(["X"], 0)
+    reach = await store.reach()
+    await store.close()
+    assert [(one.first_id, one.last_id) for one in reach.values()] == [(1, 5), (1, 5)]
+    with pytest.raises(psycopg.errors.InsufficientPrivilege):
+        await fetch(writer_url, "DELETE FROM agg_trades")
 
 
 async def test_the_reader_looks_and_no_more(cluster: Cluster) -> None:

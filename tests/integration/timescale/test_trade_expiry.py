@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import psycopg
@@ -16,9 +17,9 @@ from src.adapters.timescale.options import DatabaseOptions
 from src.adapters.timescale.sessions.shared import SharedSession
 from src.adapters.timescale.trades.store import TradeStore
 from src.errors import BadData
-from src.model import DAY_MS, Dataset, Expired, Trade
+from src.model import DAY_MS, FIRST_LISTING_MS, Dataset, Expired, Trade
 
-from .helpers import fetch
+from .helpers import fetch, listed
 
 WEEK_MS = 7 * DAY_MS
 BASE_MS = int(datetime(2025, 1, 2, tzinfo=UTC).timestamp()) * 1000
@@ -65,8 +66,9 @@ async def test_chunks_go_and_the_reach_moves_behind_them(store: TradeStore, data
     assert await expired(database, BASE_MS + WEEK_MS * 3 // 2) == Expired(Dataset.TRADES, 1, 1, 4)
     assert await ids(database, "A") == [13, 14, 27]
     reach = await store.reach()
-    assert (reach["A"].first_id, reach["A"].first_ms) == (13, trades("A", 13)[0].ts_ms)
-    assert (reach["B"].first_id, reach["B"].last_id) == (25, 26)
+    one, other = (reach[symbol, FIRST_LISTING_MS] for symbol in ("A", "B"))
+    assert (one.first_id, one.first_ms) == (13, trades("A", 13)[0].ts_ms)
+    assert (other.first_id, other.last_id) == (25, 26)
     assert await missing(database, "A") == [(15, 26)]
     assert await expired(database, BASE_MS + WEEK_MS * 3 // 2) == Expired(Dataset.TRADES, 0, 0, 0)
 
@@ -78,6 +80,26 @@ async def test_where_nothing_is_left_the_last_id_is_remembered(store: TradeStore
     assert await missing(database, "A") == [(4, 49)]
     assert (await store.write(trades("A", 4, 5))).inserted == 2
     assert await missing(database, "A") == [(6, 49)]
+
+
+async def test_each_listing_is_accounted_for_by_itself(store: TradeStore, database: str) -> None:
+    """The first two weeks are one contract, what comes later another with the same ids."""
+    cut_ms = BASE_MS + 2 * WEEK_MS
+    await listed(database, "A", BASE_MS, cut_ms)
+    again = [replace(trade, ts_ms=trade.ts_ms + 2 * WEEK_MS) for trade in trades("A", 3, 4, 7, 11, 12)]
+    await store.write([*trades("A", 1, 4, 12, 15), *again])
+    assert await expired(database, BASE_MS + WEEK_MS) == Expired(Dataset.TRADES, 1, 1, 2)
+    reach = await store.reach()
+    assert [(key[1], one.first_id, one.last_id) for key, one in reach.items()] == [
+        (FIRST_LISTING_MS, 12, 15),
+        (cut_ms, 3, 12),
+    ]
+    assert await missing(database, "A") == [(5, 6), (8, 10), (13, 14)]
+    assert await expired(database, BASE_MS + 3 * WEEK_MS) == Expired(Dataset.TRADES, 2, 2, 5)
+    reach = await store.reach()
+    assert reach["A", FIRST_LISTING_MS].first_id == 16, "what comes next shows how much lies between"
+    assert (reach["A", cut_ms].first_id, reach["A", cut_ms].last_id) == (11, 12)
+    assert await missing(database, "A") == []
 
 
 async def test_the_last_seven_days_are_refused(database: str) -> None:

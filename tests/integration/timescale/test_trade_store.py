@@ -19,7 +19,7 @@ from src.adapters.timescale.options import DatabaseOptions
 from src.adapters.timescale.sessions.shared import SharedSession
 from src.adapters.timescale.trades.store import TradeStore
 from src.errors import BadData
-from src.model import DAY_MS, ArchiveFile, Dataset, Span, Trade, TradeResult
+from src.model import DAY_MS, FIRST_LISTING_MS, ArchiveFile, Dataset, Span, Trade, TradeResult
 
 from .helpers import fetch
 
@@ -84,7 +84,8 @@ async def test_what_is_counted_is_stored_and_the_same_again_changes_nothing(
     assert await store.write([]) == TradeResult(0, 0)
     assert await missing(database) == []
     reach = await store.reach()
-    assert (reach["BTCUSDT"].first_id, reach["BTCUSDT"].last_ms) == (5, trade(6).ts_ms)
+    found = reach["BTCUSDT", FIRST_LISTING_MS]
+    assert (found.first_id, found.last_ms) == (5, trade(6).ts_ms)
 
 
 async def test_a_gap_is_found_shrinks_breaks_in_two_and_is_filled(store: TradeStore, database: str) -> None:

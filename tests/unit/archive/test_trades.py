@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 import random
+from bisect import bisect_right
 from collections import Counter
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from hypothesis import strategies as st
 
 from src.adapters.binance.archive.pieces import pieces
 from src.adapters.binance.archive.trade_rows import trade_of
-from src.adapters.binance.archive.trades import TradeTable, parse_trades, read_trades
+from src.adapters.binance.archive.trades import TradeTable, one_an_id, parse_trades, read_trades
 from src.errors import BadData
 from src.model import Trade
 from tests.support.trade_files import FIRST_MS, HEADER, futures_row, futures_text, sample, spot_text
@@ -56,7 +57,7 @@ _SHAPES = {
 
 @pytest.mark.parametrize("shape", _SHAPES)
 def test_every_shape_gives_identical_trades(shape: str) -> None:
-    table = parse_trades(_SHAPES[shape], "BTCUSDT")
+    table = one_an_id(parse_trades(_SHAPES[shape], "BTCUSDT"))
     assert trades(table) == TRADES
     assert table.reasons == {}
     assert table.lines == len(TRADES) + table.duplicates
@@ -90,9 +91,32 @@ def test_a_row_that_cannot_be_costs_itself_alone(column: int, value: str, reason
 def test_of_two_rows_with_one_id_the_first_stays_and_the_other_is_told() -> None:
     other = sample(3).price + 1
     line = futures_row(Trade("BTCUSDT", 5003, FIRST_MS + 2100, other, 0.004, True))
-    table = parse_trades(rows(*_LINES, line, _LINES[3]), "BTCUSDT")
+    table = one_an_id(parse_trades(rows(*_LINES, line, _LINES[3]), "BTCUSDT"))
     assert trades(table) == TRADES
     assert (table.duplicates, table.reasons) == (1, {"trade_differs": 1})
+
+
+@given(
+    drawn=st.lists(
+        st.tuples(st.integers(0, 6), st.integers(0, 9), st.integers(1, 2)), min_size=1, max_size=30
+    ),
+    cuts=st.sets(st.integers(0, 10), max_size=3).map(sorted),
+)
+def test_ids_begin_anew_with_each_listing(drawn: list[tuple[int, int, int]], cuts: list[int]) -> None:
+    """One id of two listings is two trades; within one the first that came stays."""
+    given_trades = [
+        Trade("BTCUSDT", number, FIRST_MS + at, float(price), 1.0, True) for number, at, price in drawn
+    ]
+    starts = [FIRST_MS + cut for cut in cuts]
+    table = one_an_id(parse_trades(rows(*map(futures_row, given_trades)), "BTCUSDT"), starts)
+    kept: dict[tuple[int, int], Trade] = {}
+    again = differ = 0
+    for trade in given_trades:
+        first = kept.setdefault((bisect_right(starts, trade.ts_ms), trade.trade_id), trade)
+        again += first is not trade and first == trade
+        differ += first != trade
+    assert trades(table) == [kept[key] for key in sorted(kept)]
+    assert (table.duplicates, table.reasons["trade_differs"]) == (again, differ)
 
 
 _CELLS = st.one_of(
@@ -122,7 +146,7 @@ def test_columns_and_single_rows_agree(cells: list[tuple[str, ...]]) -> None:
             continue
         inexact.update(parsed.inexact)
         good.append(parsed.trade)
-    table = parse_trades(rows(*lines), "BTCUSDT")
+    table = one_an_id(parse_trades(rows(*lines), "BTCUSDT"))
     ids = {trade.trade_id for trade in good}
     assert set(table.trade_id.tolist()) == ids
     assert all(trade in good for trade in trades(table))

@@ -60,3 +60,16 @@ def test_a_gap_over_midnight_belongs_to_both_days() -> None:
 
 def test_nothing_is_due_before_the_first_day_is_over() -> None:
     assert due_files(NOTHING, TODAY, TODAY) == []
+
+
+def test_of_a_listing_that_is_over_nothing_later_is_due_and_its_last_month_is_days() -> None:
+    found = due_files(NOTHING, date(2026, 1, 1), date(2026, 2, 4), today=TODAY)
+    assert found == [
+        *((Span.DAILY, date(2026, 2, day)) for day in (3, 2, 1)),
+        (Span.MONTHLY, date(2026, 1, 1)),
+    ]
+
+
+def test_of_a_listing_that_began_in_a_month_its_days_are_due() -> None:
+    found = due_files(NOTHING, date(2026, 1, 30), date(2026, 2, 1), today=TODAY)
+    assert found == [(Span.DAILY, date(2026, 1, 31)), (Span.DAILY, date(2026, 1, 30))]

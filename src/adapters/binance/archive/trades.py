@@ -7,7 +7,7 @@ itself, so that a file with one bad row costs one row.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -42,7 +42,7 @@ _Row = tuple[str | None, ...]
 
 @dataclass(slots=True)
 class TradeTable:
-    """Trades of one piece: arrays of one length, one row an id, in order of ids. See ``KlineTable`` for the counts."""
+    """Trades of one piece: arrays of one length. See ``KlineTable`` for the counts."""
 
     trade_id: npt.NDArray[np.int64]
     ts_ms: npt.NDArray[np.int64]
@@ -73,6 +73,10 @@ class TradeTable:
             self.lines, self.duplicates, self.reasons, self.rejected, self.inexact,
         )  # fmt: skip
 
+    def places(self, cuts: Sequence[int]) -> npt.NDArray[np.intp]:
+        """How many of ``cuts``, in order, lie at or before each trade: which listing of its symbol it belongs to."""
+        return np.searchsorted(np.array(cuts, np.int64), self.ts_ms, side="right")
+
     def text(self, at: int) -> str:
         """A row as ``id,price,quantity,time,is_buyer_maker``."""
         columns = (self.trade_id, self.price, self.quantity, self.ts_ms, self.is_buyer_maker)
@@ -82,7 +86,8 @@ class TradeTable:
 def read_trades(
     path: Path, name: str | None, symbol: str, *, rows: int, percentage: float, window: tuple[int, int] | None
 ) -> Iterator[TradeTable]:
-    """The trades of a file, ``rows`` lines at a time; those outside of ``window`` [from, to) are refused.
+    """The trades of a file as they stand there, ``rows`` lines at a time; those outside of ``window`` [from, to) are
+    refused.
 
     Raises ``BadData`` for a file that cannot be read, when it comes to that, and for one without a good row.
     """
@@ -104,12 +109,12 @@ def read_trades(
 
 
 def parse_trades(data: bytes, symbol: str) -> TradeTable:
-    """The rows of one text, with header or without.
+    """The rows of one text, with header or without, as they come; ``one_an_id`` puts them in order.
 
         agg_trade_id,price,quantity,first_trade_id,last_trade_id,transact_time,is_buyer_maker
         1000,43000.10,0.5,2000,2003,1769904000123,true
 
-    Of several rows with one id the first stays. Raises ``BadData``: ``empty``, ``columns``.
+    Raises ``BadData``: ``empty``, ``columns``.
     """
     table = cut(data, COLUMNS, _ALIASES, needed=len(COLUMNS))
     rows = _strings(table.body, [table.places[name] for name in USED])
@@ -121,7 +126,7 @@ def parse_trades(data: bytes, symbol: str) -> TradeTable:
         _note(found, Rejected("columns", f"not {table.width} columns", line))
     if not good.all():
         found = _with_trades(found, _one_by_one(found, rows.filter(~values["good"]).iter_rows(), symbol))
-    return _one_row_an_id(found)
+    return found
 
 
 def _strings(body: bytes, places: list[int]) -> pl.DataFrame:
@@ -202,12 +207,17 @@ def _with_trades(found: TradeTable, trades: list[Trade]) -> TradeTable:
     )  # fmt: skip
 
 
-def _one_row_an_id(found: TradeTable) -> TradeTable:
-    """In order of ids, the first of those with one id; one that says something else is noted."""
-    if (np.diff(found.trade_id) > 0).all():
+def one_an_id(found: TradeTable, cuts: Sequence[int] = ()) -> TradeTable:
+    """By listing and id; of the trades of one listing with one id the first. What says something else is noted.
+
+    ``cuts`` are where the symbol was listed again, in order, UTC milliseconds.
+    """
+    places = found.places(cuts)
+    if not places.any() and (np.diff(found.trade_id) > 0).all():
         return found
-    ordered = found.take(np.argsort(found.trade_id, kind="stable"))
-    again = np.concatenate([[False], np.diff(ordered.trade_id) == 0])
+    order = np.lexsort((found.trade_id, places))
+    ordered, places = found.take(order), places[order]
+    again = np.concatenate([[False], (np.diff(ordered.trade_id) == 0) & (np.diff(places) == 0)])
     first = np.maximum.accumulate(np.where(again, 0, np.arange(len(again))))
     columns = (ordered.ts_ms, ordered.price, ordered.quantity, ordered.is_buyer_maker)
     differs = again & np.logical_or.reduce([column != column[first] for column in columns])

@@ -1,25 +1,26 @@
 """How trades come in: by COPY into a landing table, and on into ``agg_trades`` as far as their ids are not there yet.
 
-What was stored is told back as runs of ids, and by these runs the reach and the gaps of each symbol move in the same
-transaction (docs/adr/0042-trades-by-id.md).
+What was stored is told back as runs of ids, and by these runs the reach and the gaps of each listing move in the same
+transaction (docs/adr/0042-trades-by-id.md, 0047-trades-by-listing.md).
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
 from psycopg import AsyncConnection
 
-from ....model import Trade, TradeResult
+from ....model import Trade, TradeResult, listing_of
 from ..queries import query
 from ..sessions.shared import fetch
 from .runs import Run, run_columns
 
 _RENEW_S = 6 * 3600.0
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_COLUMN_TYPES = ("text", "int8", "timestamptz", "float8", "float8", "bool")
+_COLUMN_TYPES = ("text", "timestamptz", "int8", "timestamptz", "float8", "float8", "bool")
+_Placed = tuple[int, Trade]  # with the start of its listing
 
 
 class TradeLanding:
@@ -41,13 +42,13 @@ class TradeLanding:
     async def take_in(self, connection: AsyncConnection, trades: Iterable[Trade]) -> TradeResult:
         """Store the trades whose ids are not there yet, within the caller's transaction.
 
-        Of two with one id the first counts. Every trade that was there is compared with what is stored.
+        Of two of one listing with one id the first counts. Every trade that was there is compared with what is stored.
         """
         given = list(trades)
-        rows = _one_an_id(given)
-        if not rows:
+        if not given:
             return TradeResult(0, 0)
-        await self._lock(connection, sorted({row.symbol for row in rows}))
+        cuts = await self._lock(connection, sorted({trade.symbol for trade in given}))
+        rows = _one_an_id(given, cuts)
         await self._copy(connection, rows)
         exchange = {"exchange": self._exchange}
         runs = [Run(*row) for row in await fetch(connection, query("trades", "take_in"), exchange)]
@@ -58,23 +59,25 @@ class TradeLanding:
         differing = await self._differing(connection, rows) if inserted < len(rows) else ()
         return TradeResult(inserted, len(given) - inserted, differing, gaps)
 
-    async def _lock(self, connection: AsyncConnection, symbols: list[str]) -> None:
+    async def _lock(self, connection: AsyncConnection, symbols: list[str]) -> dict[str, list[int]]:
+        """Where the symbols were listed again, as it stays for what this transaction takes in."""
         asked = {"exchange": self._exchange, "symbols": symbols}
         if len(await fetch(connection, query("trades", "lock"), asked)) < len(symbols):
             await fetch(connection, query("trades", "begin"), asked)
             await fetch(connection, query("trades", "lock"), asked)
+        return dict(await fetch(connection, query("trades", "fit"), asked))
 
-    async def _copy(self, connection: AsyncConnection, rows: Sequence[Trade]) -> None:
+    async def _copy(self, connection: AsyncConnection, rows: Sequence[_Placed]) -> None:
         async with connection.cursor() as cursor, cursor.copy(query("trades", "copy_incoming")) as copy:
             copy.set_types(_COLUMN_TYPES)
-            for row in rows:
-                at = _EPOCH + timedelta(milliseconds=row.ts_ms)
+            for listing_ms, row in rows:
+                listing, at = (_EPOCH + timedelta(milliseconds=ms) for ms in (listing_ms, row.ts_ms))
                 await copy.write_row(
-                    (row.symbol, row.trade_id, at, row.price, row.quantity, row.is_buyer_maker)
+                    (row.symbol, listing, row.trade_id, at, row.price, row.quantity, row.is_buyer_maker)
                 )
 
-    async def _differing(self, connection: AsyncConnection, rows: Sequence[Trade]) -> tuple[Trade, ...]:
-        times = [row.ts_ms for row in rows]
+    async def _differing(self, connection: AsyncConnection, rows: Sequence[_Placed]) -> tuple[Trade, ...]:
+        times = [row.ts_ms for _, row in rows]
         bounds = {
             "exchange": self._exchange,
             "since": _EPOCH + timedelta(milliseconds=min(times)),
@@ -83,9 +86,10 @@ class TradeLanding:
         return tuple(Trade(*row) for row in await fetch(connection, query("trades", "differing"), bounds))
 
 
-def _one_an_id(trades: Sequence[Trade]) -> list[Trade]:
-    """One trade an id, the first that came, in order."""
-    found: dict[tuple[str, int], Trade] = {}
+def _one_an_id(trades: Sequence[Trade], cuts: Mapping[str, Sequence[int]]) -> list[_Placed]:
+    """One trade an id of a listing, the first that came, in order."""
+    found: dict[tuple[str, int, int], Trade] = {}
     for trade in trades:
-        found.setdefault(trade.key, trade)
-    return [found[key] for key in sorted(found)]
+        listing_ms = listing_of(trade.ts_ms, cuts.get(trade.symbol, ()))
+        found.setdefault((trade.symbol, listing_ms, trade.trade_id), trade)
+    return [(key[1], found[key]) for key in sorted(found)]

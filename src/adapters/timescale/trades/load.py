@@ -1,21 +1,22 @@
 """Puts the trades of one file into the database, a piece at a time. Imported in worker processes only; blocks.
 
 Ids that are known to be missing go straight into the table by COPY, under the lock of their symbol; the others are
-compared with what is stored. Each piece is one transaction, the file's line comes with the last one.
+compared with what is stored. A piece that holds two listings of the symbol is split where the later one begins. Each
+piece is one transaction, the file's line comes with the last one.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import psycopg
 
-from ...binance.archive.trades import TradeTable
+from ....model import FIRST_LISTING_MS
+from ...binance.archive.trades import TradeTable, one_an_id
 from ..copying.records import FLOAT8, INT8, Column, encode, text, timestamps
 from ..errors import CLIENT_ERRORS, translate
 from ..importing.job import ImportJob, ImportReport, WorkerOptions
@@ -30,8 +31,9 @@ _BOOLEAN = np.dtype("?")
 
 @dataclass(slots=True)
 class _Piece:
-    inserted: int
-    differing: int
+    table: TradeTable
+    inserted: int = 0
+    differing: int = 0
 
 
 class TradeLoader:
@@ -54,7 +56,7 @@ class TradeLoader:
             report = ImportReport(revision=known.next_revision(job.sha256) if job.noted else 0)
             for table in tables():
                 with connection.transaction():
-                    _add(report, table, self._piece(connection, job, table))
+                    _add(report, self._piece(connection, job, table))
             if job.noted:
                 rows = report.inserted + report.unchanged
                 with connection.transaction():
@@ -67,53 +69,84 @@ class TradeLoader:
     def close(self) -> None:
         self._session.close()
 
-    def _piece(self, connection: psycopg.Connection, job: ImportJob, table: TradeTable) -> _Piece:
-        if not len(table):
-            self._session.reject(connection, job, table.rejected)
-            return _Piece(0, 0)
-        fresh = self._missing(connection, job, table)
-        if fresh.any():
-            self._store(connection, job, table.take(fresh))
-        differing = 0 if fresh.all() else self._compare(connection, job, table.take(~fresh))
-        self._session.reject(connection, job, table.rejected)
-        return _Piece(int(fresh.sum()), differing)
+    def _piece(self, connection: psycopg.Connection, job: ImportJob, rows: TradeTable) -> _Piece:
+        if not len(rows):
+            self._session.reject(connection, job, rows.rejected)
+            return _Piece(rows)
+        cuts = self._lock(connection, job)
+        piece = _Piece(one_an_id(rows, cuts))
+        places = piece.table.places(cuts)
+        for place in np.unique(places).tolist():
+            listing = _time((FIRST_LISTING_MS, *cuts)[place])
+            self._take_in(connection, job, listing, piece.table.take(places == place), piece)
+        self._session.reject(connection, job, rows.rejected)
+        return piece
 
-    def _missing(self, connection: psycopg.Connection, job: ImportJob, table: TradeTable) -> Mask:
-        """Which of the ids are not stored, as it stays until this transaction ends."""
+    def _take_in(
+        self,
+        connection: psycopg.Connection,
+        job: ImportJob,
+        listing: datetime,
+        table: TradeTable,
+        piece: _Piece,
+    ) -> None:
+        """The trades of one listing, whose counts are added to those of the piece."""
+        fresh = self._missing(connection, job, listing, table)
+        if fresh.any():
+            self._store(connection, job, listing, table.take(fresh))
+        if not fresh.all():
+            piece.differing += self._compare(connection, job, listing, table.take(~fresh))
+        piece.inserted += int(fresh.sum())
+
+    def _lock(self, connection: psycopg.Connection, job: ImportJob) -> list[int]:
+        """Where the symbol was listed again; that, and what is stored of it, stays until this transaction ends."""
         symbol = {"exchange": self._options.exchange, "symbols": [job.file.symbol]}
-        line = connection.execute(query("trades", "lock"), symbol).fetchone()
-        if line is None:
+        if connection.execute(query("trades", "lock"), symbol).fetchone() is None:
             connection.execute(query("trades", "begin"), symbol)
-            line = connection.execute(query("trades", "lock"), symbol).fetchone()
+            connection.execute(query("trades", "lock"), symbol)
+        line = connection.execute(query("trades", "fit"), symbol).fetchone()
+        return list(line[1]) if line else []
+
+    def _missing(
+        self, connection: psycopg.Connection, job: ImportJob, listing: datetime, table: TradeTable
+    ) -> Mask:
+        """Which of the ids are not stored."""
         ids = table.trade_id
-        if line is None or line[1] is None:
-            return np.ones(len(ids), np.bool_)
-        _, first_id, last_id = line
-        bounds = {
+        asked = {
             "exchange": self._options.exchange,
             "symbol": job.file.symbol,
+            "listing": listing,
             "first_id": int(ids[0]),
             "last_id": int(ids[-1]),
         }
-        gaps = connection.execute(query("trades", "missing"), bounds).fetchall()
-        missing: Mask = (ids < first_id) | (ids > last_id) | _within(ids, gaps)
+        line = connection.execute(query("trades", "missing"), asked).fetchone()
+        if line is None:
+            return np.ones(len(ids), np.bool_)
+        first_id, last_id, firsts, lasts = line
+        missing: Mask = (ids < first_id) | (ids > last_id) | _within(ids, firsts, lasts)
         return missing
 
-    def _store(self, connection: psycopg.Connection, job: ImportJob, table: TradeTable) -> None:
-        columns = [text(self._options.exchange), *_columns(job.file.symbol, table)]
+    def _store(
+        self, connection: psycopg.Connection, job: ImportJob, listing: datetime, table: TradeTable
+    ) -> None:
+        columns = [text(self._options.exchange), text(job.file.symbol), *_columns(table)]
+        runs = _runs(job.file.symbol, listing, table)
         with connection.cursor() as cursor:
             with cursor.copy(query("trades", "copy_trades")) as copy:
                 for part in encode(columns, len(table)):
                     copy.write(part)
-            cursor.execute(
-                query("trades", "account"), run_columns(self._options.exchange, _runs(job.file.symbol, table))
-            )
+            cursor.execute(query("trades", "account"), run_columns(self._options.exchange, runs))
 
-    def _compare(self, connection: psycopg.Connection, job: ImportJob, table: TradeTable) -> int:
+    def _compare(
+        self, connection: psycopg.Connection, job: ImportJob, listing: datetime, table: TradeTable
+    ) -> int:
         """Note the trades that say something else than what is stored, and return how many those are."""
+        columns = [text(job.file.symbol), timestamps(np.full(len(table), _ms(listing))), *_columns(table)]
         with connection.cursor() as cursor:
+            # What the listing before had compared lies there until the transaction ends.
+            cursor.execute(query("trades", "clear_incoming"))
             with cursor.copy(query("trades", "copy_incoming")) as copy:
-                for part in encode(_columns(job.file.symbol, table), len(table)):
+                for part in encode(columns, len(table)):
                     copy.write(part)
             bounds = {
                 "exchange": self._options.exchange,
@@ -126,17 +159,16 @@ class TradeLoader:
         return len(rows)
 
 
-def _within(ids: npt.NDArray[np.int64], gaps: list[tuple[Any, ...]]) -> Mask:
+def _within(ids: npt.NDArray[np.int64], firsts: Sequence[int], lasts: Sequence[int]) -> Mask:
     """Which ids lie in one of the gaps, which are in order and apart."""
-    if not gaps:
+    if not firsts:
         return np.zeros(len(ids), np.bool_)
-    firsts, lasts = (np.array(ends, np.int64) for ends in zip(*gaps, strict=True))
-    places = np.searchsorted(firsts, ids, side="right") - 1
-    inside: Mask = (places >= 0) & (ids <= lasts[places])
+    places = np.searchsorted(np.array(firsts, np.int64), ids, side="right") - 1
+    inside: Mask = (places >= 0) & (ids <= np.array(lasts, np.int64)[places])
     return inside
 
 
-def _runs(symbol: str, table: TradeTable) -> list[Run]:
+def _runs(symbol: str, listing: datetime, table: TradeTable) -> list[Run]:
     """The trades as runs of ids without a gap."""
     breaks = np.flatnonzero(np.diff(table.trade_id) != 1)
     starts = np.concatenate([[0], breaks + 1])
@@ -144,6 +176,7 @@ def _runs(symbol: str, table: TradeTable) -> list[Run]:
     return [
         Run(
             symbol,
+            _ms(listing),
             int(table.trade_id[start]),
             int(table.trade_id[end]),
             _time(table.ts_ms[start]),
@@ -153,10 +186,9 @@ def _runs(symbol: str, table: TradeTable) -> list[Run]:
     ]
 
 
-def _columns(symbol: str, table: TradeTable) -> list[Column]:
-    """The columns of ``trades_incoming`` in order."""
+def _columns(table: TradeTable) -> list[Column]:
+    """The columns of ``agg_trades`` behind the symbol."""
     return [
-        text(symbol),
         Column(INT8, table.trade_id),
         timestamps(table.ts_ms),
         Column(FLOAT8, table.price),
@@ -165,7 +197,8 @@ def _columns(symbol: str, table: TradeTable) -> list[Column]:
     ]
 
 
-def _add(report: ImportReport, table: TradeTable, piece: _Piece) -> None:
+def _add(report: ImportReport, piece: _Piece) -> None:
+    table = piece.table
     report.lines += table.lines
     report.duplicates += table.duplicates
     report.inserted += piece.inserted
@@ -178,3 +211,7 @@ def _add(report: ImportReport, table: TradeTable, piece: _Piece) -> None:
 
 def _time(ms: int | np.int64) -> datetime:
     return _EPOCH + timedelta(milliseconds=int(ms))
+
+
+def _ms(moment: datetime) -> int:
+    return (moment - _EPOCH) // timedelta(milliseconds=1)

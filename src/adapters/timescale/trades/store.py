@@ -1,4 +1,4 @@
-"""Where trades go, and what is known of their ids; see docs/adr/0042-trades-by-id.md."""
+"""Where trades go, and what is known of their ids; see docs/adr/0042-trades-by-id.md, 0047-trades-by-listing.md."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ from collections.abc import Collection, Sequence
 
 from psycopg import AsyncConnection
 
-from ....model import Trade, TradeGap, TradeReach, TradeResult
+from ....model import FIRST_LISTING_MS, Trade, TradeGap, TradeListing, TradeReach, TradeResult
+from ..instruments import NEVER_MS
 from ..ledger.days import utc
 from ..queries import query
 from ..rows import printable
@@ -39,11 +40,22 @@ class TradeStore:
 
         return await self._session.call(work)
 
-    async def reach(self) -> dict[str, TradeReach]:
+    async def listings(self, symbols: Collection[str]) -> dict[str, list[TradeListing]]:
+        """See ``ports.trades.TradeLedger``. A market whose listings are not followed has one listing a symbol."""
+        found: dict[str, list[TradeListing]] = {}
+        given = {**self._of(symbols), "never": utc(NEVER_MS)}
+        for symbol, *listing in await self._session.rows(query("trades", "listings"), given):
+            found.setdefault(symbol, []).append(TradeListing(*listing))
+        return {
+            symbol: found.get(symbol) or [TradeListing(FIRST_LISTING_MS, NEVER_MS, symbol)]
+            for symbol in symbols
+        }
+
+    async def reach(self) -> dict[tuple[str, int], TradeReach]:
         """See ``ports.trades.TradeLedger``."""
         given = {"exchange": self._session.exchange}
-        rows = await self._session.rows(query("trades", "reach"), given)
-        return {row[0]: TradeReach(*row) for row in rows}
+        found = [TradeReach(*row) for row in await self._session.rows(query("trades", "reach"), given)]
+        return {(reach.symbol, reach.listing_ms): reach for reach in found}
 
     async def watermark(self, since_ms: int) -> dict[str, tuple[int, int]]:
         """See ``ports.trades.TradeLedger``."""
@@ -64,7 +76,8 @@ class TradeStore:
         await self._session.rows(query("trades", "asked"), {"gap_id": gap.gap_id, "now": utc(now_ms)})
 
     async def settle(self, symbols: Collection[str], since_ms: int) -> int:
-        """See ``ports.trades.TradeLedger``."""
+        """See ``ports.trades.TradeLedger``. What a new listing changes about old trades is seen to first."""
+        await self._session.rows(query("trades", "fit"), self._of(symbols))
         await self._session.rows(query("trades", "leave"), {**self._of(symbols), "since": utc(since_ms)})
         return len(await self._session.rows(query("trades", "prove"), self._of(symbols)))
 
