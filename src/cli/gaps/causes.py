@@ -72,7 +72,7 @@ class Findings:
 
 def explain(facts: GapsFacts, bounds: Bounds, layout: ArchiveLayout) -> Findings:
     """Each missing minute with its cause and what is planned for it."""
-    parts = day_parts(facts.days, split_days(facts.holes), facts.listings, 0, bounds.until_ms)
+    parts = list(day_parts(facts.days, split_days(facts.holes), facts.listings, 0, bounds.until_ms))
     lines = {(day.symbol, day.day): day for day in facts.days}
     files = {known.file.path: known for known, _ in facts.files}
     known = Knowledge(layout, bounds.now_ms, files, facts.folders)

@@ -31,8 +31,7 @@ def cheapest(gaps: Iterable[Gap]) -> list[Request]:
     Of equally cheap ways the one that asks for the fewest minutes, then the one of fewest requests. Every request
     begins and ends with a missing minute.
     """
-    by_symbol = _by_symbol(gaps)
-    return [request for symbol in sorted(by_symbol) for request in _Row(symbol, by_symbol[symbol]).requests()]
+    return [request for symbol, some in gaps_by_symbol(gaps) for request in _Row(symbol, some).requests()]
 
 
 def worth_a_file(gaps: Iterable[Gap], offers: Collection[Gap]) -> set[Gap]:
@@ -41,19 +40,21 @@ def worth_a_file(gaps: Iterable[Gap], offers: Collection[Gap]) -> set[Gap]:
     An offer is a day's file, as the stretch from the first to the last of ``gaps`` in it, at ``WHOLE_DAY_WEIGHT``; no
     two of a symbol overlap. Requests reach over midnight, so a day alone does not tell.
     """
-    offered, by_symbol = _by_symbol(offers), _by_symbol(gaps)
+    offered = dict(gaps_by_symbol(offers))
     return {
         offer
-        for symbol in offered.keys() & by_symbol.keys()
-        for offer in _Row(symbol, by_symbol[symbol], offered[symbol]).taken()
+        for symbol, some in gaps_by_symbol(gaps)
+        if symbol in offered
+        for offer in _Row(symbol, some, offered[symbol]).taken()
     }
 
 
-def _by_symbol(gaps: Iterable[Gap]) -> dict[str, list[Gap]]:
+def gaps_by_symbol(gaps: Iterable[Gap]) -> list[tuple[str, list[Gap]]]:
+    """The symbols of ``gaps``, in order, each with its own."""
     found: dict[str, list[Gap]] = {}
     for gap in gaps:
         found.setdefault(gap.symbol, []).append(gap)
-    return found
+    return sorted(found.items())
 
 
 @dataclass(frozen=True, slots=True)

@@ -89,12 +89,11 @@ def day_parts(
     listings: Mapping[str, Sequence[Listing]],
     since_ms: int,
     until_ms: int,
-) -> list[DayPart]:
+) -> Iterator[DayPart]:
     """What of ``days`` is missing in [since_ms, until_ms), one part for each listing a day has; none without a hole.
 
     ``holes`` are the exact holes of the days that have some rows (``split_days``); a day without any row needs none.
     """
-    parts = []
     for day in days:
         start = day_ms(day.day)
         for listing in listings.get(day.symbol, ()):
@@ -109,8 +108,7 @@ def day_parts(
             gaps = tuple(_clipped(known, max(first, since_ms), min(last, until_ms)))
             if gaps:
                 expected = (last - first) // MINUTE_MS
-                parts.append(DayPart(day.symbol, listing, day.day, expected, gaps, day.attempts))
-    return parts
+                yield DayPart(day.symbol, listing, day.day, expected, gaps, day.attempts)
 
 
 def has_rows(day: CoverageDay) -> bool:

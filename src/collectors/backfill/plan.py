@@ -6,15 +6,16 @@ the last two days over REST. What was tried and gave nothing is not tried the sa
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Generator, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from enum import StrEnum
 
 from ...model import DAY_MS, MINUTE_MS, ArchiveFile, Dataset, FileState, Gap, KnownFile, Listing, Span
 from ...ports import ArchiveLayout
+from ...slices import at_once
 from ..repair.ranges import Request
-from .cheapest import cheapest, weight, worth_a_file
+from .cheapest import cheapest, gaps_by_symbol, weight, worth_a_file
 from .days import DayPart, day_ms, day_of, listed_days, month_of, next_month
 
 REST_DAYS = 2
@@ -116,12 +117,29 @@ class Knowledge:
 
 def make_plan(parts: Iterable[DayPart], known: Knowledge, source: Source = Source.AUTO) -> Plan:
     """Every missing minute of ``parts`` in exactly one task, or counted in ``left``; nothing else is asked for."""
+    return at_once(planning(parts, known, source))
+
+
+def planning(
+    parts: Iterable[DayPart], known: Knowledge, source: Source = Source.AUTO
+) -> Generator[None, None, Plan]:
+    """``make_plan`` in small steps: a month of all symbols takes seconds."""
     by_source: dict[Source | None, list[DayPart]] = {choice: [] for choice in (*Source, None)}
     for part in parts:
         by_source[_choose(part, known, source)].append(part)
-    by_file, by_rest = _shared_out(by_source[Source.ZIP], by_source[Source.AUTO], by_source[Source.REST])
-    files = sorted(_files(by_file, known), key=lambda task: (-task.newest.toordinal(), task.file.path))
-    requests = sorted(cheapest(_gaps(by_rest)), key=lambda request: (-request.to_ms, request.symbol))
+        yield
+    by_file, by_rest = yield from _shared_out(
+        by_source[Source.ZIP], by_source[Source.AUTO], by_source[Source.REST]
+    )
+    files, requests = [], []
+    for task in _files(by_file, known):
+        files.append(task)
+        yield
+    for _, gaps in gaps_by_symbol(_gaps(by_rest)):
+        requests += cheapest(gaps)
+        yield
+    files.sort(key=lambda task: (-task.newest.toordinal(), task.file.path))
+    requests.sort(key=lambda request: (-request.to_ms, request.symbol))
     return Plan(tuple(files), tuple(requests), sum(part.missing for part in by_source[None]))
 
 
@@ -173,10 +191,13 @@ def _wants_file(part: DayPart, known: Knowledge) -> bool:
 
 def _shared_out(
     by_file: list[DayPart], either: list[DayPart], by_rest: list[DayPart]
-) -> tuple[list[DayPart], list[DayPart]]:
+) -> Generator[None, None, tuple[list[DayPart], list[DayPart]]]:
     """``either`` added to the others, so that all of it together costs the least over REST."""
     offers = [Gap(part.symbol, part.gaps[0].from_ms, part.gaps[-1].to_ms, "offer") for part in either]
-    taken = worth_a_file(_gaps([*either, *by_rest]), offers)
+    offered, taken = dict(gaps_by_symbol(offers)), set[Gap]()
+    for symbol, gaps in gaps_by_symbol(_gaps([*either, *by_rest])):
+        taken |= worth_a_file(gaps, offered.get(symbol, ()))
+        yield
     chosen = [offer in taken for offer in offers]
     return (
         by_file + [part for part, files in zip(either, chosen, strict=True) if files],

@@ -8,9 +8,10 @@ from datetime import date
 
 from ...model import ArchiveFile, CoverageDay, Dataset, FileState, KnownFile, Listing, Span
 from ...ports import ArchiveLayout, ArchiveNotes, Clock, CoverageLedger, Listings
+from ...slices import collected, in_slices
 from .days import DayPart, by_symbol, day_of, day_parts, has_rows, month_of, split_days
 from .job import Proofs
-from .plan import Knowledge, Plan, Tried, again, make_plan
+from .plan import Knowledge, Plan, Tried, again, planning
 from .scope import Scope
 
 
@@ -79,13 +80,14 @@ class Survey:
             days = [day for day in days if day.next_look_ms <= now_ms]
         looked_into = [day for day in days if has_rows(day)]
         holes = await self._ledger.holes(Dataset.CANDLES, looked_into, until_ms) if looked_into else []
-        parts = day_parts(days, split_days(holes), by_symbol(listings), since_ms, until_ms)
+        found = day_parts(days, split_days(holes), by_symbol(listings), since_ms, until_ms)
+        parts = await in_slices(collected(found))
         known = await self._knowledge(since_ms, until_ms, tried)
         grouped: dict[tuple[str, date], list[DayPart]] = {}
         for part in parts:
             grouped.setdefault((part.symbol, part.day), []).append(part)
         return View(
-            make_plan(parts, known, scope.source),
+            await in_slices(planning(parts, known, scope.source)),
             known,
             {(day.symbol, day.day): day for day in days},
             grouped,

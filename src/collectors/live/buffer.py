@@ -182,11 +182,14 @@ class CandleBuffer:
         self._room.set()
 
     async def wait_for_room(self, rows: int) -> None:
-        """Wait until ``rows`` more fit into the share of repairs; put them before the next await."""
-        limit = int(self.capacity * _REPAIR_SHARE)
-        while len(self) and len(self) + rows > limit:
+        """Wait until ``rows`` more fit into the share of repairs; put them before the next await, or look again."""
+        while not self.has_room(rows):
             self._room.clear()
             await self._room.wait()
+
+    def has_room(self, rows: int) -> bool:
+        """Whether ``rows`` more fit into the share of repairs; into an empty buffer any number does."""
+        return not len(self) or len(self) + rows <= int(self.capacity * _REPAIR_SHARE)
 
     def close(self) -> None:
         """Take no more rows: what still comes is dropped and counted, the next start reads it back."""

@@ -24,7 +24,7 @@ _log = get_logger("writer")
 
 WINDOW = 3.0
 """Venue seconds from the arrival of the oldest waiting row to its flush (design: no row waits longer)."""
-MAX_BATCH_ROWS = 20_000
+MAX_BATCH_ROWS = 2_000
 """Rows of one transaction: half a second of COPY, small enough to bisect, large enough for 250,000 rows/s."""
 
 _BACKOFF_BASE, _BACKOFF_CAP = 0.2, 10.0

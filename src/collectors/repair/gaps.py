@@ -8,8 +8,9 @@ from contextlib import suppress
 from typing import Literal
 
 from ...errors import BadData, Misconfigured, Permanent, Retryable, UnknownSymbol
-from ...model import MINUTE_MS, Gap, floor_minute
+from ...model import MINUTE_MS, Candle, Gap, floor_minute
 from ...ports import Clock, History, HoleFinder, Priority
+from ...slices import a_slice, pieces
 from ...telemetry.log import get_logger
 from ...telemetry.metrics import Metrics
 from ..backoff import Backoff
@@ -36,6 +37,8 @@ _SECOND_LOOK = 70.0
 _RETRY_UNANSWERED = 30.0
 """Venue seconds at least until a symbol is asked for again when REST left a question about it open."""
 _LOOP_FLOOR = 0.2
+_AT_ONCE = 100
+"""Rows that go into the buffer in one slice of the loop."""
 
 
 class HoleRepair:
@@ -221,15 +224,25 @@ class HoleRepair:
             rows = []
         minutes = set(request.minutes())
         wanted = [row for row in rows if row.open_ms in minutes]
-        await self._buffer.wait_for_room(len(wanted))
-        self._gate.fetched(wanted, Origin.REPAIR)
-        for row in wanted:
-            self._absences.settle(row.key)
-            self._metrics.gap_candles_filled.labels(source=row.source).inc()
-        self._set_open(self._open_minutes - len(wanted))
+        for some in pieces(wanted, _AT_ONCE):
+            await self._take(some)
         now = self._clock.now()
         for open_ms in minutes - {row.open_ms for row in wanted}:
             self._absences.absent((request.symbol, open_ms), now)
+
+    async def _take(self, rows: Sequence[Candle]) -> None:
+        """Into the buffer, when there is room and it is our turn."""
+        while True:
+            await self._buffer.wait_for_room(len(rows))
+            async with a_slice():
+                if not self._buffer.has_room(len(rows)):
+                    continue  # somebody was faster
+                self._gate.fetched(rows, Origin.REPAIR)
+                for row in rows:
+                    self._absences.settle(row.key)
+                    self._metrics.gap_candles_filled.labels(source=row.source).inc()
+                self._set_open(self._open_minutes - len(rows))
+                return
 
     def _set_open(self, minutes: int) -> None:
         self._open_minutes = max(minutes, 0)

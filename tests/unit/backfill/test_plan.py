@@ -40,7 +40,7 @@ def _plan(
     asked: dict[tuple[str, date], FileState | None] | None = None,
     folders: dict[tuple[str, int], str] | None = None,
 ) -> Plan:
-    parts = day_parts(days, split_days(gaps), by_symbol(listings), day_ms(since), until_ms)
+    parts = list(day_parts(days, split_days(gaps), by_symbol(listings), day_ms(since), until_ms))
     known = {
         path: KnownFile(LAYOUT.file(Dataset.CANDLES, Span.DAILY, "X", "X", TODAY), state, "", NOW_MS)
         for path, state in (files or {}).items()
@@ -114,7 +114,7 @@ def test_every_missing_minute_is_in_exactly_one_task(
         for n in range(80)
     ]
     gaps = [Gap(symbol, ms, ms + MINUTE_MS, "missing") for symbol, ms in sorted(missing)]
-    parts = day_parts(days, split_days(gaps), by_symbol(listings), since_ms, NOW_MS)
+    parts = list(day_parts(days, split_days(gaps), by_symbol(listings), since_ms, NOW_MS))
     paths = {
         LAYOUT.file(Dataset.CANDLES, Span.DAILY, part.symbol, part.symbol, part.day): states[n % len(states)]
         for n, part in enumerate(parts)
@@ -174,7 +174,7 @@ def test_a_month_that_a_bound_cuts_is_never_read_whole() -> None:
 def test_the_last_month_waits_for_its_file() -> None:
     days = _empty_days("BTCUSDT", date(2026, 2, 1), date(2026, 2, 28))
     early = Knowledge(LAYOUT, day_ms(date(2026, 3, 7)))
-    parts = day_parts(days, {}, by_symbol([_listing()]), 0, NOW_MS)
+    parts = list(day_parts(days, {}, by_symbol([_listing()]), 0, NOW_MS))
     assert {task.file.span for task in make_plan(parts, early).files} == {Span.DAILY}
     assert {task.file.span for task in _plan(days, [], [_listing()]).files} == {Span.MONTHLY}
 
@@ -209,7 +209,7 @@ def test_a_file_that_was_not_there_is_asked_for_again_after_a_day() -> None:
     day = date(2026, 3, 1)
     file = LAYOUT.file(Dataset.CANDLES, Span.DAILY, "BTCUSDT", "BTCUSDT", day)
     known = {file.path: KnownFile(file, FileState.MISSING, "", NOW_MS - DAY_MS)}
-    parts = day_parts([_day("BTCUSDT", day, 0)], {}, by_symbol([_listing()]), 0, NOW_MS)
+    parts = list(day_parts([_day("BTCUSDT", day, 0)], {}, by_symbol([_listing()]), 0, NOW_MS))
     assert len(make_plan(parts, Knowledge(LAYOUT, NOW_MS, known)).files) == 1
 
 
@@ -243,7 +243,7 @@ def test_a_day_that_was_looked_at_in_vain_before_is_read_from_its_file() -> None
 
 def test_a_file_that_was_dealt_with_is_not_asked_for_again_whatever_the_database_says() -> None:
     day = date(2026, 3, 1)
-    parts = day_parts([_day("BTCUSDT", day, 0)], {}, by_symbol([_listing()]), 0, NOW_MS)
+    parts = list(day_parts([_day("BTCUSDT", day, 0)], {}, by_symbol([_listing()]), 0, NOW_MS))
     plan = make_plan(parts, Knowledge(LAYOUT, NOW_MS, tried=Tried(files={_path(day)})))
     assert not plan.files
     assert plan.minutes == 1440

@@ -155,6 +155,8 @@ def number(text: object) -> float:
 
 def is_exact(text: str) -> bool:
     """True if a float keeps every digit of the decimal text: at most 15 that are significant."""
+    if len(text) <= venue.SIGNIFICANT_DIGITS:  # nearly all are so short
+        return True
     digits = text.lstrip("-").replace(".", "").lstrip("0")
     if len(digits) <= venue.SIGNIFICANT_DIGITS:
         return True

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
 from dataclasses import dataclass, field
 
 from ....errors import BadData, Retryable, Unavailable
 from ....model import MINUTE_MS, Authority, Candle, Instrument
 from ....ports import Clock, Priority
+from ....slices import in_slices
 from ....telemetry.log import get_logger
 from ....telemetry.metrics import Metrics
 from ...rate_limiter import RateLimiter
@@ -139,12 +140,16 @@ class BinanceRest:
             answer = await self._session.send(self._limiter, "fapiPublicGetKlines", query)
         if not isinstance(answer, list):
             raise Unavailable(f"klines: not a list but {answer!r:.100}", reason="bad_json")
-        return self._closed(symbol, answer, range(first_ms, first_ms + rows * MINUTE_MS, MINUTE_MS), asked_ms)
+        wanted = range(first_ms, first_ms + rows * MINUTE_MS, MINUTE_MS)
+        return await in_slices(self._closed(symbol, answer, wanted, asked_ms))
 
-    def _closed(self, symbol: str, rows: list[object], wanted: range, asked_ms: int) -> list[Candle]:
+    def _closed(
+        self, symbol: str, rows: list[object], wanted: range, asked_ms: int
+    ) -> Generator[None, None, list[Candle]]:
         """The usable rows of the minutes asked for, each once and in order; what is not usable is counted."""
         found: dict[int, Candle] = {}
         for row in rows:
+            yield
             candle = self._candle(symbol, row, asked_ms)
             if candle is None or candle.close_ms > asked_ms - FINAL_MARGIN_MS:
                 continue

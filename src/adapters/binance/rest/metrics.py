@@ -10,6 +10,7 @@ from ....errors import BadData, Unavailable
 from ....model import FIVE_MINUTES_MS, Dataset, FundingRate, FuturesMetric
 from ....ports import Clock, Priority
 from ....ports.metrics import MetricSeries
+from ....slices import a_slice
 from ....telemetry.log import get_logger
 from ....telemetry.metrics import Metrics
 from ..parse.funding import funding_intervals, rest_funding
@@ -118,9 +119,10 @@ class MetricsRest:
         given = {"symbol": symbol, "period": "5m"} | dict(query)
         answer = await self._send(self._futures_data, _METHODS[series], given)
         try:
-            found = rest_metrics(
-                series, symbol, answer, source=self._options.source, asked_ms=self._clock.now_ms()
-            )
+            async with a_slice():
+                found = rest_metrics(
+                    series, symbol, answer, source=self._options.source, asked_ms=self._clock.now_ms()
+                )
         except BadData as error:
             raise Unavailable(str(error), reason="bad_json") from None
         self._reject(Dataset.METRICS, found.rejected)

@@ -6,6 +6,7 @@ table), so every six hours it is dropped and made again. The session stays: with
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Sequence
 from typing import LiteralString
@@ -13,11 +14,14 @@ from typing import LiteralString
 from psycopg import AsyncConnection
 
 from ....model import Candle, Dataset
+from ....slices import pieces
 from ..ledger.work import row_columns
 from ..queries import query
 from ..rows import COLUMN_TYPES, as_row
 
 _RENEW_S = 6 * 3600.0
+_AT_ONCE = 250
+"""Rows that are encoded before the rest of the loop gets its turn."""
 
 
 class LandingTable:
@@ -53,8 +57,10 @@ class LandingTable:
         async with connection.cursor() as cursor:
             async with cursor.copy(query("candles", "copy_incoming")) as copy:
                 copy.set_types(COLUMN_TYPES)
-                for row in rows:
-                    await copy.write_row(as_row(row))
+                for some in pieces(rows, _AT_ONCE):
+                    for row in some:
+                        await copy.write_row(as_row(row))
+                    await asyncio.sleep(0)  # writing a row waits for nobody
             await cursor.execute(statement, {"exchange": self._exchange})
             inserted, replaced, absences = await cursor.fetchone() or (0, 0, False)
             if absences:

@@ -8,6 +8,7 @@ from dataclasses import replace
 from psycopg import AsyncConnection
 
 from ....model import ArchiveFile, FundingRate, WriteResult
+from ....slices import a_slice
 from ..ledger.days import utc
 from ..queries import query
 from ..sessions.shared import SharedSession, fetch
@@ -61,12 +62,11 @@ class FundingStore:
         await self._session.close()
 
     async def _merge(self, connection: AsyncConnection, rows: Sequence[FundingRate]) -> WriteResult:
-        keyed = merged_funding(rows)
+        async with a_slice():
+            keyed = merged_funding(rows)
+            columns = parameters(keyed, "funding_ms", FUNDING_COLUMNS)
         if not keyed:
             return WriteResult(0, 0, len(rows))
-        given: Mapping[str, object] = {
-            "exchange": self._session.exchange,
-            **parameters(keyed, "funding_ms", FUNDING_COLUMNS),
-        }
+        given: Mapping[str, object] = {"exchange": self._session.exchange, **columns}
         ((inserted, replaced),) = await fetch(connection, query("funding", "merge"), given)
         return WriteResult(inserted, replaced, len(rows) - inserted - replaced)

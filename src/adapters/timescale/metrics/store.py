@@ -21,6 +21,7 @@ from ....model import (
     WriteResult,
 )
 from ....ports.metrics import MetricSeries, Reach
+from ....slices import a_slice
 from ..ledger.days import start_of, utc
 from ..ledger.work import row_columns
 from ..queries import query
@@ -36,12 +37,12 @@ _SERIES = (
     MetricSeries.TAKER,
 )
 """In the order of the columns of the query ``newest``."""
-_BATCH = 5000
-"""Rows of one transaction: a fraction of a second."""
+_BATCH = 500
+"""Rows of one transaction: turning them into parameters holds the loop up for some milliseconds."""
 
 
 class MetricStore:
-    """``ports.metrics.MetricSink`` and ``MetricBlanks``. One transaction for 5000 rows at most; safe to repeat."""
+    """``ports.metrics.MetricSink`` and ``MetricBlanks``. One transaction for 500 rows at most; safe to repeat."""
 
     def __init__(self, session: SharedSession) -> None:
         self._session = session
@@ -128,16 +129,15 @@ class MetricStore:
             return await self._merge(connection, rows)
 
     async def _merge(self, connection: AsyncConnection, rows: Sequence[FuturesMetric]) -> WriteResult:
-        keyed = merged_metrics(rows)
+        async with a_slice():
+            keyed = merged_metrics(rows)
+            columns = parameters(keyed, "end_ms", METRIC_COLUMNS)
         if not keyed:
             return WriteResult(0, 0, len(rows))
-        given: Mapping[str, object] = {
-            "exchange": self._session.exchange,
-            **parameters(keyed, "end_ms", METRIC_COLUMNS),
-        }
+        given: Mapping[str, object] = {"exchange": self._session.exchange, **columns}
         ((inserted, replaced, absences),) = await fetch(connection, query("metrics", "merge"), given)
         if absences:
             starts = ((row.symbol, row.at_ms - FIVE_MINUTES_MS) for row in keyed)
-            columns = row_columns(self._session.exchange, Dataset.METRICS, starts)
-            await fetch(connection, query("absences", "take_back_absences"), columns)
+            keys = row_columns(self._session.exchange, Dataset.METRICS, starts)
+            await fetch(connection, query("absences", "take_back_absences"), keys)
         return WriteResult(inserted, replaced, len(rows) - inserted - replaced)
