@@ -241,7 +241,7 @@ async def test_the_landing_table_is_made_anew_in_the_same_session(
     )
     async with opened(database) as store:
         before = await fetch(database, table)
-        monkeypatch.setattr("src.adapters.timescale.candles.landing._RENEW_S", 0.0)
+        monkeypatch.setattr("src.adapters.timescale.sessions.incoming._RENEW_S", 0.0)
         assert await store.write([CANDLE], []) == WriteResult(1, 0, 0)
         after = await fetch(database, table)
     assert after[0][0] != before[0][0]
@@ -252,7 +252,7 @@ async def test_a_failed_renewal_leaves_a_landing_table(
     database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with opened(database) as store:
-        monkeypatch.setattr("src.adapters.timescale.candles.landing._RENEW_S", 0.0)
+        monkeypatch.setattr("src.adapters.timescale.sessions.incoming._RENEW_S", 0.0)
         with pytest.raises(BadData):
             await store.write([replace(CANDLE, low=0.0)], [])
         monkeypatch.undo()

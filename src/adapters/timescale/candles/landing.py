@@ -1,13 +1,8 @@
-"""The landing table of a session: rows come in by COPY, and one statement takes them on into ``candles_1m``.
-
-A temporary table that lives for weeks would hold back ``datfrozenxid`` (autovacuum cannot freeze another session's
-table), so every six hours it is dropped and made again. The session stays: with the writer's goes its lock.
-"""
+"""The landing table of a session: rows come in by COPY, and one statement takes them on into ``candles_1m``."""
 
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Sequence
 from typing import LiteralString
 
@@ -18,30 +13,21 @@ from ....slices import pieces
 from ..ledger.work import row_columns
 from ..queries import query
 from ..rows import COLUMN_TYPES, as_row
+from ..sessions.incoming import IncomingTable
 
-_RENEW_S = 6 * 3600.0
 _AT_ONCE = 250
 """Rows that are encoded before the rest of the loop gets its turn."""
 
 
-class LandingTable:
+class LandingTable(IncomingTable):
     """``candles_incoming`` of whichever session it is given. Rows are in order of their keys, none twice.
 
     ``merge`` and ``insert`` run inside the caller's transaction and return the rows inserted and replaced.
     """
 
     def __init__(self, exchange: str) -> None:
+        super().__init__(drop=query("candles", "drop_incoming"), create=query("candles", "create_incoming"))
         self._exchange = exchange
-        self._made_on: AsyncConnection | None = None
-        self._made_at = 0.0
-
-    async def prepare(self, connection: AsyncConnection) -> None:
-        """Make the table where the session has none, or one that is old. Outside of any transaction."""
-        if self._made_on is connection and time.monotonic() - self._made_at < _RENEW_S:
-            return
-        await connection.execute(query("candles", "drop_incoming"))
-        await connection.execute(query("candles", "create_incoming"))
-        self._made_on, self._made_at = connection, time.monotonic()
 
     async def merge(self, connection: AsyncConnection, rows: Sequence[Candle]) -> tuple[int, int]:
         """Guarded: a stored row gives way only to one of larger ``Candle.rank``."""

@@ -6,7 +6,6 @@ transaction (docs/adr/0042-trades-by-id.md, 0047-trades-by-listing.md).
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
@@ -14,30 +13,21 @@ from psycopg import AsyncConnection
 
 from ....model import Trade, TradeResult, listing_of
 from ..queries import query
+from ..sessions.incoming import IncomingTable
 from ..sessions.shared import fetch
 from .runs import Run, run_columns
 
-_RENEW_S = 6 * 3600.0
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _COLUMN_TYPES = ("text", "timestamptz", "int8", "timestamptz", "float8", "float8", "bool")
 _Placed = tuple[int, Trade]  # with the start of its listing
 
 
-class TradeLanding:
+class TradeLanding(IncomingTable):
     """``trades_incoming`` of whichever session it is given."""
 
     def __init__(self, exchange: str) -> None:
+        super().__init__(drop=query("trades", "drop_incoming"), create=query("trades", "create_incoming"))
         self._exchange = exchange
-        self._made_on: AsyncConnection | None = None
-        self._made_at = 0.0
-
-    async def prepare(self, connection: AsyncConnection) -> None:
-        """Make the table where the session has none, or one that is old. Outside of any transaction."""
-        if self._made_on is connection and time.monotonic() - self._made_at < _RENEW_S:
-            return
-        await connection.execute(query("trades", "drop_incoming"))
-        await connection.execute(query("trades", "create_incoming"))
-        self._made_on, self._made_at = connection, time.monotonic()
 
     async def take_in(self, connection: AsyncConnection, trades: Iterable[Trade]) -> TradeResult:
         """Store the trades whose ids are not there yet, within the caller's transaction.
