@@ -14,7 +14,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from src.adapters.binance.archive.klines import KEPT_REJECTS, KlineTable, candle_at, parse_klines
+from src.adapters.binance.archive.counted import KEPT_REJECTS
+from src.adapters.binance.archive.klines import KlineTable, candle_at, parse_klines
 from src.adapters.binance.archive.rows import COLUMNS, candle_of
 from src.errors import BadData
 from src.model import DAY_MS, MINUTE_MS, Candle

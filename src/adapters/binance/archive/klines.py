@@ -6,9 +6,9 @@ so that a file with one bad row costs one row, and a file of bad rows only time.
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Self
 
 import numpy as np
 import numpy.typing as npt
@@ -18,11 +18,9 @@ from ....errors import BadData
 from ....model import MINUTE_MS, Authority, Candle
 from .. import venue
 from ..parse.messages import ROUNDING
+from .counted import CountedRows, Rejected, Row
 from .rows import COLUMNS, MICROSECONDS_FROM, candle_of
 from .table import Table, cut
-
-KEPT_REJECTS = 100
-"""Refused rows that are kept word for word; all of them are counted."""
 
 FLOATS = (
     "open",
@@ -44,55 +42,31 @@ _ALIASES = {
     "taker_buy_base_asset_volume": "taker_buy_volume",
     "taker_buy_quote_asset_volume": "taker_buy_quote_volume",
 }
-_Row = tuple[str | None, ...]
 
 
 @dataclass(slots=True)
-class Rejected:
-    """A row that was refused, as text. ``open_ms`` is 0 where not even that could be read."""
+class KlineTable(CountedRows):
+    """The rows of one file, one a minute, in order.
 
-    reason: str
-    detail: str
-    raw: str
-    open_ms: int = 0
-
-
-@dataclass(slots=True)
-class KlineTable:
-    """The rows of one file: arrays of one length, one row a minute, in order.
-
-    ``floats`` by name, NaN for NULL; ``trade_count`` is -1 for NULL. ``lines`` counts every row of the file:
-    those here, ``duplicates`` of them, and all in ``reasons``.
+    ``floats`` by name, NaN for NULL; ``trade_count`` is -1 for NULL.
     """
 
     open_ms: npt.NDArray[np.int64]
     floats: dict[str, npt.NDArray[np.float64]]
     trade_count: npt.NDArray[np.int64]
-    lines: int = 0
-    duplicates: int = 0
-    reasons: Counter[str] = field(default_factory=Counter)
-    rejected: list[Rejected] = field(default_factory=list)
-    inexact: Counter[str] = field(default_factory=Counter)
 
     def __len__(self) -> int:
         return len(self.open_ms)
 
-    def refuse(self, keep: npt.NDArray[np.bool_], reason: str, detail: str) -> KlineTable:
-        """The table without the rows that are not to be kept, which are counted and noted."""
-        for at in np.flatnonzero(~keep)[: max(0, KEPT_REJECTS - len(self.rejected))]:
-            self.rejected.append(Rejected(reason, detail, self._text(at), int(self.open_ms[at])))
-        if dropped := int((~keep).sum()):
-            self.reasons[reason] += dropped
-        return self.take(keep)
-
-    def take(self, rows: npt.NDArray[np.bool_] | npt.NDArray[np.intp]) -> KlineTable:
-        """The same with some of its rows, or all in another order."""
+    def take(self, rows: npt.NDArray[np.bool_] | npt.NDArray[np.intp]) -> Self:
         floats = {name: values[rows] for name, values in self.floats.items()}
-        counts = (self.lines, self.duplicates, self.reasons, self.rejected, self.inexact)
-        return KlineTable(self.open_ms[rows], floats, self.trade_count[rows], *counts)
+        return replace(self, open_ms=self.open_ms[rows], floats=floats, trade_count=self.trade_count[rows])
 
-    def _text(self, at: int) -> str:
-        """A row as ``open_time,open,…,count``: what it said, no matter how it was written."""
+    def time_ms(self, at: int) -> int:
+        return int(self.open_ms[at])
+
+    def text(self, at: int) -> str:
+        """A row as ``open_time,open,…,count``."""
         values = (self.open_ms[at], *(self.floats[name][at] for name in FLOATS), self.trade_count[at])
         return ",".join(str(value) for value in values)
 
@@ -113,11 +87,9 @@ def parse_klines(data: bytes, symbol: str, *, source: str, from_ms: int, to_ms: 
     found = _columns(values.filter(pl.col("good")))
     found.lines = len(rows) + len(table.odd)
     for line in table.odd:
-        _note(found, Rejected("columns", f"not {table.width} columns", line))
+        found.note(Rejected("columns", f"not {table.width} columns", line))
     if not good.all():
-        found = _with_candles(
-            found, _one_by_one(found, rows.filter(~values["good"]).iter_rows(), symbol, source)
-        )
+        found = _with_candles(found, _one_by_one(found, rows.filter(~values["good"]), symbol, source))
     found = _one_row_a_minute(found, symbol, source)
     if not len(found):
         raise BadData(f"none of {found.lines} rows is usable: {dict(found.reasons)}", reason="no_good_rows")
@@ -189,25 +161,15 @@ def _columns(values: pl.DataFrame) -> KlineTable:
     )
 
 
-def _one_by_one(found: KlineTable, rows: Iterable[_Row], symbol: str, source: str) -> list[Candle]:
+def _one_by_one(found: KlineTable, rows: pl.DataFrame, symbol: str, source: str) -> list[Candle]:
     """The usable ones of rows that are not as they should be; the others are noted in ``found``."""
-    candles = []
-    for row in rows:
-        cells = tuple(cell.removeprefix("?") if cell else cell for cell in row)
-        try:
-            parsed = candle_of(symbol, cells, source=source)
-        except BadData as error:
-            _note(found, Rejected(error.reason, str(error), ",".join(cell or "" for cell in cells)))
-            continue
-        found.inexact.update(parsed.inexact)
-        candles.append(parsed.candle)
-    return candles
 
+    def read(cells: Row) -> tuple[Candle, tuple[str, ...]]:
+        parsed = candle_of(symbol, cells, source=source)
+        return parsed.candle, parsed.inexact
 
-def _note(found: KlineTable, rejected: Rejected) -> None:
-    found.reasons[rejected.reason] += 1
-    if len(found.rejected) < KEPT_REJECTS:
-        found.rejected.append(rejected)
+    plain = (tuple(cell.removeprefix("?") if cell else cell for cell in row) for row in rows.iter_rows())
+    return found.usable(plain, read)
 
 
 def _with_candles(found: KlineTable, candles: Sequence[Candle]) -> KlineTable:
@@ -217,15 +179,11 @@ def _with_candles(found: KlineTable, candles: Sequence[Candle]) -> KlineTable:
     open_ms = np.array([candle.open_ms for candle in candles], np.int64)
     counts = np.array([-1 if c.trade_count is None else c.trade_count for c in candles], np.int64)
     floats = {name: np.array([getattr(c, name) for c in candles], np.float64) for name in FLOATS}
-    return KlineTable(
-        np.concatenate([found.open_ms, open_ms]),
-        {name: np.concatenate([values, floats[name]]) for name, values in found.floats.items()},
-        np.concatenate([found.trade_count, counts]),
-        found.lines,
-        found.duplicates,
-        found.reasons,
-        found.rejected,
-        found.inexact,
+    return replace(
+        found,
+        open_ms=np.concatenate([found.open_ms, open_ms]),
+        floats={name: np.concatenate([values, floats[name]]) for name, values in found.floats.items()},
+        trade_count=np.concatenate([found.trade_count, counts]),
     )
 
 

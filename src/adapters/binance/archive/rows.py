@@ -48,7 +48,7 @@ def candle_of(symbol: str, cells: Sequence[str | None], *, source: str) -> Parse
     texts = dict(zip(COLUMNS, (cell or "" for cell in cells), strict=True))
     for name, text in texts.items():
         if not text and name not in _OPTIONAL:
-            _refuse("blank", f"{name} is blank")
+            refuse("blank", f"{name} is blank")
     numbers = {
         name: number(text) if text else None
         for name, text in texts.items()
@@ -63,7 +63,7 @@ def candle_of(symbol: str, cells: Sequence[str | None], *, source: str) -> Parse
         close=numbers["close"] or 0.0,
         volume=numbers["volume"] or 0.0,
         quote_volume=numbers["quote_volume"],
-        trade_count=_integer(texts["count"], "bad_number") if texts["count"] else None,
+        trade_count=whole(texts["count"], "bad_number") if texts["count"] else None,
         taker_buy_volume=numbers["taker_buy_volume"],
         taker_buy_quote_volume=numbers["taker_buy_quote_volume"],
         source=source,
@@ -74,24 +74,26 @@ def candle_of(symbol: str, cells: Sequence[str | None], *, source: str) -> Parse
 
 
 def _open_ms(opened: str, closed: str) -> int:
-    open_ms, close_ms = (_milliseconds(text) for text in (opened, closed))
+    open_ms, close_ms = (milliseconds(text) for text in (opened, closed))
     if not venue.OLDEST_OPEN_MS <= open_ms <= venue.NEWEST_OPEN_MS or open_ms % MINUTE_MS:
-        _refuse("bad_time", f"open time {opened} is no minute of this market")
+        refuse("bad_time", f"open time {opened} is no minute of this market")
     if close_ms != open_ms + MINUTE_MS - 1:
-        _refuse("bad_time", f"open time {opened} with close time {closed}")
+        refuse("bad_time", f"open time {opened} with close time {closed}")
     return open_ms
 
 
-def _milliseconds(text: str) -> int:
-    value = _integer(text, "bad_time")
+def milliseconds(text: str) -> int:
+    """A time in milliseconds or, if it is large enough, microseconds. Raises ``BadData``: ``bad_time``."""
+    value = whole(text, "bad_time")
     return value // 1000 if value >= MICROSECONDS_FROM else value
 
 
-def _integer(text: str, reason: str) -> int:
+def whole(text: str, reason: str) -> int:
+    """Raises ``BadData`` with ``reason``."""
     if not _INTEGER.fullmatch(text):
-        _refuse(reason, f"no whole number: {text!r:.60}")
+        refuse(reason, f"no whole number: {text!r:.60}")
     return int(text)
 
 
-def _refuse(reason: str, detail: str) -> NoReturn:
+def refuse(reason: str, detail: str) -> NoReturn:
     raise BadData(detail, reason=reason)

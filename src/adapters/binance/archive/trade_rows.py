@@ -6,16 +6,13 @@ every other one.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NoReturn
 
-from ....errors import BadData
 from ....model import Trade
 from .. import venue
 from ..parse.messages import is_exact, number
-from .rows import MICROSECONDS_FROM
+from .rows import milliseconds, refuse, whole
 
 COLUMNS = (
     "agg_trade_id",
@@ -33,7 +30,6 @@ USED = ("agg_trade_id", "price", "quantity", "transact_time", "is_buyer_maker")
 OLDEST_MS = 1_498_867_200_000
 """2017-07-01 UTC, when the spot market opened: nothing is older."""
 
-_INTEGER = re.compile(r"[0-9]{1,18}")
 _FLAGS = {"true": True, "false": False}
 
 
@@ -56,18 +52,18 @@ def trade_of(symbol: str, cells: Sequence[str | None]) -> ParsedTrade:
     texts = dict(zip(USED, (cell or "" for cell in cells), strict=True))
     for name, text in texts.items():
         if not text:
-            _refuse("blank", f"{name} is blank")
+            refuse("blank", f"{name} is blank")
     price, quantity = number(texts["price"]), number(texts["quantity"])
     if price <= 0:
-        _refuse("bad_price", f"price {texts['price']}")
+        refuse("bad_price", f"price {texts['price']}")
     if quantity <= 0:
-        _refuse("bad_volume", f"quantity {texts['quantity']}")
+        refuse("bad_volume", f"quantity {texts['quantity']}")
     flag = _FLAGS.get(texts["is_buyer_maker"].lower())
     if flag is None:
-        _refuse("bad_flag", f"is_buyer_maker {texts['is_buyer_maker']!r:.60}")
+        refuse("bad_flag", f"is_buyer_maker {texts['is_buyer_maker']!r:.60}")
     trade = Trade(
         symbol,
-        _integer(texts["agg_trade_id"], "bad_number"),
+        whole(texts["agg_trade_id"], "bad_number"),
         _time(texts["transact_time"]),
         price,
         quantity,
@@ -77,18 +73,7 @@ def trade_of(symbol: str, cells: Sequence[str | None]) -> ParsedTrade:
 
 
 def _time(text: str) -> int:
-    value = _integer(text, "bad_time")
-    milliseconds = value // 1000 if value >= MICROSECONDS_FROM else value
-    if not OLDEST_MS <= milliseconds <= venue.NEWEST_OPEN_MS:
-        _refuse("bad_time", f"time {text} is none of this market")
-    return milliseconds
-
-
-def _integer(text: str, reason: str) -> int:
-    if not _INTEGER.fullmatch(text):
-        _refuse(reason, f"no whole number: {text!r:.60}")
-    return int(text)
-
-
-def _refuse(reason: str, detail: str) -> NoReturn:
-    raise BadData(detail, reason=reason)
+    time_ms = milliseconds(text)
+    if not OLDEST_MS <= time_ms <= venue.NEWEST_OPEN_MS:
+        refuse("bad_time", f"time {text} is none of this market")
+    return time_ms

@@ -6,10 +6,10 @@ itself, so that a file with one bad row costs one row.
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 import numpy.typing as npt
@@ -18,7 +18,7 @@ import polars as pl
 from ....errors import BadData
 from ....model import Trade
 from .. import venue
-from .klines import KEPT_REJECTS, Rejected
+from .counted import CountedRows, Rejected, Row
 from .pieces import pieces
 from .rows import MICROSECONDS_FROM
 from .table import cut
@@ -37,41 +37,33 @@ _ALIASES = {
     "was_the_buyer_the_maker": "is_buyer_maker",
 }
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
-_Row = tuple[str | None, ...]
 
 
 @dataclass(slots=True)
-class TradeTable:
-    """Trades of one piece: arrays of one length. See ``KlineTable`` for the counts."""
+class TradeTable(CountedRows):
+    """Trades of one piece, as they stand in the file or, after ``one_an_id``, in order."""
 
     trade_id: npt.NDArray[np.int64]
     ts_ms: npt.NDArray[np.int64]
     price: npt.NDArray[np.float64]
     quantity: npt.NDArray[np.float64]
     is_buyer_maker: npt.NDArray[np.bool_]
-    lines: int = 0
-    duplicates: int = 0
-    reasons: Counter[str] = field(default_factory=Counter)
-    rejected: list[Rejected] = field(default_factory=list)
-    inexact: Counter[str] = field(default_factory=Counter)
 
     def __len__(self) -> int:
         return len(self.trade_id)
 
-    def refuse(self, keep: npt.NDArray[np.bool_], reason: str, detail: str) -> TradeTable:
-        """The table without the rows that are not to be kept, which are counted and noted."""
-        for at in np.flatnonzero(~keep)[: max(0, KEPT_REJECTS - len(self.rejected))]:
-            self.rejected.append(Rejected(reason, detail, self.text(int(at)), int(self.ts_ms[at])))
-        if dropped := int((~keep).sum()):
-            self.reasons[reason] += dropped
-        return self.take(keep)
+    def take(self, rows: npt.NDArray[np.bool_] | npt.NDArray[np.intp]) -> Self:
+        return replace(
+            self,
+            trade_id=self.trade_id[rows],
+            ts_ms=self.ts_ms[rows],
+            price=self.price[rows],
+            quantity=self.quantity[rows],
+            is_buyer_maker=self.is_buyer_maker[rows],
+        )
 
-    def take(self, rows: npt.NDArray[np.bool_] | npt.NDArray[np.intp]) -> TradeTable:
-        """The same with some of its rows, or all in another order."""
-        return TradeTable(
-            self.trade_id[rows], self.ts_ms[rows], self.price[rows], self.quantity[rows], self.is_buyer_maker[rows],
-            self.lines, self.duplicates, self.reasons, self.rejected, self.inexact,
-        )  # fmt: skip
+    def time_ms(self, at: int) -> int:
+        return int(self.ts_ms[at])
 
     def places(self, cuts: Sequence[int]) -> npt.NDArray[np.intp]:
         """How many of ``cuts``, in order, lie at or before each trade: which listing of its symbol it belongs to."""
@@ -123,9 +115,9 @@ def parse_trades(data: bytes, symbol: str) -> TradeTable:
     found = _columns(values.filter(pl.col("good")))
     found.lines = len(rows) + len(table.odd)
     for line in table.odd:
-        _note(found, Rejected("columns", f"not {table.width} columns", line))
+        found.note(Rejected("columns", f"not {table.width} columns", line))
     if not good.all():
-        found = _with_trades(found, _one_by_one(found, rows.filter(~values["good"]).iter_rows(), symbol))
+        found = _with_trades(found, _one_by_one(found, rows.filter(~values["good"]), symbol))
     return found
 
 
@@ -173,38 +165,29 @@ def _columns(values: pl.DataFrame) -> TradeTable:
     )
 
 
-def _one_by_one(found: TradeTable, rows: Iterable[_Row], symbol: str) -> list[Trade]:
+def _one_by_one(found: TradeTable, rows: pl.DataFrame, symbol: str) -> list[Trade]:
     """The usable ones of rows that are not as they should be; the others are noted in ``found``."""
-    trades = []
-    for cells in rows:
-        try:
-            parsed = trade_of(symbol, cells)
-        except BadData as error:
-            _note(found, Rejected(error.reason, str(error), ",".join(cell or "" for cell in cells)))
-            continue
-        found.inexact.update(parsed.inexact)
-        trades.append(parsed.trade)
-    return trades
 
+    def read(cells: Row) -> tuple[Trade, tuple[str, ...]]:
+        parsed = trade_of(symbol, cells)
+        return parsed.trade, parsed.inexact
 
-def _note(found: TradeTable, rejected: Rejected) -> None:
-    found.reasons[rejected.reason] += 1
-    if len(found.rejected) < KEPT_REJECTS:
-        found.rejected.append(rejected)
+    return found.usable(rows.iter_rows(), read)
 
 
 def _with_trades(found: TradeTable, trades: list[Trade]) -> TradeTable:
     """The table with single trades after its rows."""
     if not trades:
         return found
-    return TradeTable(
-        np.concatenate([found.trade_id, np.array([trade.trade_id for trade in trades], np.int64)]),
-        np.concatenate([found.ts_ms, np.array([trade.ts_ms for trade in trades], np.int64)]),
-        np.concatenate([found.price, np.array([trade.price for trade in trades], np.float64)]),
-        np.concatenate([found.quantity, np.array([trade.quantity for trade in trades], np.float64)]),
-        np.concatenate([found.is_buyer_maker, np.array([trade.is_buyer_maker for trade in trades], np.bool_)]),
-        found.lines, found.duplicates, found.reasons, found.rejected, found.inexact,
-    )  # fmt: skip
+    flags = np.array([trade.is_buyer_maker for trade in trades], np.bool_)
+    return replace(
+        found,
+        trade_id=np.concatenate([found.trade_id, np.array([trade.trade_id for trade in trades], np.int64)]),
+        ts_ms=np.concatenate([found.ts_ms, np.array([trade.ts_ms for trade in trades], np.int64)]),
+        price=np.concatenate([found.price, np.array([trade.price for trade in trades], np.float64)]),
+        quantity=np.concatenate([found.quantity, np.array([trade.quantity for trade in trades], np.float64)]),
+        is_buyer_maker=np.concatenate([found.is_buyer_maker, flags]),
+    )
 
 
 def one_an_id(found: TradeTable, cuts: Sequence[int] = ()) -> TradeTable:
