@@ -28,6 +28,14 @@ _ROWS = (
 )
 
 
+_LISTINGS = (
+    "SELECT first_id, last_id, (extract(epoch FROM last_ts) * 1000)::bigint,"
+    " ARRAY(SELECT ARRAY[gap.first_id, gap.last_id] FROM trade_gaps AS gap"
+    "  WHERE gap.listing_ts = reach.listing_ts AND gap.state = 'open')"
+    " FROM trade_reach AS reach WHERE first_id IS NOT NULL ORDER BY listing_ts"
+)
+
+
 @pytest.fixture
 async def sandbox() -> AsyncIterator[Sandbox]:
     """Yesterday's files are out, so that the archive has a part."""
@@ -36,6 +44,65 @@ async def sandbox() -> AsyncIterator[Sandbox]:
     )
     async with Sandbox(options) as venue:
         yield venue
+
+
+async def test_a_symbol_that_is_listed_again_while_it_runs_is_two_contracts(
+    database: str, tmp_path: Path
+) -> None:
+    """Its ids begin anew, and nobody waits for the listing to be known before they come.
+
+    What is not stored when it is stopped is a gap, or lies behind the last id: what the stream of a slow machine lacked
+    of the earlier contract when the later one began, REST had no more.
+    """
+    options = SandboxOptions(symbols=4, history_days=4, sleeper_share=0.0, start_ms=START_MS, speed=20)
+    async with Sandbox(options) as sandbox:
+        since_ms = sandbox.now_ms() // DAY_MS * DAY_MS
+        settings = {
+            "DATABASE_URL": database,
+            "BINANCE_REST_URL": sandbox.rest_url,
+            "BINANCE_WS_URL": sandbox.ws_url,
+            "SPEED": "20",
+            "TRADE_SYMBOLS": "BTCUSDT",
+            "TRADES_FROM": "2026-05-28",
+            "ARCHIVE_FOLDER": str(tmp_path / "archive"),
+            **history_settings(sandbox.rest_url),
+        }
+        daemon = Daemon(settings, folder=tmp_path, arguments=("--ws", "--trades"))
+
+        async def whole(first_id: int | None, listings: int) -> bool:
+            """The newest listing is there from its first trade to the last minutes, without a gap."""
+            rows = await fetch(database, _LISTINGS)
+            assert len(rows) == listings
+            found_id, _, last_ms, gaps = rows[-1]
+            assert first_id in (None, found_id)
+            assert last_ms > sandbox.now_ms() - 180_000
+            assert gaps == []
+            return True
+
+        daemon.start()
+        try:
+            await daemon.wait_ready()
+            await eventually(lambda: whole(None, 1), timeout=120, message="the first contract")
+            sandbox.control.delist("BTCUSDT")
+            ended_ms = sandbox.now_ms()
+            await eventually(lambda: sandbox.now_ms() > ended_ms + 240_000, timeout=60, message="its end")
+            cut_ms = sandbox.control.list_symbol("BTCUSDT")["onboardDate"] // 60_000 * 60_000
+            await eventually(lambda: whole(1, 2), timeout=120, message="the second contract")
+            await daemon.stop()
+        finally:
+            await daemon.kill()
+        rows = await fetch(database, _ROWS.replace("ORDER BY exchange, trade_id", "ORDER BY ts, trade_id"))
+        truth = [
+            (one.number, one.time_ms, float(one.price), float(one.quantity), one.is_buyer_maker)
+            for one in sandbox.trades_truth("BTCUSDT", since_ms, rows[-1][2] + 1)
+        ]
+    found = [row[1:] for row in rows]
+    kept = set(found)
+    assert found == [row for row in truth if row in kept]
+    for later, (_, last_id, _, gaps) in enumerate(await fetch(database, _LISTINGS)):
+        for row in truth:
+            if row not in kept and (row[1] >= cut_ms) == bool(later):
+                assert row[0] > last_id or any(low <= row[0] <= high for low, high in gaps)
 
 
 async def test_no_trade_is_left_out_and_none_is_there_twice(
