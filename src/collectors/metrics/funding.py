@@ -14,6 +14,7 @@ from ...errors import BadData, NotPublished, Permanent, RateLimited, Retryable
 from ...model import DAY_MS, ArchiveFile, Dataset, FundingRate, Span, WriteResult
 from ...ports import Archive, ArchiveLayout, Clock
 from ...ports.metrics import FundingSink, FundingSource, SmallFiles
+from ...slices import a_slice
 from ...telemetry.log import get_logger
 from ...telemetry.metrics import Metrics
 from ..unwrap import first_error
@@ -134,9 +135,12 @@ class FundingCollector:
                 if isinstance(error, RateLimited):
                     await self._clock.sleep(error.retry_after)
                 return
-            rows = [
-                row for row in with_intervals(found) if row.funding_ms // 1000 * 1000 > newest.get(symbol, 0)
-            ]
+            async with a_slice():
+                rows = [
+                    row
+                    for row in with_intervals(found)
+                    if row.funding_ms // 1000 * 1000 > newest.get(symbol, 0)
+                ]
             if rows:
                 self._count(await self._write(rows), rows[0].source)
                 newest[symbol] = rows[-1].funding_ms // 1000 * 1000

@@ -7,6 +7,7 @@ and the tests of other parts never pay for it.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import orjson
@@ -16,6 +17,16 @@ from .http import GuardedSession
 from .lean_ccxt import import_ccxt
 
 _Binance: Any = import_ccxt().binanceusdm
+
+_LONG = 8_192
+"""Characters: a tenth of a millisecond."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unread:
+    """An answer that takes a moment to read: whoever asked for it does so when it is its turn on the loop."""
+
+    text: str
 
 
 class Exchange(_Binance):
@@ -43,11 +54,14 @@ class Exchange(_Binance):
         self.ssl_context = False  # not used: the session verifies with its own, and making one takes 30 ms
 
     def parse_json(self, http_response: str) -> object:
-        """``None`` for anything that is no JSON, which ``handle_errors`` then names."""
-        try:
-            return orjson.loads(http_response)
-        except orjson.JSONDecodeError:
-            return None
+        """``None`` for anything that is no JSON, which ``handle_errors`` then names; long texts stay ``Unread``."""
+        return Unread(http_response) if len(http_response) > _LONG else _loaded(http_response)
+
+    def read(self, answer: Unread) -> object:
+        """What a long answer says. Raises like ``handle_errors``."""
+        response = _loaded(answer.text)
+        self.handle_errors(200, "", "", "", {}, answer.text, response, None, None)
+        return response
 
     def handle_errors(
         self,
@@ -66,6 +80,13 @@ class Exchange(_Binance):
         if not 200 <= code < 300 or response is None or is_error:
             folded = {name.title(): value for name, value in headers.items()}
             raise error_of(code, folded, body, response, self.venue_now())
+
+
+def _loaded(text: str) -> object:
+    try:
+        return orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return None
 
 
 def _is_error_code(code: Any) -> bool:

@@ -99,7 +99,8 @@ class MetricsRest:
             query["startTime"] = since_ms
         answer = await self._send(self._funding, "fapiPublicGetFundingRate", query)
         try:
-            found = rest_funding(answer, source=self._options.source)
+            async with a_slice():
+                found = rest_funding(answer, source=self._options.source)
         except BadData as error:
             raise Unavailable(str(error), reason="bad_json") from None
         self._reject(Dataset.FUNDING, found.rejected)

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 from ....errors import Retryable, Unavailable
 from ....ports import Clock
+from ....slices import a_slice
 from ....telemetry.metrics import Metrics
 from .errors import is_about_address
 from .http import GuardedSession, checked_url
@@ -53,6 +54,7 @@ class RestSession:
                 metrics.rest_requests.labels(name, code)
         self._session: GuardedSession | None = None
         self._exchange: Any = None
+        self._unread: type = type(None)
 
     async def open(self) -> None:
         """Load ccxt (in a thread, it takes 0.4 s) and make the session; nothing is sent yet."""
@@ -69,7 +71,7 @@ class RestSession:
             max_connections=self._max_connections,
         )
         exchange.use(self._session)
-        self._exchange = exchange
+        self._exchange, self._unread = exchange, module.Unread
 
     async def close(self) -> None:
         exchange, session = self._exchange, self._session
@@ -86,8 +88,13 @@ class RestSession:
         """
         if self._exchange is None:
             raise Unavailable("the REST session is not open", reason="closed")
+        exchange = self._exchange
         try:
-            return await getattr(self._exchange, method)(dict(query))
+            answer = await getattr(exchange, method)(dict(query))
+            if not isinstance(answer, self._unread):
+                return answer
+            async with a_slice():
+                return exchange.read(answer)
         except Retryable as error:
             if is_about_address(error):
                 budget.pause(error.retry_after)
