@@ -83,7 +83,8 @@ class Worker:
 def main() -> None:
     """Take over standard input and output; whatever else prints goes to standard error."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    os.nice(_NICENESS)
+    # From 0 on, whatever precedence the daemon has.
+    os.setpriority(os.PRIO_PROCESS, 0, max(os.nice(0), 0) + _NICENESS)
     answers = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
     package = (__package__ or "").rpartition(".adapters.")[0]

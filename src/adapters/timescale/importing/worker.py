@@ -128,7 +128,8 @@ def main() -> None:
     """The daemon decides when a worker ends: by its input, or by killing it."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
-    os.nice(_NICENESS)
+    # From 0 on, whatever precedence the daemon has.
+    os.setpriority(os.PRIO_PROCESS, 0, max(os.nice(0), 0) + _NICENESS)
     # What a library prints must not be taken for an answer.
     with os.fdopen(os.dup(1), "wb") as answers:
         os.dup2(2, 1)
