@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from typing import Any
 
 import pytest
@@ -15,7 +14,8 @@ from src.errors import ConfigError, Unavailable
 from src.model import MINUTE_MS, Authority
 from src.ports import Priority
 from src.telemetry.metrics import Metrics
-from tests.support.raw_http import answer, raw
+from tests.support.fakes import StepClock
+from tests.support.raw_http import answer, raw, raw_http
 
 from .bench import SYMBOL, row, venue
 
@@ -139,18 +139,24 @@ async def test_a_broken_weight_header_changes_nothing(header: str) -> None:
 
 
 async def test_the_venues_time_is_corrected_by_half_the_round_trip() -> None:
-    delay = 0.2  # each way
+    clock = StepClock()
+    delay = 0.2  # each way, on the clock that the client measures with
 
     async def late(request: Any, writer: asyncio.StreamWriter) -> None:
-        await asyncio.sleep(delay)
-        told = int((time.time() + 100) * 1000)
-        await asyncio.sleep(delay)
+        clock.advance(delay)
+        told = clock.now_ms() + 100_000
+        clock.advance(delay)
         await answer({"serverTime": told})(request, writer)
 
-    async with venue(always=late) as it:
-        found = await it.rest.server_time()
-        assert found - time.time() == pytest.approx(100, abs=0.1)
-        assert len(it.http.requests) == 2
+    async with raw_http(always=late) as http:
+        options, metrics = RestOptions(base_url=http.url), Metrics()
+        rest = BinanceRest(options, RateLimiter(clock, metrics), clock, metrics)
+        await rest.open()
+        try:
+            assert await rest.server_time() - clock.now() == pytest.approx(100, abs=0.002)
+        finally:
+            await rest.close()
+        assert len(http.requests) == 2
 
 
 @pytest.mark.parametrize("body", [{}, {"serverTime": None}, {"serverTime": "1"}, [], {"serverTime": -1}])
