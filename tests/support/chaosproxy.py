@@ -18,6 +18,7 @@ from types import TracebackType
 from typing import Self
 
 _CHUNK = 65_536
+_OPENING = 1024
 _LINGER_RESET = struct.pack("ii", 1, 0)
 """SO_LINGER on, 0 s: closing sends RST instead of FIN."""
 
@@ -62,6 +63,8 @@ class _Link:
 
     client: asyncio.StreamWriter
     server: asyncio.StreamWriter
+    opening: bytes = b""
+    """What the client said first, where clients give their names."""
     reply_is_cut: bool = False
 
     def close(self, *, reset: bool) -> None:
@@ -101,6 +104,7 @@ class ChaosProxy:
         self._tasks: set[asyncio.Task[None]] = set()
         self._server: asyncio.Server | None = None
         self._reply_marker: bytes | None = None
+        self._replying_to = b""
         self._replies_to_cut = 0
 
     @property
@@ -141,9 +145,12 @@ class ChaosProxy:
         """End every open connection with RST in both directions; returns how many there were."""
         return self._end_all("rst", reset=True)
 
-    def cut_reply_after(self, marker: bytes, *, times: int = 1) -> None:
-        """Let a client's ``marker`` (say COMMIT) reach the server, then swallow the answer and reset."""
-        self._reply_marker = marker
+    def cut_reply_after(self, marker: bytes, *, of: bytes = b"", times: int = 1) -> None:
+        """Let a client's ``marker`` (say COMMIT) reach the server, then swallow the answer and reset.
+
+        Only a client is meant whose first kilobyte has ``of`` in it: others may say the same.
+        """
+        self._reply_marker, self._replying_to = marker, of
         self._replies_to_cut = times
 
     def heal(self) -> None:
@@ -220,10 +227,16 @@ class ChaosProxy:
                 self.fired["reply_cut"] += 1
                 link.close(reset=True)
             return link.reply_is_cut
-        if self._replies_to_cut and self._reply_marker and self._reply_marker in data:
+        if len(link.opening) < _OPENING:
+            link.opening = (link.opening + data)[:_OPENING]
+        if self._replies_to_cut and self._is_marked(link, data):
             self._replies_to_cut -= 1
             link.reply_is_cut = True
         return False
+
+    def _is_marked(self, link: _Link, data: bytes) -> bool:
+        marker = self._reply_marker
+        return marker is not None and marker in data and self._replying_to in link.opening
 
     async def _forward(self, link: _Link, data: bytes, sink: asyncio.StreamWriter, path: Path) -> bool:
         """Send one chunk on, as slowly as the faults say; False when the connection was cut on the way."""

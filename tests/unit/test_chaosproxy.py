@@ -186,6 +186,22 @@ async def test_cut_reply_lets_the_request_through_and_swallows_the_answer() -> N
     server.close()
 
 
+async def test_cut_reply_leaves_clients_of_another_name_alone() -> None:
+    async with (
+        echo_through_proxy() as proxy,
+        client(proxy) as (other_reader, other),
+        client(proxy) as (reader, writer),
+    ):
+        await ask(other_reader, other, b"name: limiter")
+        await ask(reader, writer, b"name: writer")
+        proxy.cut_reply_after(b"COMMIT", of=b"name: writer")
+        assert await ask(other_reader, other, b"COMMIT") == b"COMMIT"
+        writer.write(b"COMMIT")
+        with pytest.raises(ConnectionResetError):
+            await reader.read()
+        assert proxy.fired["reply_cut"] == 1
+
+
 async def test_a_dead_target_resets_the_client() -> None:
     with socket.socket() as dead:  # bound and not listening: the port refuses, and nobody else can take it
         dead.bind(("127.0.0.1", 0))
