@@ -147,7 +147,7 @@ async def test_values_can_be_wrong_one_at_a_time(mode: str, field: str, value: s
 
 async def test_skew_shows_in_event_times_only() -> None:
     async with Client.open(speed=20) as client, client.stream(BTC) as stream:
-        client.sandbox.control.clock_skew(-5)
+        client.sandbox.control.clock_skew(-50)
         k = (await stream.closed(1))[0]
         assert k["E"] - k["t"] - MINUTE_MS < 0, "closed before its end, by the stamps"
         assert [tuple(row_of(k))] == client.sandbox.truth("BTCUSDT", k["t"], k["t"] + 1)

@@ -205,7 +205,7 @@ async def test_a_binary_message_ends_the_connection() -> None:
 
 
 async def test_pings_come_every_three_minutes_and_want_an_answer() -> None:
-    async with Client.open(speed=300) as client:
+    async with Client.open(speed=100) as client:
         url = client.sandbox.ws_url + "/ws"
         async with client.session.ws_connect(url, autoping=False) as socket:
             stamps: list[int] = []
@@ -229,7 +229,7 @@ async def test_pongs_keep_a_connection_and_a_day_ends_it() -> None:
 
 
 async def test_mark_prices_come_every_second_as_a_sign_of_life() -> None:
-    async with Client.open(speed=4) as client, client.stream("btcusdt@markPrice@1s") as stream:
+    async with Client.open(speed=1) as client, client.stream("btcusdt@markPrice@1s") as stream:
         stamps = [(await stream.next())["data"] for _ in range(5)]
         assert {one["e"] for one in stamps} == {"markPriceUpdate"}
         gaps = [later["E"] - before["E"] for before, later in pairwise(stamps)]
