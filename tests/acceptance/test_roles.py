@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -12,16 +13,18 @@ from src.sandbox import Sandbox, SandboxOptions
 from tests.faults.database import ask
 from tests.support.daemon import Daemon
 from tests.support.eventually import eventually
+from tests.support.moments import MIDDAY, MIDDAY_MS
 from tests.support.venue import history_settings
 
 SYMBOLS = 6
+_TODAY = datetime.fromtimestamp(MIDDAY, UTC).date()
 _ROLES = "SELECT role, clean FROM market_data.daemon_runs ORDER BY role"
 _MISSING = (
     "SELECT count(*)::int, coalesce(sum(expected - have - absent), 0)::int FROM market_data.coverage_days"
-    " WHERE dataset = 'candles_1m' AND day < (now() AT TIME ZONE 'UTC')::date AND day > now() - interval '4 days'"
+    " WHERE dataset = 'candles_1m' AND day < %s AND day >= %s"
 )
 _DUE = (
-    "SELECT count(*) FILTER (WHERE expected = 1440 AND day > (now() AT TIME ZONE 'UTC')::date - 7)::int,"
+    "SELECT count(*) FILTER (WHERE expected = 1440 AND day > %s)::int,"
     " sum(have) = (SELECT count(*) FROM market_data.candles_1m) FROM market_data.coverage_days"
     " WHERE dataset = 'candles_1m'"
 )
@@ -34,8 +37,12 @@ _SERIES = (
 
 @pytest.fixture
 async def settings(database: str, tmp_path: Path) -> AsyncIterator[dict[str, str]]:
-    """A venue with six days of history, of which three are to be filled."""
-    async with Sandbox(SandboxOptions(symbols=SYMBOLS, history_days=6, sleeper_share=0.0)) as sandbox:
+    """A venue with six days of history, of which three are to be filled.
+
+    It is noon there: the last five minutes of a day that is just over are not filled yet, which looks like a hole.
+    """
+    options = SandboxOptions(symbols=SYMBOLS, history_days=6, sleeper_share=0.0, start_ms=MIDDAY_MS)
+    async with Sandbox(options) as sandbox:
         yield {
             "DATABASE_URL": database,
             "BINANCE_REST_URL": sandbox.rest_url,
@@ -99,14 +106,14 @@ async def test_live_candles_alone_are_accounted_for(
 
 
 async def _all_is_due(database: str) -> bool:
-    [(whole_days, counted)] = await ask(database, _DUE)
+    [(whole_days, counted)] = await ask(database, _DUE, _TODAY - timedelta(days=7))
     assert (whole_days, counted) == (7 * SYMBOLS, True)
     return True
 
 
 async def _history_is_whole(database: str) -> bool:
     """Every line of the ledger of the days that are over is there and accounted for."""
-    [(lines, missing)] = await ask(database, _MISSING)
+    [(lines, missing)] = await ask(database, _MISSING, _TODAY, _TODAY - timedelta(days=3))
     assert (lines, missing) == (3 * SYMBOLS, 0)
     return True
 

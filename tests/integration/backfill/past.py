@@ -128,8 +128,8 @@ async def open_past(database_url: str, folder: Path, **options: Any) -> AsyncIte
     """Nine days, six symbols, one delisted and one relisted inside; the venue's contracts are recorded."""
     given = {"symbols": 6, "delisted": 1, "relisted": 1, "history_days": 9, "sleeper_share": 0.0} | options
     # This computer's time: several processes share one book of budgets, and begin before they know the venue's.
-    start_ms = int(time.time() * 1000)
-    async with Sandbox(SandboxOptions(start_ms=start_ms, **given)) as sandbox:
+    start_ms = given.setdefault("start_ms", int(time.time() * 1000))
+    async with Sandbox(SandboxOptions(**given)) as sandbox:
         settings = settings_for(sandbox, database_url, folder)
         core = Core(settings, Metrics(), run_id="past")
         history = History(core, recent_ms=UNSETTLED_MS)

@@ -9,10 +9,11 @@ import aiohttp
 
 from src.collectors.backfill.plan import Source
 from src.model import DAY_MS, MINUTE_MS
+from tests.support.moments import MIDDAY_MS
 
 from .past import Past, open_past
 
-SYMBOLS = {"symbols": 2, "delisted": 0, "relisted": 0}
+SYMBOLS = {"symbols": 2, "delisted": 0, "relisted": 0, "start_ms": MIDDAY_MS}
 
 
 async def _control(past: Past, command: str, **arguments: Any) -> Any:

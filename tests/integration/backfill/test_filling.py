@@ -10,6 +10,7 @@ from src.collectors.backfill.cheapest import cheapest, weight
 from src.collectors.backfill.plan import minutes_of
 from src.collectors.backfill.progress import Progress
 from src.model import MINUTE_MS, Gap
+from tests.support.moments import MIDDAY_MS
 
 from .past import Past, open_past
 
@@ -24,7 +25,7 @@ async def _is_whole(past: Past) -> None:
 
 
 async def test_everything_is_filled_and_a_second_time_costs_nothing(database: str, tmp_path: Path) -> None:
-    async with open_past(database, tmp_path) as past:
+    async with open_past(database, tmp_path, start_ms=MIDDAY_MS) as past:
         result = await past.fill()
         assert (result.left, result.unanswered, result.trouble) == (0, 0, None)
         await _is_whole(past)
@@ -36,7 +37,7 @@ async def test_everything_is_filled_and_a_second_time_costs_nothing(database: st
 
 
 async def test_given_up_at_any_moment_it_goes_on(database: str, tmp_path: Path) -> None:
-    async with open_past(database, tmp_path) as past:
+    async with open_past(database, tmp_path, start_ms=MIDDAY_MS) as past:
         for seconds in (0.4, 1.5):
             filling = asyncio.create_task(past.fill(), name="filling")
             await asyncio.wait({filling}, timeout=seconds)
@@ -49,7 +50,7 @@ async def test_given_up_at_any_moment_it_goes_on(database: str, tmp_path: Path) 
 async def test_random_holes_are_found_exactly_and_refilled_at_the_least_weight(
     database: str, tmp_path: Path
 ) -> None:
-    async with open_past(database, tmp_path) as past:
+    async with open_past(database, tmp_path, start_ms=MIDDAY_MS) as past:
         await past.fill()
         stored = sorted(await past.stored())
         lost = random.Random(5).sample(stored, 400)

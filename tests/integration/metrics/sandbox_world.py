@@ -22,6 +22,7 @@ from src.sandbox.options import SandboxOptions
 from src.sandbox.server import Sandbox
 from src.telemetry.metrics import Metrics
 from tests.integration.timescale.helpers import fetch
+from tests.support.moments import MIDDAY_MS
 
 from .world import Listed
 
@@ -77,7 +78,7 @@ def rows_of(symbol: str, metrics: Iterable[Metric]) -> Rows:
 
 @asynccontextmanager
 async def world(database: str, *, symbols: int, speed: float = 1.0) -> AsyncIterator[World]:
-    async with Sandbox(SandboxOptions(symbols=symbols, speed=speed)) as sandbox:
+    async with Sandbox(SandboxOptions(symbols=symbols, speed=speed, start_ms=MIDDAY_MS)) as sandbox:
         clock, metrics = VenueClock(speed=speed), Metrics()
         clock.set(sandbox.now())
         budget = RateLimiter(clock, Metrics(), limit=100_000, max_in_flight=16)

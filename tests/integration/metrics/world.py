@@ -18,6 +18,7 @@ from src.clock import VenueClock
 from src.collectors.metrics.sweep import MetricsSweep
 from src.telemetry.metrics import Metrics
 from tests.support.metric_venue import MetricVenue, metric_venue
+from tests.support.moments import MIDDAY
 
 
 def left_in(folder: Path) -> list[str]:
@@ -54,7 +55,7 @@ class World:
 async def world(
     database: str, symbols: Collection[str], *, speed: float = 1.0, **options: Any
 ) -> AsyncIterator[World]:
-    clock, metrics = VenueClock(speed=speed), Metrics()
+    clock, metrics = VenueClock(speed=speed, start=MIDDAY), Metrics()
     async with metric_venue(clock.now, **options) as venue:
         budget = RateLimiter(clock, Metrics(), limit=100_000, max_in_flight=16)
         rest = MetricsRest(RestOptions(base_url=venue.url, timeout=3.0), budget, budget, clock, metrics)

@@ -7,6 +7,8 @@ from datetime import UTC, date, datetime, timedelta
 
 import psycopg
 
+from tests.support.moments import MIDDAY
+
 EXCHANGE = "binance_futures_um"
 
 
@@ -103,7 +105,10 @@ class Books:
         )
 
 
+NOW = datetime.fromtimestamp(MIDDAY, UTC)
+"""What the commands take for now, see ``conftest.py``: a test that runs at midnight has one day and not two."""
+
+
 def midnight(days_ago: int) -> datetime:
     """The midnight UTC that began the day so many days ago."""
-    today = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
-    return today - timedelta(days=days_ago)
+    return NOW.replace(hour=0, minute=0, second=0, microsecond=0) - timedelta(days=days_ago)
