@@ -73,7 +73,7 @@ async def test_a_replacement_that_stays_silent_leaves_the_old_one_at_work(
 ) -> None:
     symbols = symbols_of(sandbox)[:6]
     async with listening(
-        sandbox.ws_url, clock, symbols, takeover_age_s=60.0, takeover_jitter_s=0.0, idle_floor_wall=0.5
+        sandbox.ws_url, clock, symbols, takeover_age_s=60.0, takeover_jitter_s=0.0, idle_floor_wall=1.5
     ) as listener:
         await listener.subscribed(6)
         sandbox.control.silence(connection=1)
