@@ -46,6 +46,15 @@ WITH written AS (
 )
 SELECT count(*) FROM written;
 
+-- name: newest
+-- The last bucket of a series, by the primary key from its end.
+SELECT bucket_ts
+FROM price_series
+WHERE venue = %(venue)s AND market = %(market)s AND interval_seconds = %(interval_seconds)s
+    AND bucket_ts >= %(since)s
+ORDER BY bucket_ts DESC
+LIMIT 1;
+
 -- name: clear
 WITH gone AS (
     DELETE FROM price_series

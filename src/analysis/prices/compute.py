@@ -26,21 +26,29 @@ def compute(
     symbol: str | None,
     chain: str | None,
     pool: str | None,
-    start_ms: int,
-    end_ms: int,
+    start_ms: int | None,
+    end_ms: int | None,
     interval_seconds: int,
     overwrite: bool,
 ) -> dict[str, Any]:
-    """Write the series of [start_ms, end_ms) as far as whole buckets are known; what was read and written."""
+    """Write the series of [start_ms, end_ms) as far as whole buckets are known; what was read and written.
+
+    Without a start each side goes on behind its newest bucket; without an end, up to what is known.
+    """
     pair = sources.pair_of(tables, exchange, symbol, chain, pool)
+    ends = {
+        venue: start_ms if start_ms is not None else _end_of(tables, venue, market, interval_seconds)
+        for venue, market in ((pair.exchange, pair.symbol), (pair.chain, pair.pool))
+    }
     sides = {
-        "cex": _Side(tables, pair, sources.known_trades(tables, pair, start_ms), dex=False),
+        "cex": _Side(tables, pair, sources.known_trades(tables, pair, ends[pair.exchange]), dex=False),
+        # Ranges of a pool may have a hole between them that nobody fills: what goes on by itself follows the newest.
         "dex": _Side(tables, pair, sources.known_swaps(tables, pair, start_ms), dex=True),
     }
     done = {}
     for place, (name, side) in enumerate(sides.items()):
         step_ms = interval_seconds * 1000
-        from_ms, to_ms = _whole(side.known, start_ms, end_ms, step_ms)
+        from_ms, to_ms = _whole(side.known, ends[side.venue], end_ms, step_ms)
         done[name] = side.write(from_ms, to_ms, step_ms, overwrite)
         said = done[name]
         note(
@@ -115,8 +123,19 @@ class _Side:
         return deals
 
 
-def _whole(known: Known, start_ms: int, end_ms: int, step_ms: int) -> tuple[int, int]:
+def _end_of(tables: Tables, venue: str, market: str, interval_seconds: int) -> int | None:
+    """Where a stored series ends, UTC milliseconds; None where there is none."""
+    found = tables.rows(
+        "prices.newest", venue=venue, market=market, interval_seconds=interval_seconds, since=moment(0)
+    )
+    return round(found[0][0].timestamp() * 1000) + interval_seconds * 1000 if found else None
+
+
+def _whole(known: Known, start_ms: int | None, end_ms: int | None, step_ms: int) -> tuple[int, int]:
     """The buckets of [start_ms, end_ms) that are known from their first to their last millisecond."""
-    first = max(start_ms // step_ms, -(-known.from_ms // step_ms))
-    last = min(-(-end_ms // step_ms), known.to_ms // step_ms)
+    first, last = -(-known.from_ms // step_ms), known.to_ms // step_ms
+    if start_ms is not None:
+        first = max(first, start_ms // step_ms)
+    if end_ms is not None:
+        last = min(last, -(-end_ms // step_ms))
     return first * step_ms, max(first, last) * step_ms

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any, Literal
 
 from pydantic import model_validator
@@ -15,10 +16,14 @@ SECONDS = {"second": 1, "minute": 60, "hour": 3600}
 
 class ProcessPricesParameters(Parameters):
     """[start_date, end_date) is widened to whole buckets, and cut to what is known. Market and pool may be left out
-    where one is stored. Without ``overwrite`` what is there stays, and only what is missing is written."""
+    where one is stored. Without ``overwrite`` what is there stays, and only what is missing is written.
 
-    start_date: Moment
-    end_date: Moment
+    Without ``start_date`` each side goes on where its series ends, or begins where it is known from; without
+    ``end_date`` it goes up to what is known. So a schedule needs neither.
+    """
+
+    start_date: Moment | None = None
+    end_date: Moment | None = None
     aggregation_interval: Literal["second", "minute", "hour"] = "minute"
     overwrite: bool = False
     exchange: Exchange = "binance_spot"
@@ -28,8 +33,10 @@ class ProcessPricesParameters(Parameters):
 
     @model_validator(mode="after")
     def _in_order(self) -> ProcessPricesParameters:
-        if self.start_date >= self.end_date:
+        if self.start_date is not None and self.end_date is not None and self.start_date >= self.end_date:
             raise ValueError("start_date: it must be before end_date")
+        if self.overwrite and self.start_date is None:
+            raise ValueError("overwrite: it needs start_date, for without it only what is new is written")
         return self
 
 
@@ -40,12 +47,16 @@ async def _run(context: Context, parameters: ProcessPricesParameters) -> Mapping
         symbol=parameters.symbol,
         chain=parameters.chain,
         pool=parameters.pool,
-        start_ms=round(parameters.start_date.timestamp() * 1000),
-        end_ms=round(parameters.end_date.timestamp() * 1000),
+        start_ms=_ms(parameters.start_date),
+        end_ms=_ms(parameters.end_date),
         interval_seconds=SECONDS[parameters.aggregation_interval],
         overwrite=parameters.overwrite,
     )
     return found
+
+
+def _ms(when: datetime | None) -> int | None:
+    return None if when is None else round(when.timestamp() * 1000)
 
 
 KIND = Kind(

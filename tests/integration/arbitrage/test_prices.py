@@ -114,6 +114,21 @@ async def test_twice_is_once_and_overwrite_mends(world: World) -> None:
     assert mended["dex"]["deleted"] == mended["dex"]["written"] == len(before[1])
 
 
+async def test_without_dates_each_side_goes_on_where_it_ends(world: World) -> None:
+    _process(world)
+    whole = [await _series(world, venue, 60) for venue in ("binance_spot", "ethereum")]
+    await fetch(world.url, "DELETE FROM price_series WHERE true")
+    first = _process(world, start_ms=None, end_ms=START_MS + 7 * 60_000)
+    assert first["cex"]["written"] > 0
+    begun = await _series(world, "ethereum", 60)
+    assert 0 < len(begun) < len(whole[1])
+    rest = _process(world, start_ms=None, end_ms=None)
+    assert [await _series(world, venue, 60) for venue in ("binance_spot", "ethereum")] == whole
+    assert rest["dex"]["made"] == rest["dex"]["written"] == len(whole[1]) - len(begun)
+    nothing = _process(world, start_ms=None, end_ms=None)
+    assert [nothing[side]["written"] for side in ("cex", "dex")] == [0, 0]
+
+
 async def test_overwrite_leaves_what_lies_outside(world: World) -> None:
     _process(world, seconds=1)
     _process(world)

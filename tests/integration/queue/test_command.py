@@ -77,7 +77,7 @@ async def test_a_task_from_asking_to_its_log(here: World, tmp_path: Path) -> Non
 async def test_what_is_wrong_is_told_before_anything_is_written(here: World, tmp_path: Path) -> None:
     for arguments, word in (
         (("run", "Process"), "there is no task called Process"),
-        (("run", "ProcessPrices", "start_date=2025-10-10T00:00:00Z"), "end_date: Field required"),
+        (("run", "Aggregate", "symbol=BTCUSDT"), "size: Field required"),
         (("run", "ProcessPrices", *_PRICES, "colour=red"), "colour: Extra inputs"),
         (("run", "ProcessPrices", "colour"), "'colour' is not NAME=VALUE"),
         (("show", "nobody"), "there is no task nobody"),
