@@ -1,11 +1,12 @@
 -- name: ask
 -- A task once: the same id again finds the one that is there. One that comes of a schedule is left out while the one
--- before it still waits for its first attempt.
+-- before it still waits for its first attempt; schedules of one kind are told apart by their parameters.
 INSERT INTO tasks (task_id, kind, parameters, requested_by, scheduled_for)
 SELECT %(task_id)s, %(kind)s, %(parameters)s, %(requested_by)s, %(scheduled_for)s
 WHERE %(scheduled_for)s::timestamptz IS NULL OR NOT EXISTS (
     SELECT FROM tasks
-    WHERE kind = %(kind)s AND state = 'PENDING' AND attempts = 0 AND scheduled_for IS NOT NULL
+    WHERE kind = %(kind)s AND parameters = %(parameters)s AND state = 'PENDING' AND attempts = 0
+        AND scheduled_for IS NOT NULL
 )
 ON CONFLICT (task_id) DO NOTHING
 RETURNING true;

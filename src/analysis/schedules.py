@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
+import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
 from croniter import croniter
 
-from ..errors import ConfigError, MarketdError
+from ..config.schedules import name_of, named
+from ..errors import BadData, ConfigError, MarketdError
 from ..model import Task
 from ..ports.clock import Clock
 from ..ports.tasks import TaskQueue
@@ -20,17 +23,25 @@ from .jobs import Kind
 
 _SECOND_MS = 1000
 _AGAIN_MS = 15_000
+_SHORT = 80
+_PLAIN = re.compile(r"[\w.:+-]+(,\w+=[\w.:+-]+)*")
 
 _log = get_logger("schedules")
 
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
-    """A task of ``kind``, with nothing but defaults, whenever ``cron`` says: minute, hour, day, month, weekday and,
+    """A task of ``kind`` with ``parameters``, whenever ``cron`` says: minute, hour, day, month, weekday and,
     where there is a sixth field, second; UTC."""
 
     kind: str
     cron: str
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        """As the configuration names it."""
+        return name_of(self.kind, dict(self.parameters))
 
     def next_ms(self, after_ms: int) -> int:
         """The first period that begins after ``after_ms``."""
@@ -43,25 +54,49 @@ class Schedule:
     def task(self, period_ms: int) -> Task:
         """The task of a period; its id is the same wherever it is made."""
         at = datetime.fromtimestamp(period_ms / _SECOND_MS, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-        return Task(f"{self.kind}@{at}", self.kind, requested_by="schedule", scheduled_ms=period_ms)
+        return Task(
+            f"{self._prefix()}@{at}",
+            self.kind,
+            dict(self.parameters),
+            requested_by="schedule",
+            scheduled_ms=period_ms,
+        )
+
+    def _prefix(self) -> str:
+        """What tells the schedule's tasks from others: no shell and no URL reads anything into it."""
+        if not self.parameters:
+            return self.kind
+        written = self.name.removeprefix(self.kind)[1:-1]
+        if len(written) <= _SHORT and _PLAIN.fullmatch(f"{self.kind},{written}"):
+            return f"{self.kind},{written}"
+        return f"{self.kind},{hashlib.sha256(written.encode()).hexdigest()[:12]}"
 
 
 def checked(schedules: Mapping[str, str], kinds: Mapping[str, Kind[Any]]) -> list[Schedule]:
     """The schedules of a configuration. Raises ``ConfigError`` with a line for each that cannot be."""
-    problems = [
-        *(
-            f"SCHEDULES: there is no task called {kind}; there are {', '.join(sorted(kinds))}"
-            for kind in schedules.keys() - kinds.keys()
-        ),
-        *(
-            f"SCHEDULES: {kind}: {cron!r} is not five or six cron fields"
-            for kind, cron in schedules.items()
-            if not croniter.is_valid(cron)
-        ),
-    ]
+    problems: list[str] = []
+    found: list[Schedule] = []
+    for name, cron in sorted(schedules.items()):
+        try:
+            kind, parameters = named(name)
+        except ValueError as error:
+            problems.append(f"SCHEDULES: {error}")
+            continue
+        if not croniter.is_valid(cron):
+            problems.append(f"SCHEDULES: {name}: {cron!r} is not five or six cron fields")
+        if kind not in kinds:
+            problems.append(
+                f"SCHEDULES: there is no task called {kind}; there are {', '.join(sorted(kinds))}"
+            )
+            continue
+        try:
+            kinds[kind].subject_of(parameters)
+        except BadData as error:
+            problems.append(f"SCHEDULES: {name}: {str(error).removeprefix(f'{kind}: ')}")
+        found.append(Schedule(kind, cron, parameters))
     if problems:
         raise ConfigError(*sorted(problems))
-    return [Schedule(kind, cron) for kind, cron in sorted(schedules.items())]
+    return found
 
 
 class Scheduler:
@@ -97,15 +132,15 @@ class Scheduler:
 
     async def _ask(self, schedule: Schedule, period_ms: int) -> bool:
         """False when the database did not take it."""
-        if self._asked.get(schedule.kind) == period_ms:
+        if self._asked.get(schedule.name) == period_ms:
             return True
         task, kind = schedule.task(period_ms), self._kinds[schedule.kind]
         try:
-            is_new = await self._queue.ask(task, subject=kind.subject_of({}))
+            is_new = await self._queue.ask(task, subject=kind.subject_of(schedule.parameters))
         except MarketdError as error:
             self._metrics.tasks_asked.labels(result="failed").inc()
-            _log.warning("schedule_missed", msg=f"{schedule.kind}: {error}", task=task.task_id)
+            _log.warning("schedule_missed", msg=f"{schedule.name}: {error}", task=task.task_id)
             return False
-        self._asked[schedule.kind] = period_ms
+        self._asked[schedule.name] = period_ms
         self._metrics.tasks_asked.labels(result="new" if is_new else "there").inc()
         return True

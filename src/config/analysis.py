@@ -13,9 +13,11 @@ class AnalysisSettings(TradeSettings):
     schedules: checks.Schedules = setting(
         {"Bars": "*/5 * * * * 20", "Levels": "2 * * * *"},
         "Which tasks are done by themselves, and when (cron, UTC; a sixth field is the second). Each period is"
-        " done once, however many daemons ask.",
+        " done once, however many daemons ask. A task may have parameters, those of `marketd jobs kinds`; a value"
+        " with a comma or bracket is written as JSON. In YAML a list of kind, cron and parameters is taken too.",
         group="Tasks",
-        accepts="task=cron pairs, comma-separated, such as `Bars=*/5 * * * * 20,Levels=2 * * * *`",
+        accepts="task=cron pairs, comma-separated, such as"
+        " `Bars=*/5 * * * * 20,Levels=2 * * * *,Levels(timeframe=4h)=3 */4 * * *`",
     )
     task_concurrency: int = setting(
         2,

@@ -7,11 +7,10 @@ import re
 from datetime import date
 from typing import Annotated, Literal
 
-from croniter import croniter
 from pydantic import BeforeValidator, SecretStr
 from pydantic.functional_validators import AfterValidator
 
-from . import network
+from . import network, schedules
 
 LEVELS = ("debug", "info", "warning", "error", "critical")
 CONTRACT_TYPES = ("PERPETUAL", "TRADIFI_PERPETUAL")
@@ -103,32 +102,6 @@ def _pair(item: str) -> tuple[str, str]:
     return name, level
 
 
-def _schedules(value: object) -> object:
-    """``task=cron`` pairs; a comma within a cron field does not end it, as only a pair has an equals sign."""
-    if isinstance(value, str):
-        items: list[str] = []
-        for part in value.split(","):
-            if "=" in part or not items:
-                items.append(part)
-            else:
-                items[-1] += f",{part}"
-        value = dict(_schedule(item) for item in items if item.strip())
-    if not isinstance(value, dict):
-        raise ValueError("must be task=cron pairs, as in Bars=*/5 * * * * 20")  # noqa: TRY004
-    crons = {str(name).strip(): " ".join(str(cron).split()) for name, cron in value.items()}
-    for name, cron in crons.items():
-        if not croniter.is_valid(cron) or len(cron.split()) not in (5, 6):
-            raise ValueError(f"{name}={cron}: not five or six cron fields, as in */5 * * * *")
-    return crons
-
-
-def _schedule(item: str) -> tuple[str, str]:
-    name, equals, cron = item.partition("=")
-    if not equals or not name.strip():
-        raise ValueError(f"{item.strip()!r} is not task=cron, as in Levels=2 * * * *")
-    return name, cron
-
-
 def _pools(value: object) -> object:
     items = _items(value)
     if not isinstance(items, tuple):
@@ -180,7 +153,7 @@ def _backfill_from(value: object) -> object:
 LogLevel = Literal["debug", "info", "warning", "error", "critical"]
 Level = Annotated[LogLevel, BeforeValidator(_lower)]
 Levels = Annotated[dict[str, LogLevel], BeforeValidator(_log_levels)]
-Schedules = Annotated[dict[str, str], BeforeValidator(_schedules)]
+Schedules = Annotated[dict[str, str], BeforeValidator(schedules.schedules)]
 LogFormat = Annotated[Literal["auto", "json", "text"], BeforeValidator(_lower)]
 Schema = Annotated[str, AfterValidator(_schema)]
 DatabaseUrl = Annotated[SecretStr, AfterValidator(_secret_url)]

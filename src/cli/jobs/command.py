@@ -13,6 +13,7 @@ from uuid import uuid4
 from ...adapters.timescale.options import DatabaseOptions
 from ...analysis.jobs import Kind
 from ...config import Settings
+from ...config.schedules import named
 from ...errors import EXIT_FAILURE, EXIT_OK, BadData
 from ...model import Task, TaskLine, TaskState
 from ...telemetry.metrics import Metrics
@@ -61,7 +62,7 @@ def list_kinds(context: Context, *, as_json: bool) -> int:
                 {
                     "kind": kind.name,
                     "about": kind.about,
-                    "schedule": settings.schedules.get(kind.name),
+                    "schedules": _crons(settings, kind.name),
                     "parameters": kind.parameters.model_json_schema(),
                 }
                 for kind in known.values()
@@ -69,9 +70,13 @@ def list_kinds(context: Context, *, as_json: bool) -> int:
         )
         return EXIT_OK
     for kind in known.values():
-        for text in kind_lines(kind, settings.schedules.get(kind.name, "")):
+        for text in kind_lines(kind, _crons(settings, kind.name)):
             output.line(text)
     return EXIT_OK
+
+
+def _crons(settings: Settings, kind: str) -> dict[str, str]:
+    return {name: cron for name, cron in settings.schedules.items() if named(name)[0] == kind}
 
 
 def ask(context: Context, kind: str, assignments: Sequence[str], *, task_id: str | None, follow: bool) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -60,11 +60,11 @@ def log_line(line: TaskLine) -> str:
     return f"{_moment(line.at_ms)}  {level}{line.line}"
 
 
-def kind_lines(kind: Kind[Any], schedule: str) -> Iterator[str]:
-    """A kind, its schedule, what its parameters mean, and what they are when nothing is said."""
+def kind_lines(kind: Kind[Any], schedules: Mapping[str, str]) -> Iterator[str]:
+    """A kind, its schedules (name to cron), what its parameters mean, and what they are when nothing is said."""
     yield f"{kind.name}: {kind.about}"
-    if schedule:
-        yield f"    by itself: {schedule} (UTC)"
+    for name, cron in schedules.items():
+        yield f"    by itself: {cron} (UTC)" + ("" if name == kind.name else f" as {name}")
     for line in (kind.parameters.__doc__ or "").strip().splitlines():
         yield f"    {line.strip()}".replace("``", "").rstrip()
     for name, field in kind.parameters.model_fields.items():

@@ -26,11 +26,11 @@ async def here(database: str) -> AsyncIterator[World]:
         yield found
 
 
-def _scheduler(here: World, queue: object, cron: str, clock: VenueClock) -> Scheduler:
-    kind = here.desk.kind
+def _scheduler(here: World, queue: object, cron: str, clock: VenueClock, *more: Schedule) -> Scheduler:
+    schedules = [Schedule("test", cron), *more]
     ready = asyncio.Event()
     ready.set()
-    return Scheduler([Schedule("test", cron)], {"test": kind}, queue, clock, here.metrics, after=ready)  # type: ignore[arg-type]
+    return Scheduler(schedules, {"test": here.desk.kind}, queue, clock, here.metrics, after=ready)  # type: ignore[arg-type]
 
 
 async def test_two_daemons_ask_once_a_period(here: World) -> None:
@@ -63,6 +63,24 @@ async def test_while_one_waits_no_other_is_added(here: World) -> None:
     assert len(await here.store.newest()) == 1
     await here.work(queue)
     await eventually(lambda: len(here.desk.begun) >= 3, timeout=30)
+
+
+async def test_schedules_of_one_kind_do_not_stand_in_each_other_s_way(here: World) -> None:
+    queue = await here.queue()
+    clock = VenueClock(speed=600.0, start=_MIDNIGHT_MS / 1000)
+    other = Schedule("test", "* * * * *", {"subject": "two"})
+    task = asyncio.create_task(_scheduler(here, queue, "* * * * *", clock, other).run())
+    here.stack.push_async_callback(stop, task)
+    there = here.metrics.tasks_asked.labels(result="there")
+    await eventually(lambda: there._value.get() >= 10, timeout=30)
+    waiting = await here.store.newest()
+    assert sorted(task.parameters.get("subject", "") for task in waiting) == ["", "two"]
+    await here.work(queue)
+    await eventually(lambda: min(_begun(here, "test@"), _begun(here, "test,subject=two@")) >= 2, timeout=30)
+
+
+def _begun(here: World, prefix: str) -> int:
+    return sum(name.startswith(prefix) for name in here.desk.begun)
 
 
 @given(st.integers(_MIDNIGHT_MS, _MIDNIGHT_MS + 400 * _DAY_MS))
