@@ -65,6 +65,7 @@ class StatusReport:
                 "rejected": samples.total("rows_rejected_total"),
                 "dropped": samples.total("rows_dropped_total"),
             },
+            "tasks": samples.sums("tasks_total", "outcome"),
             "gap_minutes_open": int(samples.total("missing_candles")),
             "clock_offset_seconds": round(samples.total("exchange_clock_offset_seconds"), 3),
             "budget": self._spending(),
@@ -105,6 +106,13 @@ class _Samples:
 
     def by_label(self, name: str, label: str) -> dict[str, int]:
         return {sample.labels[label]: int(sample.value) for sample in self._samples.get(name, ())}
+
+    def sums(self, name: str, label: str) -> dict[str, int]:
+        """Of samples with several labels: by one of them."""
+        found: dict[str, int] = {}
+        for sample in self._samples.get(name, ()):
+            found[sample.labels[label]] = found.get(sample.labels[label], 0) + int(sample.value)
+        return dict(sorted(found.items()))
 
 
 def _moment(epoch: float) -> str | None:

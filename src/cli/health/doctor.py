@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict
+from functools import partial
 
 from ...config import Settings
 from ...errors import EXIT_FAILURE, EXIT_OK, ConfigError, MarketdError
@@ -12,6 +13,7 @@ from .. import output
 from ..context import Context
 from ..symbols.selected import ask_exchange, why_out
 from .checkup import Finding, check_disk, check_port, judge_server
+from .checkup_work import check_folder, check_kernels, check_node, judge_tasks
 
 _CLOCK_LIMIT = 1.0
 """Seconds. The daemon corrects itself by the exchange's clock, but logs and alerts use the computer's."""
@@ -19,9 +21,11 @@ _CLOCK_LIMIT = 1.0
 
 def run(context: Context, *, as_json: bool) -> int:
     """Print all findings; 1 if one of them needs somebody. Raises ``ConfigError``."""
-    settings = context.settings()
-    findings = [Finding("settings", "ok", "valid"), *asyncio.run(_examine(settings))]
-    findings += [check_port(settings), check_disk()]
+    loaded = context.load()
+    settings = loaded.settings
+    scheduled = "SCHEDULES" in loaded.origins
+    findings = [Finding("settings", "ok", "valid"), *asyncio.run(_examine(settings, scheduled=scheduled))]
+    findings += [*check_folder(settings), check_port(settings), check_disk()]
     if as_json:
         output.as_json([asdict(finding) for finding in findings])
     else:
@@ -35,10 +39,12 @@ def _text(finding: Finding) -> str:
     return f"{text}\n        -> {finding.advice}" if finding.advice else text
 
 
-async def _examine(settings: Settings) -> list[Finding]:
+async def _examine(settings: Settings, *, scheduled: bool) -> list[Finding]:
     found: list[Finding] = []
-    for subject, check in (("database", _database), ("exchange", _exchange)):
+    database = partial(_database, scheduled=scheduled)
+    for subject, check in (("database", database), ("exchange", _exchange)):
         found += await _guarded(subject, check, settings)
+    found += [*await check_kernels(settings), *await check_node(settings)]
     return found
 
 
@@ -60,13 +66,22 @@ _ADVICE = {
 }
 
 
-async def _database(settings: Settings) -> list[Finding]:
+async def _database(settings: Settings, *, scheduled: bool) -> list[Finding]:
     from ...adapters.timescale.reports.inspection import inspect
+    from ...adapters.timescale.reports.work import inspect_work
 
     if settings.database_url is None:
         return [Finding("database", "bad", "DATABASE_URL is not set", "set it, or use scripts/start.sh")]
     url = settings.database_url.get_secret_value()
-    return judge_server(await inspect(url, settings.kline_db_schema, settings.binance_ws_db_exchange))
+    where = (url, settings.kline_db_schema, settings.binance_ws_db_exchange)
+    inspection = await inspect(*where)
+    found = judge_server(inspection)
+    # Tables that are not all there cannot be asked.
+    return (
+        found
+        if inspection.pending
+        else [*found, *judge_tasks(await inspect_work(*where), scheduled=scheduled)]
+    )
 
 
 async def _exchange(settings: Settings) -> list[Finding]:

@@ -37,6 +37,8 @@ def _daemon(daemon: Report, now: datetime) -> Rows:
             f"the exchange is {daemon['clock_offset_seconds']:+.3f} s from this computer{_speed(daemon)}",
         ),
     ]
+    if tasks := daemon.get("tasks"):
+        rows.append(("tasks here", _counts(tasks, *tasks)))
     if budget := daemon["budget"]:
         rows.append(("weight", _budget(budget)))
     return rows
@@ -124,15 +126,16 @@ def _counts(values: Report, *names: str) -> str:
 
 
 def _moment(text: str, now: datetime) -> str:
-    seconds = (now - _parse(text)).total_seconds()
+    seconds = (now - parse(text)).total_seconds()
     return f"{_stamp(text)} UTC ({age(seconds)} ago)"
 
 
 def _stamp(text: str) -> str:
-    return f"{_parse(text):%Y-%m-%d %H:%M:%S}"
+    return f"{parse(text):%Y-%m-%d %H:%M:%S}"
 
 
-def _parse(text: str) -> datetime:
+def parse(text: str) -> datetime:
+    """A time of a report, in UTC."""
     return datetime.fromisoformat(text).astimezone(UTC)
 
 
