@@ -39,3 +39,4 @@ GRANT EXECUTE ON FUNCTION {schema}.fit_trades(text, text[]) TO {role};
 GRANT EXECUTE ON FUNCTION {schema}.account_trades(
     text, text[], timestamptz[], bigint[], bigint[], timestamptz[], timestamptz[]
 ) TO {role};
+GRANT INSERT ON {schema}.level_fetches TO {role};

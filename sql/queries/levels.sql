@@ -156,7 +156,8 @@ ON CONFLICT (exchange, symbol, kind, size, open_ts, first_trade_id) DO NOTHING
 RETURNING open_ts;
 
 -- name: missing
--- Periods without a bar, of days that lack minutes which may still come: all that the venue is asked for.
+-- Periods without a bar, of days that lack minutes which may still come, that nobody asked for yet: all that the venue is
+-- asked for.
 SELECT period.open_ts
 FROM generate_series(
     %(since)s::timestamptz,
@@ -179,4 +180,47 @@ WHERE line.have + line.absent + line.expired < line.expected
         AND bars.open_ts >= %(since)s
         AND bars.open_ts < %(until)s
   )
+  AND NOT EXISTS (
+      SELECT FROM level_fetches AS asked
+      WHERE asked.exchange = %(source)s
+        AND asked.symbol = %(symbol)s
+        AND asked.size = %(period)s
+        AND asked.open_ts = period.open_ts
+  )
 ORDER BY period.open_ts;
+
+-- name: fetched
+-- What the venue said when it was asked.
+SELECT (extract(epoch FROM open_ts) * 1000)::bigint, (extract(epoch FROM close_ts) * 1000)::bigint,
+       open, high, low, close, volume, quote_volume, trade_count, buy_volume
+FROM level_fetches
+WHERE exchange = %(source)s AND symbol = %(symbol)s AND size = %(period)s
+    AND open_ts >= %(since)s AND open_ts < %(until)s
+    AND close IS NOT NULL
+ORDER BY open_ts;
+
+-- name: remember_incoming
+CREATE TEMP TABLE incoming (
+    open_ts      timestamptz,
+    close_ts     timestamptz,
+    open         double precision,
+    high         double precision,
+    low          double precision,
+    close        double precision,
+    volume       double precision,
+    quote_volume double precision,
+    trade_count  bigint,
+    buy_volume   double precision
+) ON COMMIT DROP;
+
+-- name: remember
+-- A period without a bar comes as NaN.
+INSERT INTO level_fetches (
+    exchange, symbol, size, open_ts, close_ts, open, high, low, close, volume, quote_volume, trade_count, buy_volume
+)
+SELECT %(source)s, %(symbol)s, %(period)s, open_ts, close_ts, nullif(open, 'NaN'), nullif(high, 'NaN'),
+       nullif(low, 'NaN'), nullif(close, 'NaN'), nullif(volume, 'NaN'), nullif(quote_volume, 'NaN'), trade_count,
+       nullif(buy_volume, 'NaN')
+FROM incoming
+ON CONFLICT (exchange, symbol, size, open_ts) DO NOTHING
+RETURNING open_ts;

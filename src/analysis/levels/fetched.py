@@ -50,7 +50,7 @@ def keep(*, tables: Tables, note: Note, market: Market, symbol: str, bars: Seque
 def missing(
     *, tables: Tables, note: Note, market: Market, symbol: str, until_ms: int | None, history: int
 ) -> list[tuple[int, int]]:
-    """The ranges of the span without a bar, of days of which the ledger misses minutes."""
+    """The ranges of the span without a bar, of days of which the ledger misses minutes, that were never asked for."""
     (series,) = find_series(tables, market, [symbol], until_ms)
     period_ms = market.period_ms
     found = tables.rows(
@@ -69,6 +69,52 @@ def missing(
         else:
             ranges.append((open_ms, open_ms + period_ms))
     return ranges
+
+
+def remember(
+    *,
+    tables: Tables,
+    note: Note,
+    market: Market,
+    symbol: str,
+    from_ms: int,
+    to_ms: int,
+    bars: Sequence[VenueBar],
+) -> None:
+    """Keep what the venue said of [from_ms, to_ms), so that it is not asked again: also where it had nothing."""
+    given = {bar.open_ms: bar for bar in bars}
+    period_ms = market.period_ms
+    nothing = (float("nan"),) * 6
+    rows = [
+        tuple(given[open_ms])
+        if open_ms in given
+        else (open_ms, open_ms + period_ms, *nothing, 0, float("nan"))
+        for open_ms in range(from_ms, to_ms, period_ms)
+    ]
+    tables.write(
+        "levels.remember",
+        np.array(rows, _ROW),
+        times=("open_ts", "close_ts"),
+        source=market.source,
+        symbol=symbol,
+        period=float(period_ms),
+    )
+
+
+def remembered(
+    *, tables: Tables, note: Note, market: Market, symbol: str, until_ms: int | None, history: int
+) -> list[VenueBar]:
+    """What the venue said when it was asked, of the span that a run reads."""
+    (series,) = find_series(tables, market, [symbol], until_ms)
+    found = tables.rows(
+        "levels.fetched",
+        source=market.source,
+        symbol=symbol,
+        period=float(market.period_ms),
+        since=moment(series.since_ms(market, history)),
+        until=moment(series.made_to_ms),
+    )
+    return [VenueBar(*row) for row in found]
 
 
 def with_fetched(bars: Records, fetched: Sequence[VenueBar], series: Series) -> Records:

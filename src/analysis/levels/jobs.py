@@ -119,19 +119,20 @@ async def _fetch_spot(context: Context, spot: BarSource, market: Market, asked: 
 async def _fetch_missing(
     context: Context, futures: BarSource, market: Market, asked: LevelParameters
 ) -> list[VenueBar]:
-    """The venue's bars for periods that have none here because their minutes are missing; they are not stored."""
-    ranges = await context.compute(
-        "analysis.levels.fetched:missing",
-        market=market,
-        symbol=asked.symbol,
-        until_ms=asked.until_ms,
-        history=asked.history,
-    )
-    found: list[VenueBar] = []
+    """The venue's bars for periods that have none here because their minutes are missing, each asked for once."""
+    which = {"market": market, "symbol": asked.symbol}
+    span = {**which, "until_ms": asked.until_ms, "history": asked.history}
+    ranges = await context.compute("analysis.levels.fetched:missing", **span)
+    found = 0
     for from_ms, to_ms in ranges:
-        found += await futures.bars(str(asked.symbol), market.timeframe, market.period_ms, from_ms, to_ms)
+        bars = await futures.bars(str(asked.symbol), market.timeframe, market.period_ms, from_ms, to_ms)
+        await context.compute(
+            "analysis.levels.fetched:remember", **which, from_ms=from_ms, to_ms=to_ms, bars=bars
+        )
+        found += len(bars)
     if ranges:
         await context.tell(
-            f"{len(found)} bars of {asked.symbol} {market.timeframe} from the venue, for holes here"
+            f"{found} bars of {asked.symbol} {market.timeframe} from the venue, for holes here"
         )
-    return found
+    kept: list[VenueBar] = await context.compute("analysis.levels.fetched:remembered", **span)
+    return kept

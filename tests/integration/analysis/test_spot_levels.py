@@ -150,6 +150,28 @@ async def test_of_futures_only_periods_are_asked_for_whose_minutes_are_missing(
         assert stored.known("BTCUSDT", CLOSED_MS) == naive_levels.levels(rows, 2000 * PERIOD_MS)
         assert stored.fetch("SELECT count(*) FROM bars") == [(370,)]
 
+        # While the hole stands it is not asked for again, and what the venue said still counts.
+        await world.do(market_type="future")
+        assert world.requests() == before + 1
+        assert stored.fetch("SELECT input_limit FROM analysis_results") == [(400,)]
+        assert stored.fetch("SELECT count(*), count(close) FROM level_fetches") == [(30, 30)]
+
+
+async def test_a_period_that_the_venue_has_not_is_asked_for_once_too(world: World, database: str) -> None:
+    span: dict[str, Any] = {"market": market_of("5m", SOURCE), "symbol": "BTCUSDT"}
+    bars = await world.futures.bars("BTCUSDT", "5m", PERIOD_MS, CLOSED_MS - 2 * PERIOD_MS, CLOSED_MS)
+    for _ in range(2):
+        await world.kernels.run(
+            "analysis.levels.fetched:remember",
+            deadline_s=60.0,
+            **span,
+            from_ms=CLOSED_MS - 4 * PERIOD_MS,
+            to_ms=CLOSED_MS,
+            bars=bars,
+        )
+    with level_world(database) as stored:
+        assert stored.fetch("SELECT count(*), count(close) FROM level_fetches") == [(4, 2)]
+
 
 async def test_a_symbol_that_spot_has_not_is_an_error(world: World) -> None:
     with pytest.raises(UnknownSymbol):
