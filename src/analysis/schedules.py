@@ -49,7 +49,8 @@ class Schedule:
 
     def last_ms(self, until_ms: int) -> int:
         """The last period that began at ``until_ms`` or before."""
-        return int(croniter(self.cron, (until_ms + _SECOND_MS) / _SECOND_MS).get_prev(float) * _SECOND_MS)
+        # The one before the next whole second: of a fraction, one that is still to come would be taken.
+        return int(croniter(self.cron, until_ms // _SECOND_MS + 1).get_prev(float) * _SECOND_MS)
 
     def task(self, period_ms: int) -> Task:
         """The task of a period; its id is the same wherever it is made."""

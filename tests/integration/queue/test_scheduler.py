@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from src.analysis.schedules import Schedule, Scheduler, checked
@@ -83,6 +83,9 @@ def _begun(here: World, prefix: str) -> int:
     return sum(name.startswith(prefix) for name in here.desk.begun)
 
 
+@example(1_766_949_919_001)
+@example(1_766_949_919_999)
+@example(1_766_949_920_000)
 @given(st.integers(_MIDNIGHT_MS, _MIDNIGHT_MS + 400 * _DAY_MS))
 def test_a_period_lasts_until_the_next(now_ms: int) -> None:
     for cron in ("*/5 * * * * 20", "7 * * * *", "0 3 * * 1", "0 0 1 * *"):
