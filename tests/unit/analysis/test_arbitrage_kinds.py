@@ -11,7 +11,7 @@ from src.analysis.prices import jobs as price_jobs
 from src.errors import BadData
 
 
-def test_everything_has_a_default_but_the_range_of_prices() -> None:
+def test_everything_has_a_default() -> None:
     asked = arbitrage_jobs.KIND.asked({})
     assert (asked.batch_id, asked.overwrite, asked.strategy.mode) == (None, False, "screen")
     strategy = asked.strategy
@@ -21,8 +21,13 @@ def test_everything_has_a_default_but_the_range_of_prices() -> None:
         0.001,
         0.0005,
     )
-    with pytest.raises(BadData, match=r"ProcessPrices: start_date: Field required; end_date"):
-        price_jobs.KIND.asked({})
+    prices = price_jobs.KIND.asked({})
+    assert (prices.start_date, prices.end_date, prices.overwrite) == (None, None, False)
+
+
+def test_prices_are_written_over_only_from_a_date_on() -> None:
+    with pytest.raises(BadData, match="overwrite: it needs start_date"):
+        price_jobs.KIND.asked({"overwrite": True, "end_date": "2025-10-02"})
 
 
 def test_a_moment_without_a_zone_is_utc() -> None:
