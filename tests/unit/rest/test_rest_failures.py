@@ -20,6 +20,7 @@ from .bench import OPTIONS, START, row, venue
 
 BROKEN: dict[str, tuple[Say, str]] = {
     "html": (answer("<html>Just a moment</html>"), "html"),
+    "long_html": (answer("<html>" + "Just a moment " * 1_000), "html"),
     "empty": (answer(""), "empty"),
     "half_json": (answer('[[1800000000000,"1"'), "bad_json"),
     "nan": (answer("[[NaN]]"), "bad_json"),
