@@ -151,7 +151,7 @@ class World:
 
     async def in_step(self, pools: Iterable[str] = ALL, first: int | None = None) -> None:
         """Wait until it is ``complete``."""
-        await eventually(lambda: self.complete(pools, first), timeout=30)
+        await eventually(lambda: self.complete(pools, first), timeout=90)
 
 
 @asynccontextmanager
