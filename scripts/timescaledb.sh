@@ -79,8 +79,15 @@ make_cluster() {
     mv -T "$DATA.new" "$DATA"
 }
 
-free_port() {
-    python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'
+free_port() { # below the range outgoing connections get theirs from: it is still free when the server comes back
+    python3 -c '
+import random, socket
+while True:
+    try:
+        print(socket.create_server(("127.0.0.1", random.randrange(20_000, 32_000))).getsockname()[1])
+        break
+    except OSError:
+        pass'
 }
 
 port_is_free() {

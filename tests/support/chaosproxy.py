@@ -17,6 +17,8 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Self
 
+from .processes import port_of, reserved_port
+
 _CHUNK = 65_536
 _OPENING = 1024
 _LINGER_RESET = struct.pack("ii", 1, 0)
@@ -92,9 +94,10 @@ class ChaosProxy:
     stalled, cut, reply_cut, ghosts.
     """
 
-    def __init__(self, target: Target, *, port: int = 0, tls: ssl.SSLContext | None = None) -> None:
+    def __init__(self, target: Target, *, tls: ssl.SSLContext | None = None) -> None:
         self.target = target
-        self.port = port
+        self._held = reserved_port()
+        self.port = port_of(self._held)
         self.tls = tls
         """The certificate it shows (takes effect with the next ``listen``), None for plain TCP."""
         self.up = Path()
@@ -120,15 +123,15 @@ class ChaosProxy:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self.refuse()
+        self._held.close()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def listen(self) -> None:
-        """Accept connections (again), on the port of the first time."""
+        """Accept connections (again)."""
         if self._server is None:
             self._server = await asyncio.start_server(self._accepted, "127.0.0.1", self.port, ssl=self.tls)
-            self.port = self._server.sockets[0].getsockname()[1]
 
     async def refuse(self) -> None:
         """Close the listening socket: new connections get ECONNREFUSED, open ones live on."""

@@ -14,6 +14,8 @@ from enum import StrEnum
 from types import TracebackType
 from typing import Self
 
+from .processes import port_of, reserved_port
+
 _HEAD_LIMIT = 16_384
 
 
@@ -38,7 +40,8 @@ class ConnectProxy:
     def __init__(self, routes: Mapping[int, tuple[str, int]]) -> None:
         self.routes = dict(routes)
         self.mode = ConnectMode.OPEN
-        self.port = 0
+        self._held = reserved_port()
+        self.port = port_of(self._held)
         self.asked: Counter[str] = Counter()
         """CONNECT requests by target (host:port)."""
         self.fired: Counter[str] = Counter()
@@ -58,15 +61,15 @@ class ConnectProxy:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self.refuse()
+        self._held.close()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def listen(self) -> None:
-        """Accept connections (again), on the port of the first time."""
+        """Accept connections (again)."""
         if self._server is None:
             self._server = await asyncio.start_server(self._accepted, "127.0.0.1", self.port)
-            self.port = self._server.sockets[0].getsockname()[1]
 
     async def refuse(self) -> None:
         """Close the listening socket and every tunnel: the proxy is gone."""

@@ -7,6 +7,7 @@ import contextlib
 import os
 import signal
 import time
+import weakref
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -15,9 +16,9 @@ from pathlib import Path
 import aiohttp
 from prometheus_client.parser import text_string_to_metric_families
 
-from .processes import Child, free_port
+from .processes import Child, port_of, reserved_port
 
-START_S = 60.0
+START_S = 120.0
 """Wall seconds until a daemon that has all it needs must be ready (a loaded machine with two cores)."""
 STOP_S = 35.0
 """The promise is 30 s; the rest is the machine's."""
@@ -102,7 +103,9 @@ class Daemon:
     ) -> None:
         self.folder = folder
         self.arguments = ("-m", module, *arguments)
-        self.port = free_port()
+        held = reserved_port()
+        weakref.finalize(self, held.close)
+        self.port = port_of(held)
         self.settings = {
             "METRICS_PORT": str(self.port),
             "LOG_FORMAT": "json",
@@ -158,8 +161,8 @@ class Daemon:
         return (await self.get("/readyz"))[0] == 200
 
     async def metrics(self) -> Samples:
-        """A scrape; retried for 20 s, because a daemon under fault may be slow to answer."""
-        deadline = time.monotonic() + 20
+        """A scrape; retried for a minute, because a daemon under fault may be slow to answer."""
+        deadline = time.monotonic() + 60
         while True:
             status, text = await self.get("/metrics")
             if status == 200:
@@ -176,7 +179,7 @@ class Daemon:
             await asyncio.sleep(0.1)
 
     async def wait_metric(
-        self, name: str, at_least: float, *, within: float = 60.0, **labels: str
+        self, name: str, at_least: float, *, within: float = 120.0, **labels: str
     ) -> Samples:
         """Wait until the sum of a metric reaches a value; the scrape that showed it."""
         deadline = time.monotonic() + within

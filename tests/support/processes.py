@@ -21,17 +21,32 @@ _PORTS = range(20_000, 32_000)
 
 
 def free_port() -> int:
-    """A TCP port of 127.0.0.1 that nobody listens on."""
+    """A TCP port of 127.0.0.1 that nobody listens on or has reserved."""
+    with reserved_port() as held:
+        return port_of(held)
+
+
+def reserved_port() -> socket.socket:
+    """A socket that holds a TCP port of 127.0.0.1 and never listens: connections are refused.
+
+    Servers may listen on it, go away and come back as long as the socket is open. Nobody else gets the port
+    meanwhile: no outgoing connection, nobody who asks for any port, and nobody who asks here.
+    """
     for _ in range(200):
-        port = random.choice(_PORTS)
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-            return port
+        held = socket.socket()
+        try:
+            held.bind(("127.0.0.1", random.choice(_PORTS)))
+        except OSError:
+            held.close()
+            continue
+        # After the bind, which must fail where somebody else has the port: from now on a server may share it.
+        held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        return held
     raise AssertionError("no free port among 200 tried")
+
+
+def port_of(bound: socket.socket) -> int:
+    return int(bound.getsockname()[1])
 
 
 def clean_environment(extra: Mapping[str, str]) -> dict[str, str]:
@@ -96,7 +111,7 @@ class Child:
         """kill -9, and wait until it is gone; harmless when it is gone already."""
         if self.exit_code is None:
             self.signal(signal.SIGKILL)
-            await self.wait(within=10)
+            await self.wait(within=60)
 
     def text(self) -> str:
         return self.log.read_text(errors="replace")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
+import weakref
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -24,7 +25,7 @@ from src.sandbox.venue import Venue as Inside
 
 from .eventually import eventually
 from .oracle import Span, Spans, Values
-from .processes import Child
+from .processes import Child, port_of, reserved_port
 
 _START_MS = 1_780_000_020_000
 """Exchange time at the start of every run, a whole minute of the year 2026: runs differ by nothing but timing."""
@@ -72,7 +73,9 @@ class Venue:
         )
         self.started_ms = options.start_ms
         """Exchange time at the start, UTC milliseconds, a whole minute."""
-        self.port = 0
+        held = reserved_port()
+        weakref.finalize(self, held.close)
+        self.port = port_of(held)
         self.children: list[Child] = []
         self._lost: dict[str, tuple[int, int]] = {}
         self._corrected: Counter[tuple[str, int]] = Counter()
@@ -118,7 +121,8 @@ class Venue:
             line, complete, _ = child.text().partition("\n")
             return json.loads(line) if complete else None
 
-        self.port = int((await eventually(hello, timeout=30, message="the sandbox serves"))["port"])
+        told = await eventually(hello, message="the sandbox serves")
+        assert told["port"] == self.port
 
     async def kill(self) -> None:
         """kill -9: every connection is gone at once."""

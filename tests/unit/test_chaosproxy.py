@@ -42,7 +42,7 @@ async def client(proxy: ChaosProxy) -> AsyncIterator[tuple[asyncio.StreamReader,
 
 async def ask(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, data: bytes) -> bytes:
     writer.write(data)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         return await reader.readexactly(len(data))
 
 
@@ -83,6 +83,13 @@ async def test_refuse_and_listen_again_on_the_same_port() -> None:
         assert (proxy.port, proxy.fired["refused"]) == (port, 1)
 
 
+async def test_nobody_gets_the_port_while_it_refuses() -> None:
+    async with echo_through_proxy() as proxy:
+        await proxy.refuse()
+        with socket.socket() as other, pytest.raises(OSError, match="in use"):
+            other.bind(("127.0.0.1", proxy.port))
+
+
 async def test_refusal_leaves_open_connections_alone() -> None:
     async with echo_through_proxy() as proxy, client(proxy) as (reader, writer):
         await ask(reader, writer, b"before")
@@ -97,7 +104,7 @@ async def test_blackhole_takes_bytes_and_keeps_the_connection(direction: str) ->
         path = getattr(proxy, direction)
         path.blackhole = True
         writer.write(b"lost")
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             while proxy.fired["blackholed_bytes"] < 4:  # noqa: ASYNC110 (a counter has no event to wait for)
                 await asyncio.sleep(0.01)
         proxy.heal()
@@ -109,7 +116,7 @@ async def test_a_ghost_stays_on_the_other_side() -> None:
         async with client(proxy) as (reader, writer):
             await ask(reader, writer, b"hello")
             proxy.up.blackhole = proxy.up.ghosts = True
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             while not proxy.fired["ghosts"]:  # noqa: ASYNC110 (a counter has no event to wait for)
                 await asyncio.sleep(0.01)
         proxy.heal()
@@ -123,7 +130,7 @@ async def test_limit_cuts_in_the_middle_of_a_message() -> None:
     async with echo_through_proxy() as proxy, client(proxy) as (reader, writer):
         proxy.down.limit = 3
         writer.write(b"hello")
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             assert await reader.read() == b"hel"
         assert proxy.fired["cut"] == 1
 
