@@ -31,6 +31,11 @@ class Client:
         async with Sandbox(SandboxOptions(**given)) as sandbox, aiohttp.ClientSession() as session:
             yield cls(sandbox, session)
 
+    def pass_time(self, seconds: float) -> None:
+        """Exchange seconds that pass at once, so that what comes before and after does not depend on this machine."""
+        clock = self.sandbox.venue.clock
+        clock.anchor -= seconds / clock.speed
+
     async def get(self, path: str, **query: Any) -> tuple[int, Any, CIMultiDictProxy[str]]:
         """Status, decoded body and headers."""
         async with self.session.get(self.sandbox.rest_url + path, params=query) as answer:
@@ -79,7 +84,7 @@ class Stream:
 
     async def next(self) -> Any:
         """The next text message, decoded."""
-        message = await self.socket.receive(timeout=15)
+        message = await self.socket.receive(timeout=60)
         assert message.type is aiohttp.WSMsgType.TEXT, message
         decoded = json.loads(message.data)
         self.seen.append(decoded)
@@ -89,6 +94,10 @@ class Stream:
         while not condition(message := await self.next()):
             pass
         return message
+
+    async def settled(self) -> None:
+        """Read what was sent before now; what the venue was told before this, it has done by then."""
+        await self.ask("LIST_SUBSCRIPTIONS")
 
     async def closed(self, number: int) -> list[dict[str, Any]]:
         """The next ``number`` candles that say they are closed, as the frame's ``k`` with its ``E``."""
@@ -103,7 +112,7 @@ class Stream:
     async def end(self) -> aiohttp.WSMessage:
         """Read on until the connection ends; its last message."""
         while True:
-            message = await self.socket.receive(timeout=15)
+            message = await self.socket.receive(timeout=60)
             if message.type not in {aiohttp.WSMsgType.TEXT, aiohttp.WSMsgType.BINARY}:
                 return message
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import struct
+from itertools import pairwise
 
 import aiohttp
 import pytest
@@ -47,6 +48,7 @@ async def test_silence_of_all_includes_those_that_come_later() -> None:
 async def test_a_muted_symbol_is_silent_and_others_are_not() -> None:
     async with Client.open() as client, client.stream(BTC, ETH) as stream:
         client.sandbox.control.mute("BTCUSDT")
+        await stream.settled()
         assert {k["s"] for k in await stream.closed(4)} == {"ETHUSDT"}
         rows = await client.klines("BTCUSDT", limit=3)
         assert len(rows) == 3, "REST has it"
@@ -55,6 +57,7 @@ async def test_a_muted_symbol_is_silent_and_others_are_not() -> None:
 async def test_a_mute_can_end_with_a_new_subscription() -> None:
     async with Client.open() as client, client.stream(BTC, ETH) as stream:
         client.sandbox.control.mute("BTCUSDT", connection=0, until="resubscribe")
+        await stream.settled()
         assert {k["s"] for k in await stream.closed(3)} == {"ETHUSDT"}
         await stream.ask("SUBSCRIBE", [ETH])
         assert client.sandbox.control.stats()["faults"], "another symbol's does not count"
@@ -65,11 +68,17 @@ async def test_a_mute_can_end_with_a_new_subscription() -> None:
 
 async def test_dropped_closes_are_never_sent() -> None:
     async with Client.open() as client, client.stream(BTC, ETH) as stream:
+        closed = await stream.closed(2)
+        while {k["s"] for k in closed} != {"BTCUSDT", "ETHUSDT"}:
+            closed += await stream.closed(1)
         client.sandbox.control.drop_close("BTCUSDT", count=2)
-        closed = await stream.closed(6)
-        minutes = [k["t"] for k in closed if k["s"] == "BTCUSDT"]
-        first = min(k["t"] for k in closed)
-        assert minutes[0] == first + 2 * MINUTE_MS
+        closed += await stream.closed(10)
+        holes = {}
+        for name in ("BTCUSDT", "ETHUSDT"):
+            minutes = [k["t"] for k in closed if k["s"] == name]
+            steps = [(later - before) // MINUTE_MS for before, later in pairwise(minutes)]
+            holes[name] = [step for step in steps if step != 1]
+        assert holes == {"BTCUSDT": [3], "ETHUSDT": []}
         assert fired(client, "drop_close") == 2
 
 
@@ -77,8 +86,9 @@ async def test_late_closes_come_with_the_same_values() -> None:
     async with Client.open() as client, client.stream(BTC) as stream:
         client.sandbox.control.late_close(150, count=1)
         closed = await stream.closed(4)
-        late = [k for k in closed if k["E"] - k["t"] - MINUTE_MS > 150_000]
+        late = [k for before, k in pairwise(closed) if k["t"] < before["t"]]
         assert len(late) == 1
+        assert late[0]["E"] - late[0]["t"] - MINUTE_MS > 150_000
         assert [tuple(row_of(late[0]))] == client.sandbox.truth(
             "BTCUSDT", late[0]["t"], late[0]["t"] + MINUTE_MS
         )
@@ -98,9 +108,10 @@ async def test_shuffled_closes_all_come_in_no_order() -> None:
 
 
 async def test_duplicates_follow_at_once() -> None:
-    async with Client.open() as client, client.stream(BTC) as stream:
-        client.sandbox.control.duplicate(copies=2, count=1)
-        closed = await stream.closed(4)
+    async with Client.open() as client:
+        client.sandbox.control.duplicate(copies=2, count=1)  # of the first close that is sent
+        async with client.stream(BTC) as stream:
+            closed = await stream.closed(4)
         assert [k["t"] - closed[0]["t"] for k in closed] == [0, 0, 0, MINUTE_MS]
         assert closed[0] == closed[1] == closed[2]
 
@@ -116,9 +127,10 @@ async def test_a_burst_repeats_the_last_final_minute() -> None:
     ("unit", "shift_s", "scale"), [("us", 0.0, 1000), ("ms", 600.0, 1), ("ms", -600.0, 1)]
 )
 async def test_times_can_be_wrong(unit: str, shift_s: float, scale: int) -> None:
-    async with Client.open() as client, client.stream(BTC) as stream:
+    async with Client.open() as client:
         client.sandbox.control.wrong_time(unit=unit, shift_s=shift_s, count=1)
-        wrong, right = await stream.closed(2)
+        async with client.stream(BTC) as stream:
+            wrong, right = await stream.closed(2)
         assert wrong["t"] == (right["t"] - MINUTE_MS + int(shift_s * 1000)) * scale
 
 
@@ -134,9 +146,10 @@ async def test_times_can_be_wrong(unit: str, shift_s: float, scale: int) -> None
     ],
 )
 async def test_values_can_be_wrong_one_at_a_time(mode: str, field: str, value: str) -> None:
-    async with Client.open() as client, client.stream(BTC) as stream:
+    async with Client.open() as client:
         client.sandbox.control.wrong_values(mode, count=1)
-        wrong, right = await stream.closed(2)
+        async with client.stream(BTC) as stream:
+            wrong, right = await stream.closed(2)
         assert wrong[field] == value
         assert wrong["t"] == right["t"] - MINUTE_MS
         assert [tuple(row_of(right))] == client.sandbox.truth("BTCUSDT", right["t"], right["t"] + 1)
@@ -159,7 +172,7 @@ async def test_every_malformed_frame_is_delivered_as_it_is() -> None:
         await eventually(lambda: client.sandbox.venue.stats.open_now == 1)
         assert client.sandbox.control.malformed() == len(CORPUS)
         wanted = b"".join(CORPUS.values())
-        assert await asyncio.wait_for(reader.readexactly(len(wanted)), 10) == wanted
+        assert await asyncio.wait_for(reader.readexactly(len(wanted)), 60) == wanted
         assert fired(client, "malformed") == len(CORPUS)
         writer.close()
 
@@ -182,7 +195,7 @@ async def test_a_huge_frame_says_its_size_and_goes_on_and_on() -> None:
         client.sandbox.control.malformed(["huge"])
         header = await reader.readuntil(struct.pack(">Q", HUGE_BYTES))
         assert header.endswith(b"\x81\x7f" + struct.pack(">Q", HUGE_BYTES))
-        assert await asyncio.wait_for(reader.readexactly(2**22), 10) == b"x" * 2**22
+        assert await asyncio.wait_for(reader.readexactly(2**22), 60) == b"x" * 2**22
         writer.close()
     assert client.sandbox.venue.stats.open_now == 0
 
@@ -193,7 +206,7 @@ async def test_a_message_can_have_fragments_without_an_end() -> None:
         await eventually(lambda: client.sandbox.venue.stats.open_now == 1)
         client.sandbox.control.malformed(["unfinished"])
         await reader.readuntil(b'"never":"')
-        assert (await asyncio.wait_for(reader.readexactly(2), 10))[0] == 0x00, "a continuation, not the last"
+        assert (await asyncio.wait_for(reader.readexactly(2), 60))[0] == 0x00, "a continuation, not the last"
         writer.close()
 
 
@@ -317,7 +330,8 @@ async def test_a_halt_is_a_hole_in_the_same_contract() -> None:
         await eventually(lambda: client.sandbox.now_ms() > stopped + 3 * MINUTE_MS)
         client.sandbox.control.resume("BTCUSDT")
         closed = [k["t"] for k in await stream.closed(2)]
-        hole = closed[-1] - closed[-2]
-        assert hole > 2 * MINUTE_MS
+        while closed[-1] - closed[-2] == MINUTE_MS and len(closed) < 5:  # what was under way before the halt
+            closed += [k["t"] for k in await stream.closed(1)]
+        assert closed[-1] - closed[-2] > 2 * MINUTE_MS
         rows = await client.klines("BTCUSDT", startTime=closed[-2], limit=2)
         assert [row[0] for row in rows] == closed[-2:]

@@ -15,7 +15,7 @@ import pytest
 
 from src.sandbox import Sandbox, SandboxOptions
 from src.sandbox.market.candles import MINUTE_MS
-from tests.support.processes import ROOT
+from tests.support.processes import ROOT, port_of, reserved_port
 
 from .client import START_MS, Client, row_of
 
@@ -112,7 +112,7 @@ async def test_tls_needs_its_certificate() -> None:
                 await session.get(sandbox.rest_url + "/fapi/v1/ping")
             url = sandbox.ws_url + "/ws/btcusdt@kline_1m"
             async with session.ws_connect(url, ssl=context) as socket:
-                assert "kline" in (await socket.receive(timeout=10)).data
+                assert "kline" in (await socket.receive(timeout=60)).data
 
 
 async def test_a_taken_port_and_a_missing_file_are_errors() -> None:
@@ -126,13 +126,13 @@ async def test_a_taken_port_and_a_missing_file_are_errors() -> None:
 
 
 async def test_it_comes_back_on_the_same_port_with_the_same_market() -> None:
-    options = SandboxOptions(symbols=3, seed=5, start_ms=START_MS)
-    async with Sandbox(options) as sandbox:
-        port, rows = sandbox.port, sandbox.truth("BTCUSDT", START_MS - 10 * MINUTE_MS, START_MS)
-    again = SandboxOptions(symbols=3, seed=5, start_ms=START_MS, port=port)
-    async with Sandbox(again) as sandbox:
-        assert sandbox.port == port
-        assert sandbox.truth("BTCUSDT", START_MS - 10 * MINUTE_MS, START_MS)[:9] == rows[:9]
+    with reserved_port() as held:
+        options = SandboxOptions(symbols=3, seed=5, start_ms=START_MS, port=port_of(held))
+        async with Sandbox(options) as sandbox:
+            rows = sandbox.truth("BTCUSDT", START_MS - 10 * MINUTE_MS, START_MS)
+        async with Sandbox(options) as sandbox:
+            assert sandbox.port == port_of(held)
+            assert sandbox.truth("BTCUSDT", START_MS - 10 * MINUTE_MS, START_MS)[:9] == rows[:9]
         assert len(rows) >= 9
 
 
@@ -142,21 +142,21 @@ async def test_a_process_says_where_it_is_and_ends_on_sigterm() -> None:
         cwd=ROOT, stdout=asyncio.subprocess.PIPE,
     )  # fmt: skip
     assert process.stdout is not None
-    line = json.loads(await asyncio.wait_for(process.stdout.readline(), 30))
+    line = json.loads(await asyncio.wait_for(process.stdout.readline(), 120))
     url = f"{line['ws_url']}/ws/btcusdt@kline_1m"
     async with aiohttp.ClientSession() as session, session.ws_connect(url) as socket:
-        assert "kline" in (await socket.receive(timeout=15)).data
+        assert "kline" in (await socket.receive(timeout=60)).data
         process.send_signal(signal.SIGTERM)
-        while (message := await socket.receive(timeout=15)).type is aiohttp.WSMsgType.TEXT:
+        while (message := await socket.receive(timeout=60)).type is aiohttp.WSMsgType.TEXT:
             pass
         assert message.data == 1001
-    assert await asyncio.wait_for(process.wait(), 15) == 0
+    assert await asyncio.wait_for(process.wait(), 60) == 0
 
 
 async def test_a_wrong_option_ends_with_a_sentence() -> None:
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "src.sandbox", "--speed", "0", cwd=ROOT, stderr=asyncio.subprocess.PIPE
     )
-    _, said = await asyncio.wait_for(process.communicate(), 30)
+    _, said = await asyncio.wait_for(process.communicate(), 120)
     assert process.returncode == 78
     assert said.decode() == "sandbox: sandbox options out of range: speed=0.0\n"

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
-import time
 from decimal import Decimal
 from itertools import pairwise
 from urllib.parse import quote
@@ -36,7 +36,7 @@ async def test_every_closed_frame_is_the_truth_and_comes_after_its_delay() -> No
 
 
 async def test_closes_keep_their_delay_at_speed_1() -> None:
-    start = START_MS + 59_500
+    start = START_MS + 30_000
     async with Client.open(speed=1, start_ms=start, symbols=40) as client:
         names = [
             one["symbol"]
@@ -49,6 +49,7 @@ async def test_closes_keep_their_delay_at_speed_1() -> None:
             if delay(client.sandbox.venue.universe.find(name).traits, START_MS // MINUTE_MS) < 1
         ]
         async with client.stream(*(name.lower() + "@kline_1m" for name in quick)) as stream:
+            client.pass_time(29.5)
             closed = await stream.closed(len(quick))
         for k in closed:
             due = (
@@ -64,12 +65,14 @@ async def test_open_frames_come_four_times_a_wall_second_while_something_trades(
         async with Client.open(speed=speed) as client, client.stream("btcusdt@kline_1m") as stream:
             made = client.sandbox.venue.universe.find("BTCUSDT").traits
             assert made.least_trades > 240, "something changes every quarter second"
-            await stream.next()
-            begun, count = time.monotonic(), 0
-            while time.monotonic() - begun < 2:
-                k = (await stream.next())["data"]["k"]
-                count += not k["x"]
-            assert 4 <= count <= 10
+            sent: list[int] = []
+            async with asyncio.timeout(60):
+                # Its own stamps, for how soon they are read is this machine's affair; and it may be held up itself.
+                while len(sent) < 9 or sent[-1] - sent[-5] > 1_500 * speed:
+                    event = (await stream.next())["data"]
+                    if not event["k"]["x"]:
+                        sent.append(event["E"])
+            assert all(later - before > 190 * speed for before, later in pairwise(sent))
 
 
 async def test_open_frames_of_the_next_minute_come_before_a_late_close() -> None:
@@ -189,7 +192,7 @@ async def test_1024_streams_fit_and_the_next_one_costs_all() -> None:
 
 
 async def test_ten_messages_a_second_and_no_more() -> None:
-    async with Client.open(speed=1) as client, client.stream() as stream:
+    async with Client.open(speed=0.05) as client, client.stream() as stream:
         for number in range(11):
             await stream.socket.send_str(json.dumps({"method": "LIST_SUBSCRIPTIONS", "id": number}))
         message = await stream.end()
@@ -205,35 +208,48 @@ async def test_a_binary_message_ends_the_connection() -> None:
 
 
 async def test_pings_come_every_three_minutes_and_want_an_answer() -> None:
-    async with Client.open(speed=100) as client:
+    async with Client.open(speed=1) as client:
         url = client.sandbox.ws_url + "/ws"
         async with client.session.ws_connect(url, autoping=False) as socket:
             stamps: list[int] = []
             while len(stamps) < 3:
-                message = await socket.receive(timeout=15)
+                client.pass_time(180)
+                message = await socket.receive(timeout=60)
                 assert message.type is aiohttp.WSMsgType.PING
                 stamps.append(int(message.data))
             assert all(180_000 <= later - before < 240_000 for before, later in pairwise(stamps))
-            while (message := await socket.receive(timeout=15)).type is aiohttp.WSMsgType.PING:
-                pass
+            client.pass_time(70)
+            message = await socket.receive(timeout=60)
             assert message.type in {aiohttp.WSMsgType.ERROR, aiohttp.WSMsgType.CLOSED}
         assert client.sandbox.venue.stats.disconnects == {"no pong": 1}
 
 
 async def test_pongs_keep_a_connection_and_a_day_ends_it() -> None:
-    async with Client.open(speed=1000) as client, client.stream() as stream:
+    async with Client.open(speed=1) as client, client.stream() as stream:
         client.sandbox.control.max_age(2_000)
-        assert (await stream.end()).data == 1001
+        ended = asyncio.create_task(stream.end(), name="reading")
+        (connection,) = client.sandbox._hub.connections.values()
+        for _ in range(10):
+            client.pass_time(190)
+            now_ms = client.sandbox.now_ms()
+            await eventually(lambda since=now_ms: connection.pong_ms >= since)  # type: ignore[misc]
+        assert not ended.done()
+        client.pass_time(101)
+        assert (await ended).data == 1001
         assert client.sandbox.venue.stats.disconnects == {"closed 1001": 1}
         assert client.sandbox.control.stats()["fired"]["max_age"] == 1
 
 
 async def test_mark_prices_come_every_second_as_a_sign_of_life() -> None:
     async with Client.open(speed=1) as client, client.stream("btcusdt@markPrice@1s") as stream:
-        stamps = [(await stream.next())["data"] for _ in range(5)]
-        assert {one["e"] for one in stamps} == {"markPriceUpdate"}
-        gaps = [later["E"] - before["E"] for before, later in pairwise(stamps)]
-        assert all(500 < gap < 3_000 for gap in gaps)
+        seconds: list[int] = []
+        async with asyncio.timeout(60):
+            # A second in which this machine was held up may be left out; none has two.
+            while len(seconds) < 5 or seconds[-1] - seconds[-4] > 3:
+                event = (await stream.next())["data"]
+                assert event["e"] == "markPriceUpdate"
+                seconds.append(event["E"] // 1000)
+        assert seconds == sorted(set(seconds))
 
 
 async def test_a_client_that_does_not_read_is_dropped() -> None:
