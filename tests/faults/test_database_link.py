@@ -31,7 +31,7 @@ async def test_e3_server_killed(world_on_cluster: World, cluster: Cluster) -> No
             await world.database.refuse()
             await asyncio.to_thread(cluster.kill)
             await world.daemon.wait_metric("flush_total", number, result="retried")
-            await eventually(lambda: not readiness.now, timeout=30)
+            await eventually(lambda: not readiness.now, timeout=60)
             await asyncio.to_thread(cluster.start)
             await check_books(world)
             world.database.heal()
@@ -42,7 +42,7 @@ async def test_e3_server_killed(world_on_cluster: World, cluster: Cluster) -> No
 
 
 async def _terminate(world: World, pid: int) -> None:
-    assert await ask(world.database_url, "SELECT pg_terminate_backend(%s, 5000)", pid) == [(True,)]
+    assert await ask(world.database_url, "SELECT pg_terminate_backend(%s, 30000)", pid) == [(True,)]
 
 
 async def _cut(world: World, pid: int) -> None:
@@ -55,7 +55,7 @@ async def _cut(world: World, pid: int) -> None:
             world.database.up.limit = 1000
         return False
 
-    await eventually(copy_is_cut, timeout=30, message=f"the COPY of {pid} was cut")
+    await eventually(copy_is_cut, timeout=60, message=f"the COPY of {pid} was cut")
 
 
 async def _reset(world: World, pid: int) -> None:
@@ -75,7 +75,7 @@ async def test_e15_copy_ends_half_way(world: World, end: Callable[[World, int], 
             await end(world, pid)
             seen = await world.daemon.wait_metric("flush_total", number, result="retried")
             assert seen.total("flush_total", result="retried") == number
-            await eventually(lambda: _nobody_writes(world), timeout=30)
+            await eventually(lambda: _nobody_writes(world), timeout=60)
             await check_books(world)
             await eventually(lambda: not readiness.now)
             world.database.heal()
@@ -88,6 +88,11 @@ async def test_e15_copy_ends_half_way(world: World, end: Callable[[World, int], 
 async def test_e16_commit_without_an_answer(world: World) -> None:
     """COMMIT arrives, its answer does not: the rows are written again and are all there once."""
     await world.begin()
+    # On a busy machine a close is late, REST is asked for it too, and the row comes twice: not what is counted here.
+    await world.venue.control("rest", mode="error", status=503, path="klines")
+    await world.live_rows(1)
+    seen, stored = await _between_flushes(world)
+    more = stored - _written(seen)
     for number in range(1, 6):
         await world.live_rows(0.5)
         before = (await world.daemon.metrics()).total("rows_deduped_total", where="database")
@@ -100,9 +105,15 @@ async def test_e16_commit_without_an_answer(world: World) -> None:
     seen, stored = await _between_flushes(world)
     assert seen.total("flush_total", result="retried") == 5
     # Each row is counted once: as inserted, or, when the answer to its COMMIT was lost, as there already.
-    inserted = seen.total("rows_committed_total", result="inserted")
-    assert stored == inserted + seen.total("rows_deduped_total", where="database")
+    assert stored == _written(seen) + more
+    await world.venue.clear()
     await world.finish()
+
+
+def _written(seen: Samples) -> int:
+    """Rows that came to the database, those that were there already among them."""
+    inserted = seen.total("rows_committed_total", result="inserted")
+    return int(inserted + seen.total("rows_deduped_total", where="database"))
 
 
 async def test_e19_half_open_link(world: World) -> None:
@@ -120,11 +131,11 @@ async def test_e19_half_open_link(world: World) -> None:
         await world.daemon.wait_metric("flush_total", 1, result="retried", within=_DEADLINE_S + 15)
         assert time.monotonic() - began < _DEADLINE_S + 2 * 60 / world.speed + 3
         await eventually(lambda: readiness.went_away)
-        await eventually(lambda: world.database.fired["connections"] > links, timeout=30)
+        await eventually(lambda: world.database.fired["connections"] > links, timeout=60)
         assert world.database.fired["blackholed_bytes"] > 0
         assert await writers(world.database_url) == [ghost], "the server noticed: the fault did not fire"
         world.database.heal()
-        await eventually(other_writer(world, ghost), timeout=30, message="its successor ended the ghost")
+        await eventually(other_writer(world, ghost), timeout=60, message="its successor ended the ghost")
         assert world.database.fired["ghosts"] >= 1
         await world.live_rows(1)
         await world.finish(readiness=readiness)
