@@ -34,7 +34,7 @@ async def test_killed_twice_it_ends_complete(database: str, tmp_path: Path) -> N
             child = _command(past, tmp_path, number, "--from", past.day(0))
             rows = await _rows(past)
             try:
-                await eventually(partial(_more, past, rows), timeout=40, message="rows are stored")
+                await eventually(partial(_more, past, rows), timeout=60, message="rows are stored")
             finally:
                 await child.kill()
         child = _command(past, tmp_path, 2, "--from", past.day(0))
@@ -67,7 +67,7 @@ async def test_a_dry_run_prints_the_plan_and_does_nothing(database: str, tmp_pat
 async def test_ctrl_c_stops_after_what_is_under_way(database: str, tmp_path: Path) -> None:
     async with open_past(database, tmp_path) as past:
         child = _command(past, tmp_path, 0, "--from", past.day(0))
-        await eventually(lambda: _more(past, 0), timeout=40)
+        await eventually(lambda: _more(past, 0), timeout=60)
         child.signal(signal.SIGINT)
         assert await child.wait(within=40) in (0, 130), child.tail()
         assert "Traceback" not in child.text()
@@ -86,7 +86,7 @@ async def test_two_at_once_share_the_work_through_the_queue(database: str, tmp_p
     """The second finds the lock taken, hands its request over, and takes over when the first is gone."""
     async with open_past(database, tmp_path) as past:
         first = _command(past, tmp_path, 0, "--from", past.day(0), "--symbols", "BTCUSDT")
-        await eventually(lambda: _more(past, 0), timeout=40)
+        await eventually(lambda: _more(past, 0), timeout=60)
         second = _command(past, tmp_path, 1, "--from", past.day(0), "--symbols", "ETHUSDT")
         codes = await asyncio.gather(first.wait(within=60), second.wait(within=60))
         assert list(codes) == [0, 0], f"{first.tail()}\n{second.tail()}"
@@ -122,7 +122,7 @@ async def test_a_running_daemon_does_the_work_and_the_command_follows(database: 
         own = {"METRICS_PORT": "0", "BACKFILL_FROM": "2d"}
         daemon = _command(past, tmp_path, 0, command="--backfill", **own)
         try:
-            await eventually(lambda: _more(past, 0), timeout=40, message="the daemon fills by itself")
+            await eventually(lambda: _more(past, 0), timeout=60, message="the daemon fills by itself")
             child = _command(past, tmp_path, 1, "--from", past.day(0), "--symbols", "BTCUSDT,SOLUSDT")
             assert await child.wait(within=90) == 0, f"{child.tail()}\n{daemon.tail()}"
             assert "handing over" in child.text()

@@ -127,7 +127,7 @@ async def test_told_to_stop_while_it_starts(
 ) -> None:
     daemon = Daemon({**exchange, "DATABASE_URL": AWAY}, folder=tmp_path)
     daemon.start()
-    await eventually(lambda: _catches_sigterm(daemon.child.pid), timeout=30)
+    await eventually(lambda: _catches_sigterm(daemon.child.pid), timeout=60)
     began = time.monotonic()
     await eventually(lambda: time.monotonic() - began > delay)
     await daemon.stop()

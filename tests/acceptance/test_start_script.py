@@ -83,7 +83,7 @@ async def test_the_daemon_is_started_again_when_it_dies(script: StartScript) -> 
         except (FileNotFoundError, IndexError):
             return False
 
-    await eventually(is_back, timeout=30)
+    await eventually(is_back, timeout=60)
     second = script.pid()
     stopped = script("stop")
     assert stopped.returncode == 0
@@ -238,7 +238,7 @@ async def test_a_standby_is_up_and_takes_over(script: StartScript, tmp_path: Pat
         os.kill(script.pid(), signal.SIGKILL)
         await eventually(
             lambda: f"lock         pid {other.pid()} on " in other("status").stdout,
-            timeout=15,
+            timeout=60,
             message=other.log,
         )
         assert script("status").returncode == 1

@@ -50,7 +50,7 @@ class Bench:
             await store.close()
 
     async def until_empty(self) -> Samples:
-        await eventually(lambda: not len(self.buffer), timeout=30, message="the buffer is empty")
+        await eventually(lambda: not len(self.buffer), timeout=60, message="the buffer is empty")
         return Samples(generate_latest(self.metrics.registry).decode())
 
 

@@ -51,7 +51,7 @@ async def writers(url: str) -> list[int]:
 
 async def writer(url: str) -> int:
     """Process id of the one session that writes."""
-    (pid,) = await eventually(lambda: writers(url), timeout=30, message="the writer has a session")
+    (pid,) = await eventually(lambda: writers(url), timeout=60, message="the writer has a session")
     return pid
 
 
@@ -83,7 +83,7 @@ async def copying(world: World) -> int:
     async def half_way() -> list[int]:
         return [int(str(pid)) for (pid,) in await ask(world.database_url, _COPYING)]
 
-    (pid,) = await eventually(half_way, timeout=30, message="a COPY is half-way")
+    (pid,) = await eventually(half_way, timeout=60, message="a COPY is half-way")
     return pid
 
 

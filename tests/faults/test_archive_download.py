@@ -42,10 +42,10 @@ async def test_d4_ended_in_the_middle_of_a_download(tmp_path: Path, database: st
         await world.venue.control("archive", mode="stall", path=_file(stalled))
         await world.begin()
         async with undisturbed(world):
-            await eventually(partial(_has_grown, part, 0), timeout=20)
+            await eventually(partial(_has_grown, part, 0), timeout=60)
         size = 0
         for number, code in _ENDS.items():
-            await eventually(partial(_has_grown, part, size), timeout=20)
+            await eventually(partial(_has_grown, part, size), timeout=60)
             size = _size(part)
             assert await _ended(world, number) == code, number
             assert not final.exists()
@@ -71,7 +71,7 @@ async def _ended(world: World, number: signal.Signals) -> int:
     workers = [pid for pid in _children(daemon.pid) if "importing.worker" in _command(pid)]
     assert workers or world.daemon.starts > 1
     daemon.signal(number)
-    code = await daemon.wait(within=35)
+    code = await daemon.wait(within=90)
     await eventually(lambda: not any("importing.worker" in _command(pid) for pid in workers))
     return code
 

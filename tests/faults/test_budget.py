@@ -71,8 +71,8 @@ async def test_c8_killed_with_permits_and_leases(tmp_path: Path, database: str) 
         await world.begin()
         await world.venue.control("drop_close")
         await world.venue.control("rest", mode="hang", path="klines")
-        await eventually(lambda: waiting(world), timeout=30, message="requests wait for weight")
-        await eventually(lambda: _gave_up(world), timeout=30, message="a round ends")
+        await eventually(lambda: waiting(world), timeout=60, message="requests wait for weight")
+        await eventually(lambda: _gave_up(world), timeout=60, message="a round ends")
         await until_second(world, 6)
         await world.daemon.wait_metric("rate_limit_used", 58, within=5, budget="fapi")
         assert await waiting(world)
@@ -82,7 +82,7 @@ async def test_c8_killed_with_permits_and_leases(tmp_path: Path, database: str) 
         spent = (await by_minute(world)).get(minute, 0)
         await world.venue.clear()
         world.daemon.start()
-        await eventually(lambda: waiting(world), timeout=30, message="the next one waits")
+        await eventually(lambda: waiting(world), timeout=60, message="the next one waits")
         assert await world.venue.now_ms() // 60_000 == minute, "it came too late to spend anything twice"
         assert int(str(leased)) >= 58
         await until_second(world, 1)
@@ -105,7 +105,7 @@ async def test_c9_the_venue_lowers_its_limit(tmp_path: Path, database: str) -> N
         first = await next_minute(world)
         told_s = await world.venue.now_ms() / 1000
         await world.venue.control("weight_limit", limit=40, in_seconds=330)
-        await eventually(lambda: _allows(world, 30), timeout=30)
+        await eventually(lambda: _allows(world, 30), timeout=60)
         adopted_s = await world.venue.now_ms() / 1000 - told_s
         assert adopted_s <= 320
         spent = await weights(world, first)

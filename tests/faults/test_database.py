@@ -26,7 +26,7 @@ _INSERT = (
     " 1, 1, 1, 1, 1, 'fault run', 1, 0)"
 )
 _END_SEARCH = (
-    "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity"
+    "SELECT pg_terminate_backend(pid, 30000) FROM pg_stat_activity"
     " WHERE application_name LIKE 'marketd/repair/%' AND datname = current_database()"
 )
 _LOCK = f"LOCK TABLE {SCHEMA}.candles_1m IN ACCESS EXCLUSIVE MODE"
@@ -38,7 +38,7 @@ async def test_e1_fast_restart(world_on_cluster: World, cluster: Cluster) -> Non
     await world.live_rows(1)
     async with world.daemon.readiness() as readiness:
         await asyncio.to_thread(cluster.stop)
-        await eventually(lambda: readiness.went_away, timeout=30)
+        await eventually(lambda: readiness.went_away, timeout=60)
         await asyncio.to_thread(cluster.start)
         seen = await world.daemon.metrics()
         assert seen.total("database_errors_total") >= 1
@@ -56,8 +56,8 @@ async def test_e1_session_terminated(world: World) -> None:
         pid = await writer(world.database_url)
         async with session(world.database_url) as admin:
             searches += len(await (await admin.execute(_END_SEARCH)).fetchall())
-            await admin.execute("SELECT pg_terminate_backend(%s, 5000)", [pid])
-        await eventually(other_writer(world, pid), timeout=30)
+            await admin.execute("SELECT pg_terminate_backend(%s, 30000)", [pid])
+        await eventually(other_writer(world, pid), timeout=60)
     assert searches >= 1, "the search for holes was never ended"
     seen = await world.daemon.metrics()
     assert seen.total("database_errors_total", sqlstate_class="57") >= 1
@@ -122,9 +122,9 @@ async def test_e7_too_many_clients(world_on_cluster: World, cluster: Cluster) ->
         errors = (await world.daemon.metrics()).total("database_errors_total")
         await world.live_rows(2)
         assert await world.daemon.is_ready()
-        await eventually(lambda: _take_writers_place(admin, strangers, cluster.url), timeout=30)
+        await eventually(lambda: _take_writers_place(admin, strangers, cluster.url), timeout=60)
         await world.daemon.wait_metric("database_errors_total", errors + 2)
-        await eventually(lambda: readiness.went_away, timeout=30)
+        await eventually(lambda: readiness.went_away, timeout=60)
         await strangers.aclose()
         await eventually(lambda: writers(world.database_url), timeout=60)
         await world.live_rows(2)
@@ -134,7 +134,7 @@ async def test_e7_too_many_clients(world_on_cluster: World, cluster: Cluster) ->
 async def _take_writers_place(admin: psycopg.AsyncConnection, strangers: AsyncExitStack, url: str) -> bool:
     """Throw the writer out and be faster than it is; False if it was faster."""
     await admin.execute(
-        "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity"
+        "SELECT pg_terminate_backend(pid, 30000) FROM pg_stat_activity"
         " WHERE application_name LIKE 'marketd/ws/%'"
     )
     try:
@@ -160,12 +160,12 @@ async def test_e9_deadlock(world_on_cluster: World, cluster: Cluster) -> None:
             async with stranger.transaction(force_rollback=True):
                 open_ms = floor_minute(await world.venue.now_ms())
                 await stranger.execute(_INSERT.encode(), [world.venue.symbols[-1], open_ms])
-                await eventually(lambda: writer_waits(world.database_url), timeout=30)
+                await eventually(lambda: writer_waits(world.database_url), timeout=60)
                 await stranger.execute(_LOCK.encode())
                 seen = await world.daemon.wait_metric("database_errors_total", number, sqlstate_class="40")
                 assert seen.total("flush_total", result="retried") >= number
                 assert not await world.daemon.is_ready()
-        await eventually(world.daemon.is_ready, timeout=30)
+        await eventually(world.daemon.is_ready, timeout=60)
         assert cluster.log().count("deadlock detected") >= number
     await world.live_rows(2)
     await world.finish()

@@ -57,9 +57,9 @@ async def test_e13_data_disk_full(request: pytest.FixtureRequest, tmp_path: Path
                 seen = await world.daemon.metrics()
                 assert seen.total("buffer_rows") >= 2 * len(world.venue.symbols), "the buffer took nothing"
                 assert seen.total("rows_rejected_total") == seen.total("rows_dropped_total") == 0
-                await eventually(lambda: not readiness.now, timeout=30)
+                await eventually(lambda: not readiness.now, timeout=60)
                 ballast.unlink()
-                await eventually(lambda: readiness.now, timeout=30)
+                await eventually(lambda: readiness.now, timeout=60)
                 await world.live_rows(2)
                 await world.finish(readiness=readiness)
 

@@ -52,7 +52,7 @@ async def _all_came_by_stream(world: World, began: int) -> None:
         assert not missing, f"{len(missing)} are missing without REST: {missing[:5]}"
         return True
 
-    await eventually(complete, timeout=20)
+    await eventually(complete, timeout=60)
 
 
 async def test_a13_blocked_event_loop(tmp_path: Path, database: str) -> None:

@@ -41,7 +41,7 @@ async def test_a8_wrong_answers(world: World, reason: str, fault: dict[str, obje
     assert len(attempts) <= connections * (1 + seconds / least), "attempts come too fast"
     assert await world.venue.fired("handshake") >= 2 * connections
     await world.venue.clear()
-    await eventually(world.has_live_connections(connections), timeout=30)
+    await eventually(world.has_live_connections(connections), timeout=60)
     await world.live_rows(4)
     await world.finish()
 
@@ -67,7 +67,7 @@ async def test_a8_wrong_certificates(tmp_path: Path, database: str) -> None:
             seen = await world.daemon.wait_metric("ws_reconnects_total", refused + connections, reason="tls")
             assert (await world.venue.stats())["opened"] == opened, "a wrong certificate was trusted"
             await _show(front, good)
-            await eventually(world.has_live_connections(connections), timeout=30)
+            await eventually(world.has_live_connections(connections), timeout=60)
             seen = await world.daemon.metrics()
             refused = seen.total("ws_reconnects_total", reason="tls")
         assert refused >= 3 * connections

@@ -54,14 +54,14 @@ async def test_c14_the_book_fails_while_it_runs(world: World) -> None:
     assert spent[2] > 2 * _TENTH, "it did not go on in the next minute"
     for times, (damage, mend) in enumerate((_CLOSED, _GONE), start=1):
         async with drifted(world, damage, mend):
-            await eventually(lambda: _shared(world, 0), timeout=15, message="the book is lost")
+            await eventually(lambda: _shared(world, 0), timeout=60, message="the book is lost")
             first = await next_minute(world)
             await world.venue.minutes(2)
             await until_second(world, 1)
             spent = await weights(world, first)
             assert max(spent) <= _TENTH * _SLACK, spent
             assert min(spent) >= 1, spent
-        await eventually(lambda: _shared(world, 1), timeout=30, message="the book is found")
+        await eventually(lambda: _shared(world, 1), timeout=60, message="the book is found")
         assert _told(world, "rate_limits_alone") == _told(world, "rate_limits_shared") == times
     await world.venue.clear()
     await nobody_was_refused(world)
@@ -84,7 +84,7 @@ async def test_c14_a_start_without_the_book(tmp_path: Path, database: str) -> No
             assert max(spent) <= _TENTH * _SLACK, spent
             assert min(spent) >= 1, spent
             assert _told(world, "rate_limits_alone") == 1
-        await eventually(lambda: _shared(world, 1), timeout=30, message="the book is found")
+        await eventually(lambda: _shared(world, 1), timeout=60, message="the book is found")
         await nobody_was_refused(world)
         await world.finish()
 

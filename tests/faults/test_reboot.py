@@ -64,7 +64,7 @@ async def test_f19_network_and_database_come_late(world: World) -> None:
         await proxy.refuse()
     world.daemon.start()
     async with world.daemon.readiness() as readiness:
-        await eventually(lambda: readiness.went_away, timeout=30)
+        await eventually(lambda: readiness.went_away, timeout=60)
         seen = await world.daemon.wait_metric("database_errors_total", 2)
         assert (await world.daemon.get("/healthz"))[0] == 200
         assert seen.total("rows_received_total") == 0
@@ -74,7 +74,7 @@ async def test_f19_network_and_database_come_late(world: World) -> None:
         await world.venue.minutes(1)
         assert not readiness.now, "ready without a database"
         await world.database.listen()
-        await eventually(lambda: readiness.now, timeout=30)
+        await eventually(lambda: readiness.now, timeout=60)
         await world.live_rows(2)
         await world.finish(readiness=readiness)
     assert (world.rest.fired["refused"], world.database.fired["refused"]) == (1, 1)

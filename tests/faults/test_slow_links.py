@@ -62,5 +62,5 @@ async def test_a11_slow_links(tmp_path: Path, database: str, spoil: Callable[[Ch
         assert await world.live_connections() == connections
         assert (await world.daemon.metrics()).total("ws_frames_total", kind="open") > frames
         world.stream.heal()
-        await eventually(world.has_live_connections(connections), timeout=30)
+        await eventually(world.has_live_connections(connections), timeout=60)
         await world.finish()

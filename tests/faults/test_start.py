@@ -24,7 +24,7 @@ async def test_g1_two_daemons(world: World) -> None:
     second = world.another_daemon()
     second.start()
     try:
-        assert await second.child.wait(within=20) == EXIT_ALREADY_RUNNING
+        assert await second.child.wait(within=90) == EXIT_ALREADY_RUNNING
         assert str(world.daemon.child.pid) in second.child.text(), "the holder is not named"
         assert socket.gethostname() in second.child.text()
     finally:
@@ -40,7 +40,7 @@ async def test_g1_standby_takes_over(world: World) -> None:
     standby = world.another_daemon("--ws", "--standby")
     standby.start()
     try:
-        await eventually(lambda: '"lock_held"' in standby.child.text(), timeout=20)
+        await eventually(lambda: '"lock_held"' in standby.child.text(), timeout=60)
         await world.live_rows(4)
         assert standby.child.exit_code is None
         assert (await standby.metrics()).total("rows_received_total") == 0, "it collects without the lock"
@@ -62,7 +62,7 @@ async def test_g1_two_daemons_with_the_same_settings(world: World) -> None:
     second = world.another_daemon(METRICS_PORT=str(world.daemon.port))
     second.start()
     try:
-        assert await second.child.wait(within=20) == EXIT_ALREADY_RUNNING, second.child.text()
+        assert await second.child.wait(within=90) == EXIT_ALREADY_RUNNING, second.child.text()
         assert f"pid {world.daemon.child.pid}" in second.child.text(), "the holder is not named"
     finally:
         await second.kill()
@@ -82,8 +82,8 @@ async def test_g1_standby_with_the_same_settings_takes_over_lock_and_port(world:
     standby.start()
     pid = standby.child.pid
     try:
-        await eventually(lambda: '"lock_held"' in standby.child.text(), timeout=20)
-        await eventually(lambda: run_file.is_file() and run_file.read_text() == f"{pid} 0\n", timeout=20)
+        await eventually(lambda: '"lock_held"' in standby.child.text(), timeout=60)
+        await eventually(lambda: run_file.is_file() and run_file.read_text() == f"{pid} 0\n", timeout=60)
         await world.live_rows(2)
         world.daemon.child.signal(signal.SIGKILL)
         await eventually(lambda: run_file.read_text() == f"{pid} {port}\n", timeout=_TAKE_OVER_S)
@@ -129,7 +129,7 @@ async def _refused(world: World, **settings: str) -> str:
     refused = world.another_daemon(**settings)
     refused.start()
     try:
-        assert await refused.child.wait(within=30) == EXIT_CONFIG
+        assert await refused.child.wait(within=90) == EXIT_CONFIG
     finally:
         await refused.kill()
     refused.check_logs()

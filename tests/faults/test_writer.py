@@ -52,12 +52,12 @@ async def test_e24_flush_cancelled(tmp_path: Path, database: str) -> None:
             async with session(database) as stranger, stranger.transaction():
                 await stranger.execute(f"LOCK TABLE {SCHEMA}.candles_1m IN ACCESS EXCLUSIVE MODE".encode())
                 async with bench.writing() as task:
-                    await eventually(lambda: writer_waits(database), timeout=30)
+                    await eventually(lambda: writer_waits(database), timeout=60)
                     task.cancel()
                     await asyncio.wait({task}, timeout=5)
                     assert task.cancelled()
                 assert len(bench.buffer) == len(part), "rows went with the cancelled flush"
-            await eventually(lambda: _nobody_writes(database), timeout=30, message="the session is gone")
+            await eventually(lambda: _nobody_writes(database), timeout=60, message="the session is gone")
             assert len(await bench.oracle.stored()) == before, "a cancelled flush was stored"
             assert [task for task in asyncio.all_tasks() if task.get_name() == "database call"] == []
             async with bench.writing():
@@ -80,7 +80,7 @@ async def test_e24_cancelled_while_the_answer_to_commit_is_under_way(tmp_path: P
                 return len(await bench.oracle.stored()) == len(rows)
 
             async with bench.writing() as task:
-                await eventually(committed, timeout=30, message="the server has committed")
+                await eventually(committed, timeout=60, message="the server has committed")
                 task.cancel()
                 await asyncio.wait({task}, timeout=5)
                 assert task.cancelled()

@@ -15,17 +15,18 @@ _INTERVAL_S = 0.02
 
 @overload
 async def eventually(
-    condition: Callable[[], Awaitable[T]], *, timeout: float = 10.0, message: str = ""
+    condition: Callable[[], Awaitable[T]], *, timeout: float = 60.0, message: str = ""
 ) -> T: ...
 
 
 @overload
-async def eventually(condition: Callable[[], T], *, timeout: float = 10.0, message: str = "") -> T: ...
+async def eventually(condition: Callable[[], T], *, timeout: float = 60.0, message: str = "") -> T: ...
 
 
-async def eventually(condition: Callable[[], Any], *, timeout: float = 10.0, message: str = "") -> Any:
+async def eventually(condition: Callable[[], Any], *, timeout: float = 60.0, message: str = "") -> Any:
     """Call ``condition`` until it returns something truthy, and return that.
 
+    The deadline is for what never comes: a slow machine must not miss it, and whoever is in time waits no longer.
     ``condition`` may be a coroutine function. An ``AssertionError`` inside it means "not yet"; every other error
     is raised at once. After ``timeout`` wall seconds raises ``AssertionError`` with ``message`` and the last
     value or assertion.

@@ -116,9 +116,9 @@ class World:
         if readiness is not None:
             assert readiness.went_away, "readiness never went false"
             await eventually(lambda: readiness.came_back, message="readiness came back")
-        await eventually(self._counters_add_up, timeout=30, message="the row counters add up")
+        await eventually(self._counters_add_up, timeout=60, message="the row counters add up")
         if self.before is not None:
-            await eventually(self._holds_no_more, timeout=30, message="nothing leaked")
+            await eventually(self._holds_no_more, timeout=60, message="nothing leaked")
 
     async def _counters_add_up(self) -> bool:
         metrics = await self.daemon.metrics()

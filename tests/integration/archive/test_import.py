@@ -283,7 +283,7 @@ async def test_a_killed_worker_is_replaced_and_its_file_imported(database: str, 
         await blocker.execute("BEGIN")
         await blocker.execute("LOCK TABLE archive_files IN ACCESS EXCLUSIVE MODE")
         task = asyncio.create_task(imports.import_file(local.file, local.path, local.sha256))
-        await eventually(lambda: _waits_for_lock(database), timeout=30)
+        await eventually(lambda: _waits_for_lock(database), timeout=60)
         os.kill(imports.processes[0], signal.SIGKILL)
         await blocker.execute("COMMIT")
         assert await task == WriteResult(MINUTES, 0, 0)
@@ -388,6 +388,7 @@ async def _waits_for_lock(url: str) -> bool:
         await fetch(
             url,
             "SELECT 1 FROM pg_stat_activity"
-            " WHERE wait_event_type = 'Lock' AND application_name LIKE 'marketd/import/%%'",
+            " WHERE wait_event_type = 'Lock' AND application_name LIKE 'marketd/import/%%'"
+            " AND datname = current_database()",
         )
     )

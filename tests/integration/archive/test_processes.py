@@ -76,7 +76,7 @@ def children():
 
 async def main():
     options = WorkerOptions("postgresql://nobody@127.0.0.1:1/none", "s", "e", "a", "b")
-    start = asyncio.create_task(ImportProcess.start(options, deadline_s=1))
+    start = asyncio.create_task(ImportProcess.start(options, deadline_s=60))
     while not children():
         await asyncio.sleep(0)
     for _ in range(int(sys.argv[1])):
@@ -111,7 +111,7 @@ async def test_killed_in_a_download_there_is_no_final_file_and_the_next_run_goes
         server.put(FILE.path, CONTENT)
         server.cut_after, server.cut_when = 400_000, lambda: False
         async with child(_DOWNLOAD, server.url, str(tmp_path)) as process:
-            await eventually(lambda: part.exists() and part.stat().st_size >= 256 * 1024, timeout=30)
+            await eventually(lambda: part.exists() and part.stat().st_size >= 256 * 1024, timeout=60)
             process.send_signal(signal.SIGKILL)
             await process.wait()
         assert not final.exists()
@@ -180,10 +180,10 @@ async def test_live_writes_and_other_months_do_not_wait_for_an_import(database: 
         await blocker.execute("BEGIN")
         await blocker.execute("LOCK TABLE archive_files IN SHARE MODE")  # the import's last statement waits
         task = asyncio.create_task(imports.import_file(local.file, local.path, local.sha256))
-        await eventually(lambda: _waits(database, "relation"), timeout=30)
+        await eventually(lambda: _waits(database, "relation"), timeout=60)
         again = asyncio.create_task(imports.import_file(local.file, local.path, local.sha256))
-        await eventually(lambda: _waits(database, "advisory"), timeout=30)
-        async with asyncio.timeout(5):
+        await eventually(lambda: _waits(database, "advisory"), timeout=60)
+        async with asyncio.timeout(60):
             assert (await store.write(same_chunk, [])).inserted == 1
             assert (await store.write(new_chunk, [])).inserted == 1
         assert not task.done()
@@ -198,7 +198,7 @@ async def _waits(url: str, event: str) -> bool:
         await fetch(
             url,
             "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND wait_event = %s"
-            " AND application_name LIKE 'marketd/import/%%'",
+            " AND application_name LIKE 'marketd/import/%%' AND datname = current_database()",
             (event,),
         )
     )

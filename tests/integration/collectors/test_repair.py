@@ -44,7 +44,7 @@ async def test_a_silent_stream_and_an_empty_database_are_made_good_over_rest(dat
             async def complete() -> bool:
                 return must.keys() <= (await stored(database)).keys()
 
-            await eventually(complete, timeout=30)
+            await eventually(complete, timeout=60)
         have = await stored(database)
         assert {key: have[key] for key in must} == must
         assert len(must) > 1000
@@ -69,7 +69,7 @@ async def test_minutes_dropped_by_a_full_buffer_are_noted_and_come_back(database
             async def complete() -> bool:
                 return must.keys() <= (await stored(database)).keys()
 
-            await eventually(complete, timeout=30)
+            await eventually(complete, timeout=60)
         assert world.balance() == 0
         dropped = await fetch(database, "SELECT count(*) FROM gap_events WHERE reason = 'buffer_full'")
         assert dropped[0][0] > 0

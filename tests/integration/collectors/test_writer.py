@@ -54,7 +54,7 @@ async def test_a_poison_row_costs_only_itself(database: str) -> None:
         bench.buffer.put(make_candle("NUL\0USDT"))
         bench.buffer.put(make_candle("SURR\ud800USDT"))
         bench.buffer.put(replace(make_candle("LOWUSDT"), low=-1.0))
-        await eventually(lambda: not len(bench.buffer), timeout=20)
+        await eventually(lambda: not len(bench.buffer), timeout=60)
     assert await bench.one("SELECT count(*) FROM candles_1m") == 647
     assert await bench.one("SELECT count(*) FROM rejected_rows") == 3
     assert total(bench.metrics, "rows_rejected_total") == 3
@@ -73,7 +73,7 @@ async def test_a_session_killed_again_and_again_loses_and_doubles_nothing(databa
                 " WHERE datname = current_database() AND pid <> pg_backend_pid()"
                 " AND backend_type = 'client backend'",
             )
-            await eventually(lambda: not len(bench.buffer), timeout=30)
+            await eventually(lambda: not len(bench.buffer), timeout=60)
     assert await bench.one("SELECT count(*) FROM candles_1m") == 2000
     committed, deduped = (total(bench.metrics, f"rows_{what}_total") for what in ("committed", "deduped"))
     assert committed + deduped == 2000
@@ -84,11 +84,11 @@ async def test_a_session_killed_again_and_again_loses_and_doubles_nothing(databa
 async def test_a_locked_table_is_waited_for_with_one_flush_in_flight(database: str) -> None:
     bench = Bench(database)
     async with bench.running():
-        await eventually(bench.writer.settled.is_set, timeout=20)
+        await eventually(bench.writer.settled.is_set, timeout=60)
         async with await connect(database) as other, other.transaction():
             await other.execute("LOCK TABLE candles_1m IN ACCESS EXCLUSIVE MODE")
             bench.put(100)
-            await eventually(lambda: count(bench.metrics, "flush_total", result="retried") >= 1, timeout=20)
+            await eventually(lambda: count(bench.metrics, "flush_total", result="retried") >= 1, timeout=60)
             bench.put(100, minute=2)
             waiting = await bench.one(
                 "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
@@ -96,7 +96,7 @@ async def test_a_locked_table_is_waited_for_with_one_flush_in_flight(database: s
             assert isinstance(waiting, int)
             assert waiting <= 1
             assert not bench.health.database_writable
-        await eventually(lambda: not len(bench.buffer), timeout=20)
+        await eventually(lambda: not len(bench.buffer), timeout=60)
     assert await bench.one("SELECT count(*) FROM candles_1m") == 200
     assert bench.health.database_writable
 
@@ -104,13 +104,13 @@ async def test_a_locked_table_is_waited_for_with_one_flush_in_flight(database: s
 async def test_a_missing_column_stops_writing_and_heals_by_itself(database: str) -> None:
     bench = Bench(database)
     async with bench.running():
-        await eventually(bench.writer.settled.is_set, timeout=20)
+        await eventually(bench.writer.settled.is_set, timeout=60)
         await fetch(database, "ALTER TABLE candles_1m RENAME COLUMN quote_volume TO quote_volume_gone")
         bench.put(50)
-        await eventually(lambda: bench.health.problem, timeout=20)
+        await eventually(lambda: bench.health.problem, timeout=60)
         assert len(bench.buffer) == 50
         await fetch(database, "ALTER TABLE candles_1m RENAME COLUMN quote_volume_gone TO quote_volume")
-        await eventually(lambda: not len(bench.buffer), timeout=20)
+        await eventually(lambda: not len(bench.buffer), timeout=60)
     assert await bench.one("SELECT count(*) FROM candles_1m") == 50
     assert bench.health.problem == ""
 
@@ -119,15 +119,15 @@ async def test_the_same_rows_again_change_nothing_and_a_better_one_replaces(data
     bench = Bench(database)
     async with bench.running():
         bench.put(10)
-        await eventually(lambda: total(bench.metrics, "rows_committed_total") == 10, timeout=20)
+        await eventually(lambda: total(bench.metrics, "rows_committed_total") == 10, timeout=60)
         bench.put(10)
         await eventually(
-            lambda: count(bench.metrics, "rows_deduped_total", where="database") == 10, timeout=20
+            lambda: count(bench.metrics, "rows_deduped_total", where="database") == 10, timeout=60
         )
         row = make_candle("S001USDT")
         bench.buffer.put(
             replace(row, close=row.close - 0.25, authority=Authority.REST, source="binance_rest")
         )
-        await eventually(lambda: not len(bench.buffer), timeout=20)
+        await eventually(lambda: not len(bench.buffer), timeout=60)
     assert count(bench.metrics, "rows_committed_total", source="binance_rest", result="replaced") == 1
     assert await bench.one("SELECT close FROM candles_1m WHERE symbol = 'S001USDT'") == row.close - 0.25

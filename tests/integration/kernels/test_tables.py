@@ -136,7 +136,7 @@ def test_errors_are_sorted(tables: DatabaseTables, database: str) -> None:
         tables.rows("kept.make")
     with psycopg.connect(database, autocommit=True) as other:
         other.execute(
-            "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity"
+            "SELECT pg_terminate_backend(pid, 30000) FROM pg_stat_activity"
             " WHERE application_name LIKE 'marketd/kernel/%' AND datname = current_database()"
         )
     with pytest.raises(Unavailable):

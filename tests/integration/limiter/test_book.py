@@ -64,7 +64,7 @@ async def test_a_session_that_is_lost_is_made_anew(database: str) -> None:
     await one.lease(ASK)
     await query(
         database,
-        "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity"
+        "SELECT pg_terminate_backend(pid, 30000) FROM pg_stat_activity"
         " WHERE application_name LIKE 'marketd/limiter/%' AND datname = current_database()",
     )
 
@@ -90,7 +90,7 @@ async def test_a_ban_is_heard_at_once_and_read_by_those_who_come_later(database:
         await eventually(lambda: query(database, f"{listening} AND datname = current_database()"))
         await teller.ban(["fapi", "funding"], 500)
         await teller.ban(["fapi"], 20)
-        await eventually(lambda: heard.keys() == {"fapi", "funding"}, timeout=10)
+        await eventually(lambda: heard.keys() == {"fapi", "funding"}, timeout=60)
         assert 450 < heard["fapi"] <= 500
     finally:
         watching.cancel()
@@ -159,9 +159,9 @@ async def test_f17_an_absurd_ban_ends_for_good_whoever_reads_it(
         if watching is None:
             assert (await one.lease(ASK)).ban_s == 120
         else:
-            await eventually(lambda: 100 < heard.get("fapi", 0) <= 120, timeout=10)
+            await eventually(lambda: 100 < heard.get("fapi", 0) <= 120, timeout=60)
         bounded = "SELECT 1 FROM market_data.rate_limit_state WHERE banned_until < now() + interval '121 s'"
-        await eventually(lambda: query(database, bounded), timeout=10)
+        await eventually(lambda: query(database, bounded), timeout=60)
     finally:
         if watching is not None:
             watching.cancel()

@@ -76,7 +76,7 @@ async def test_kill_9_of_one_costs_its_lease_for_one_window(
     try:
         await eventually(lambda: _minutes(venue, 2), timeout=60)
         first.signal(SIGKILL)
-        await first.wait(within=10)
+        await first.wait(within=60)
         had = len(await weights(venue))
         await eventually(lambda: _minutes(venue, had + 3), timeout=60)
         arrived = (await weights(venue))[had + 1 :]
@@ -95,12 +95,12 @@ async def test_a_ban_of_one_stops_the_others_and_who_comes_later(
     try:
         await eventually(lambda: _minutes(venue, 2), timeout=60)
         await venue.control("ban", seconds=3000)
-        await eventually(lambda: all('"refused"' in child.text() for child in spenders), timeout=30)
+        await eventually(lambda: all('"refused"' in child.text() for child in spenders), timeout=60)
         refused = await venue.fired("ban")
         # Requests under way as the ban came are refused too, no more.
         assert 1 <= refused <= 2 * 8
         spenders.append(spender(venue, database, tmp_path, 3, 60))
-        await eventually(lambda: '"refused"' in spenders[2].text(), timeout=30)
+        await eventually(lambda: '"refused"' in spenders[2].text(), timeout=60)
         assert '"status"' not in spenders[2].text()
         # The newcomer asks for the time first, which the test does past its limiter.
         assert await venue.fired("ban") <= refused + 1

@@ -83,7 +83,7 @@ async def world(database: str, *, symbols: int, speed: float = 1.0) -> AsyncIter
         clock.set(sandbox.now())
         budget = RateLimiter(clock, Metrics(), limit=100_000, max_in_flight=16)
         rest = MetricsRest(
-            RestOptions(base_url=sandbox.rest_url, timeout=5.0), budget, budget, clock, metrics
+            RestOptions(base_url=sandbox.rest_url, timeout=60.0), budget, budget, clock, metrics
         )
         session = SharedSession(DatabaseOptions(database), purpose="metrics", metrics=metrics)
         await rest.open()

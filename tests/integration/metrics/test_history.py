@@ -261,7 +261,7 @@ async def test_the_first_look_waits_for_somebody_to_be_stored(database: str, tmp
             # As long as a look takes: whoever does not wait has looked by then, and counted one more.
             await it.history.look()
             await it.it.sweep.sweep()
-            await eventually(partial(_is_complete, it, database, older), timeout=20)
+            await eventually(partial(_is_complete, it, database, older), timeout=60)
         assert it.it.count("metric_archive_checks_total", result="agrees") == 1
         assert it.it.count("metric_archive_checks_total", result="unknown") == 1
 
@@ -275,7 +275,7 @@ async def test_what_could_not_be_compared_is_compared_soon(database: str, tmp_pa
             it.publish(it.yesterday)
             it.publish(older)
             began = it.it.clock.now()
-            await eventually(partial(_is_complete, it, database, older), timeout=20)
+            await eventually(partial(_is_complete, it, database, older), timeout=60)
             assert it.it.clock.now() - began < 1800
 
 

@@ -32,7 +32,7 @@ async def test_every_row_of_every_symbol_arrives_as_the_venue_has_it(database: s
                     found.get(key) == values for key, values in expected.items()
                 )
 
-            await eventually(three_more, timeout=45)
+            await eventually(three_more, timeout=60)
         finally:
             running.cancel()
             await asyncio.wait({running})

@@ -58,7 +58,7 @@ async def test_only_what_is_lacking_is_asked_for_and_nothing_comes_twice(databas
                     found.get((symbol, end)) == row_of(symbol, end) for symbol in SYMBOLS[:2] for end in ends
                 )
 
-            await eventually(three_more, timeout=40)
+            await eventually(three_more, timeout=60)
         finally:
             running.cancel()
             await asyncio.wait({running})
@@ -155,7 +155,7 @@ async def test_a_429_stops_the_round_and_nothing_is_lost(database: str) -> None:
     async with world(database, many, speed=20, limit=20) as it:
         running = asyncio.create_task(it.sweep.run(), name="sweep")
         try:
-            await eventually(lambda: it.venue.refused > 0, timeout=20)
+            await eventually(lambda: it.venue.refused > 0, timeout=60)
             it.venue.limit = 1000
 
             async def all_there() -> bool:
@@ -164,7 +164,7 @@ async def test_a_429_stops_the_round_and_nothing_is_lost(database: str) -> None:
                     values == row_of(*key) for key, values in found.items()
                 )
 
-            await eventually(all_there, timeout=30)
+            await eventually(all_there, timeout=60)
         finally:
             running.cancel()
             await asyncio.wait({running})

@@ -58,7 +58,7 @@ async def world(
     clock, metrics = VenueClock(speed=speed, start=MIDDAY), Metrics()
     async with metric_venue(clock.now, **options) as venue:
         budget = RateLimiter(clock, Metrics(), limit=100_000, max_in_flight=16)
-        rest = MetricsRest(RestOptions(base_url=venue.url, timeout=3.0), budget, budget, clock, metrics)
+        rest = MetricsRest(RestOptions(base_url=venue.url, timeout=60.0), budget, budget, clock, metrics)
         store = MetricStore(SharedSession(DatabaseOptions(database), purpose="metrics", metrics=metrics))
         listed = Listed(symbols)
         await rest.open()

@@ -95,7 +95,7 @@ async def test_one_that_computes_is_cancelled_with_its_process(here: World, tmp_
     await here.work(queue)
     begun = tmp_path / "begun"
     await here.ask(queue, "one", hangs_in=str(begun))
-    pid = int(await eventually(lambda: begun.exists() and begun.read_text(), timeout=30))
+    pid = int(await eventually(lambda: begun.exists() and begun.read_text(), timeout=60))
     assert await queue.cancel("one")
     await here.until("one", TaskState.CANCELLED)
     await eventually(lambda: not _lives(pid))

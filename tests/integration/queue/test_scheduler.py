@@ -59,10 +59,10 @@ async def test_while_one_waits_no_other_is_added(here: World) -> None:
     task = asyncio.create_task(_scheduler(here, queue, "* * * * *", clock).run())
     here.stack.push_async_callback(stop, task)
     there = here.metrics.tasks_asked.labels(result="there")
-    await eventually(lambda: there._value.get() >= 5, timeout=30)
+    await eventually(lambda: there._value.get() >= 5, timeout=60)
     assert len(await here.store.newest()) == 1
     await here.work(queue)
-    await eventually(lambda: len(here.desk.begun) >= 3, timeout=30)
+    await eventually(lambda: len(here.desk.begun) >= 3, timeout=60)
 
 
 async def test_schedules_of_one_kind_do_not_stand_in_each_other_s_way(here: World) -> None:
@@ -72,11 +72,11 @@ async def test_schedules_of_one_kind_do_not_stand_in_each_other_s_way(here: Worl
     task = asyncio.create_task(_scheduler(here, queue, "* * * * *", clock, other).run())
     here.stack.push_async_callback(stop, task)
     there = here.metrics.tasks_asked.labels(result="there")
-    await eventually(lambda: there._value.get() >= 10, timeout=30)
+    await eventually(lambda: there._value.get() >= 10, timeout=60)
     waiting = await here.store.newest()
     assert sorted(task.parameters.get("subject", "") for task in waiting) == ["", "two"]
     await here.work(queue)
-    await eventually(lambda: min(_begun(here, "test@"), _begun(here, "test,subject=two@")) >= 2, timeout=30)
+    await eventually(lambda: min(_begun(here, "test@"), _begun(here, "test,subject=two@")) >= 2, timeout=60)
 
 
 def _begun(here: World, prefix: str) -> int:

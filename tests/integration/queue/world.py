@@ -108,7 +108,7 @@ class World:
             assert task.state == state, task
             return task
 
-        found = await eventually(there, timeout=30)
+        found = await eventually(there, timeout=60)
         assert found is not None
         return found
 

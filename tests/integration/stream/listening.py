@@ -57,7 +57,7 @@ class Listener:
             }
         )
 
-    async def subscribed(self, number: int, timeout: float = 15.0) -> None:
+    async def subscribed(self, number: int, timeout: float = 60.0) -> None:
         """Wait until that many symbols are acknowledged on connections that deliver."""
         await eventually(
             lambda: self.count("symbols_subscribed") == number,
@@ -65,7 +65,7 @@ class Listener:
             message=f"{number} symbols subscribed",
         )
 
-    async def fresh(self, symbols: Collection[str], timeout: float = 20.0) -> None:
+    async def fresh(self, symbols: Collection[str], timeout: float = 60.0) -> None:
         """Wait until each symbol has delivered a candle from now on."""
         start = len(self.candles)
         await eventually(

@@ -219,7 +219,7 @@ async def test_the_stock_class_gets_the_same_candles_through_the_same_callback()
         try:
             async with listening(sandbox.ws_url, clock, symbols, ca_file=sandbox.ca_file) as listener:
                 await listener.subscribed(len(symbols))
-                await eventually(lambda: len(theirs) > 3 * len(symbols), timeout=30)
+                await eventually(lambda: len(theirs) > 3 * len(symbols), timeout=60)
                 await listener.fresh(symbols)
         finally:
             stock.stop()

@@ -53,7 +53,7 @@ async def _all_steps() -> None:
         before = open_descriptors()
         for steps in _STEPS:
             await _cancelled_after(port, steps)
-        await eventually(lambda: open_descriptors() <= before, timeout=5)
+        await eventually(lambda: open_descriptors() <= before, timeout=60)
 
 
 async def _never_answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

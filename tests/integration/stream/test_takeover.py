@@ -91,7 +91,7 @@ async def test_a_shutdown_that_is_announced_is_answered_by_a_replacement(
         await listener.subscribed(6)
         sandbox.control.shutdown_event(then_close=False)
         await eventually(
-            lambda: listener.count("ws_reconnects_total", reason="server_shutdown") == 1, timeout=20
+            lambda: listener.count("ws_reconnects_total", reason="server_shutdown") == 1, timeout=60
         )
         await listener.fresh(symbols)
         await listener.fresh(symbols)

@@ -38,7 +38,7 @@ async def secure() -> AsyncIterator[Sandbox]:
 async def _failed(listener: Listener, reason: str, times: int = 2) -> None:
     await eventually(
         lambda: listener.count("ws_reconnects_total", reason=reason) >= times,
-        timeout=30,
+        timeout=60,
         message=f"{times} x {reason}",
     )
 
@@ -92,7 +92,7 @@ async def test_a_proxy_that_fails_is_waited_for_and_never_gone_round(
         options = {"proxy": proxy.url, "ca_file": ca_file, "handshake_wall": 1.0}
         async with listening(f"wss://{OUTSIDE}/market", clock, symbols, **options) as listener:
             if reason is None:
-                await eventually(lambda: listener.total("ws_reconnects_total") >= 2, timeout=30)
+                await eventually(lambda: listener.total("ws_reconnects_total") >= 2, timeout=60)
             else:
                 await _failed(listener, reason)
             assert listener.count("ws_connection_attempts_total", result="ok") == 0

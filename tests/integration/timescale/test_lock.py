@@ -51,7 +51,7 @@ async def test_a_killed_session_frees_the_lock_and_the_loser_notices(database: s
     async with opened(database) as first:
         await fetch(
             database,
-            "SELECT pg_terminate_backend(pid, 5000) FROM pg_locks JOIN pg_database ON pg_database.oid = database"
+            "SELECT pg_terminate_backend(pid, 30000) FROM pg_locks JOIN pg_database ON pg_database.oid = database"
             " WHERE locktype = 'advisory' AND datname = current_database()",
         )
         async with opened(database) as second:
@@ -67,10 +67,12 @@ async def test_a_ghost_of_our_own_run_is_ended(database: str) -> None:
     """The network goes silent: the server still holds the old session's lock when we come back."""
     parts = DatabaseOptions(database)
     async with ChaosProxy(server_address(database)) as proxy:
-        store = CandleStore(
-            DatabaseOptions(through(database, proxy.port), run_id=parts.run_id, deadline_s=0.5)
-        )
+        store = CandleStore(DatabaseOptions(through(database, proxy.port), run_id=parts.run_id))
         await store.open()
+        assert store._session is not None
+        store._session._deadline_s = (
+            0.5  # of this session alone: opening one takes its time on a busy machine
+        )
         ghost = await fetch(database, BACKENDS)
         proxy.up.stall()
         with pytest.raises(Unavailable):

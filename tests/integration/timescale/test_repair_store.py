@@ -57,6 +57,8 @@ async def test_an_unusable_row_stores_nothing_and_can_be_put_aside(database: str
 
 
 async def test_a_month_that_is_being_loaded_is_waited_for(database: str, store: RepairStore) -> None:
+    other = SharedSession(DatabaseOptions(database, role="backfill"), purpose="history")
+    assert await RepairStore(other).write([]) == WriteResult(0, 0, 0)
     async with await connect(database) as loading:
         await loading.set_autocommit(False)
         await loading.execute(
@@ -75,7 +77,6 @@ async def test_a_month_that_is_being_loaded_is_waited_for(database: str, store: 
             return bool(rows)
 
         await eventually(waits)
-        other = SharedSession(DatabaseOptions(database, role="backfill"), purpose="history")
         assert (await RepairStore(other).write([replace(CANDLE, symbol="ETHUSDT")])).inserted == 1
         await other.close()
         assert not writing.done()

@@ -46,7 +46,8 @@ async def test_a_lost_session_is_told_and_the_lock_taken_again(database: str) ->
     await lock.open()
     await ask(
         database,
-        "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE application_name = 'marketd/metrics/only'",
+        "SELECT pg_terminate_backend(pid, 30000) FROM pg_stat_activity"
+        " WHERE application_name = 'marketd/metrics/only' AND datname = current_database()",
     )
     with pytest.raises(Unavailable):
         await lock.check()

@@ -7,11 +7,12 @@ import os
 import socket
 import time
 from collections.abc import AsyncIterator
+from typing import LiteralString
 
 import pytest
 
 from src.adapters.timescale.candles.store import CandleStore
-from src.adapters.timescale.options import DatabaseOptions
+from src.adapters.timescale.options import DEADLINE_S, DatabaseOptions
 from src.errors import Unavailable
 from src.model import WriteResult
 from src.telemetry.metrics import Metrics
@@ -38,14 +39,15 @@ async def test_a_half_open_connection_is_given_up_at_the_deadline(
     database: str, proxy: ChaosProxy, direction: str
 ) -> None:
     metrics = Metrics()
-    options = DatabaseOptions(through(database, proxy.port), deadline_s=0.5)
-    store = CandleStore(options, metrics)
+    store = CandleStore(DatabaseOptions(through(database, proxy.port)), metrics)
     await store.open()
+    assert store._session is not None
+    store._session._deadline_s = 0.5  # of this session alone: opening one takes its time on a busy machine
     getattr(proxy, direction).blackhole = True
     started = time.monotonic()
     with pytest.raises(Unavailable) as failed:
         await store.write(minutes(10), [])
-    assert 0.4 < time.monotonic() - started < 3
+    assert 0.4 < time.monotonic() - started < DEADLINE_S
     assert failed.value.reason == "deadline"
     assert proxy.fired["blackholed_bytes"] > 0
     assert metrics.registry.get_sample_value("marketd_database_up") == 0
@@ -63,7 +65,7 @@ async def test_connecting_to_a_black_hole_is_given_up(database: str, proxy: Chao
     started = time.monotonic()
     with pytest.raises(Unavailable):
         await store.open()
-    assert time.monotonic() - started < 3
+    assert time.monotonic() - started < DEADLINE_S
 
 
 async def test_a_server_that_is_away_is_unavailable(database: str, proxy: ChaosProxy) -> None:
@@ -98,7 +100,7 @@ async def test_a_cancelled_write_ends_at_once_though_the_server_says_nothing(
     started = time.monotonic()
     with pytest.raises(asyncio.CancelledError):
         await writing
-    assert time.monotonic() - started < 1
+    assert time.monotonic() - started < DEADLINE_S / 2
     assert not store.is_open
     assert await stored(database) == []
 
@@ -109,7 +111,10 @@ async def test_a_cancelled_write_behind_a_lock_frees_its_session(database: str) 
     async with await connect(database) as other, other.transaction():
         await other.execute("LOCK TABLE candles_1m IN ACCESS EXCLUSIVE MODE")
         writing = asyncio.create_task(store.write([CANDLE], []))
-        await eventually(lambda: fetch(database, "SELECT 1 FROM pg_locks WHERE NOT granted"))
+        waits: LiteralString = (
+            "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+        )
+        await eventually(lambda: fetch(database, waits))
         writing.cancel()
         with pytest.raises(asyncio.CancelledError):
             await writing

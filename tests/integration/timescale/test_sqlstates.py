@@ -84,7 +84,7 @@ async def test_40P01_a_deadlock(database: str, store: CandleStore) -> None:
 async def test_57P01_a_terminated_backend(database: str, store: CandleStore) -> None:
     await fetch(
         database,
-        "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity"
+        "SELECT pg_terminate_backend(pid, 30000) FROM pg_stat_activity"
         " WHERE application_name LIKE 'marketd/ws/%%' AND datname = current_database()",
     )
     error = await failure(store)

@@ -38,7 +38,7 @@ class Listening:
         wanted = {symbol: len(self.of(symbol)) + number for symbol in SYMBOLS}
         await eventually(
             lambda: all(len(self.of(symbol)) >= least for symbol, least in wanted.items()),
-            timeout=30,
+            timeout=60,
             message=f"{number} more trades of each of {wanted}",
         )
 
@@ -86,7 +86,7 @@ async def test_after_a_cut_the_stream_goes_on_with_one_hole_in_the_ids_at_most()
         reconnects = there.metrics.ws_reconnects.collect
         await eventually(
             lambda: sum(one.value for family in reconnects() for one in family.samples) == 1,
-            timeout=20,
+            timeout=60,
             message="a cut",
         )
         await there.more(5)

@@ -33,7 +33,7 @@ async def ids(url: str) -> list[int]:
 
 @asynccontextmanager
 async def writing(url: str, buffer: TradeBuffer, metrics: Metrics) -> AsyncIterator[TradeStore]:
-    session = SharedSession(DatabaseOptions(url, deadline_s=2.0), purpose="trades")
+    session = SharedSession(DatabaseOptions(url, deadline_s=60.0), purpose="trades")
     store = TradeStore(session)
     writer = TradeWriter(buffer, TradeStoring(store, metrics, "stream"), window_s=0.05)
     running = asyncio.create_task(writer.run(), name="writer")
@@ -51,7 +51,7 @@ async def test_what_is_put_is_stored_and_counted(database: str) -> None:
     async with writing(database, buffer, metrics):
         for number in (*range(5), *range(3, 10)):
             buffer.put(sample(number))
-        await eventually(lambda: count(metrics, "trades_stored_total", source="stream") == 10, timeout=10)
+        await eventually(lambda: count(metrics, "trades_stored_total", source="stream") == 10, timeout=60)
     assert await ids(database) == list(range(5000, 5010))
     assert count(metrics, "trades_repeated_total", source="stream") == 2
     assert count(metrics, "trades_waiting") == 0
@@ -62,10 +62,10 @@ async def test_the_oldest_of_a_full_buffer_go_and_their_ids_are_a_gap(database: 
     buffer = TradeBuffer(metrics, capacity=10)
     buffer.put(sample(0))
     async with writing(database, buffer, metrics) as store:
-        await eventually(lambda: count(metrics, "trades_stored_total", source="stream") == 1, timeout=10)
+        await eventually(lambda: count(metrics, "trades_stored_total", source="stream") == 1, timeout=60)
         for number in range(1, 31):  # at once: the writer has no turn in between
             buffer.put(sample(number))
-        await eventually(lambda: count(metrics, "trades_stored_total", source="stream") == 11, timeout=10)
+        await eventually(lambda: count(metrics, "trades_stored_total", source="stream") == 11, timeout=60)
         assert count(metrics, "trades_dropped_total", reason="buffer") == 20
         assert count(metrics, "trade_gap_ids_total") == 20
         (gap,) = await store.open_gaps(["BTCUSDT"], sample(31).ts_ms, 10)
@@ -79,7 +79,7 @@ async def test_one_trade_that_cannot_be_stored_costs_itself_alone(database: str)
         good = sample(number)
         buffer.put(replace(good, price=float("nan")) if number == 13 else good)
     async with writing(database, buffer, metrics):
-        await eventually(lambda: count(metrics, "trades_stored_total", source="stream") == 19, timeout=10)
+        await eventually(lambda: count(metrics, "trades_stored_total", source="stream") == 19, timeout=60)
     assert await ids(database) == [number for number in range(5000, 5020) if number != 5013]
     rejected = [
         sample_.value
@@ -96,13 +96,13 @@ async def test_a_database_that_is_away_is_waited_for(cluster: Cluster) -> None:
     url = await asyncio.to_thread(lambda: cluster.url)
     async with writing(url, buffer, metrics):
         buffer.put(sample(0))
-        await eventually(lambda: count(metrics, "trades_stored_total", source="stream") == 1, timeout=20)
+        await eventually(lambda: count(metrics, "trades_stored_total", source="stream") == 1, timeout=60)
         await asyncio.to_thread(cluster.stop)
         for number in range(1, 50):
             buffer.put(sample(number))
-        await eventually(lambda: len(buffer) == 49, timeout=20, message="what could not be stored is back")
+        await eventually(lambda: len(buffer) == 49, timeout=60, message="what could not be stored is back")
         await asyncio.to_thread(cluster.start)
-        await eventually(lambda: count(metrics, "trades_stored_total", source="stream") == 50, timeout=40)
+        await eventually(lambda: count(metrics, "trades_stored_total", source="stream") == 50, timeout=60)
     assert await ids(url) == list(range(5000, 5050))
 
 
@@ -146,7 +146,7 @@ async def test_a_write_that_is_cut_off_is_not_forgotten(database: str) -> None:
         await other.execute("SELECT FROM trade_reach FOR UPDATE")
         buffer.put(sample(1))
         running = asyncio.create_task(writer.run(), name="writer")
-        await eventually(lambda: len(buffer) == 0, timeout=20, message="it is being written")
+        await eventually(lambda: len(buffer) == 0, timeout=60, message="it is being written")
         running.cancel()
         await asyncio.wait({running})
         assert running.cancelled()

@@ -25,7 +25,7 @@ class NameService:
     def look_up(self, host: str, port: int) -> list[names.Address] | OSError:
         self.began += 1
         if not self.up.is_set():
-            self.freed.wait(20)
+            self.freed.wait(300)
             return socket.gaierror(socket.EAI_AGAIN, "timed out")
         return list(_FOUND)
 
@@ -45,7 +45,7 @@ async def test_a_name_is_asked_for_again_beside_a_look_up_that_hangs(service: Na
     await eventually(lambda: service.began >= 2)
     assert not asking.done()
     service.up.set()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         assert await asking == _FOUND
     assert await resolver.resolve("venue", 443) == _FOUND, "those that still hang are in nobody's way"
 

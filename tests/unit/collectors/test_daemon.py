@@ -110,7 +110,7 @@ async def test_stopping_before_the_lock_is_ours_starts_no_reader() -> None:
     )
     bench.sink.open_errors = [AlreadyRunning("pid 7")] * 1000
     daemon = bench.daemon()
-    async with asyncio.timeout(10), asyncio.TaskGroup() as group:
+    async with asyncio.timeout(120), asyncio.TaskGroup() as group:
         group.create_task(daemon.run(bench.stop), name="daemon")
         await eventually(lambda: len(bench.sink.open_errors) < 1000)
         bench.stop.set()
@@ -120,7 +120,7 @@ async def test_stopping_before_the_lock_is_ours_starts_no_reader() -> None:
 async def test_readers_end_with_the_turn_and_start_with_the_next() -> None:
     bench = Bench()
     daemon = bench.daemon()
-    async with asyncio.timeout(10), asyncio.TaskGroup() as group:
+    async with asyncio.timeout(120), asyncio.TaskGroup() as group:
         group.create_task(daemon.run(bench.stop), name="daemon")
         await eventually(lambda: bench.put)
         bench.writer.settled.clear()

@@ -19,6 +19,8 @@ from tests.support.eventually import eventually
 from tests.support.fakes import EPOCH, EPOCH_MS, FakeSink, count, make_candle, total
 
 AWAY = Unavailable("the database is away")
+SLOW = 0.05
+"""The window lasts a wall minute: whoever waits for it is told from a machine that is busy for some seconds."""
 
 
 class Bench:
@@ -57,7 +59,7 @@ class Bench:
 
 
 async def test_stores_rows_once_their_oldest_is_three_seconds_old() -> None:
-    bench = Bench()
+    bench = Bench(speed=10)
     async with bench.running():
         bench.put(5)
         await bench.stored(5)
@@ -72,7 +74,7 @@ async def test_stores_rows_once_their_oldest_is_three_seconds_old() -> None:
 
 
 async def test_roll_call_rows_do_not_wait_for_the_window() -> None:
-    bench = Bench(speed=1)
+    bench = Bench(speed=SLOW)
     async with bench.running():
         bench.put(1, Origin.ROLL_CALL)
         await bench.stored(1)
@@ -80,7 +82,7 @@ async def test_roll_call_rows_do_not_wait_for_the_window() -> None:
 
 
 async def test_a_full_batch_does_not_wait_and_repairs_do_not_count_as_live() -> None:
-    bench = Bench(speed=1)
+    bench = Bench(speed=SLOW)
     async with bench.running():
         bench.put(250, Origin.REPAIR)
         await bench.stored(200)
@@ -178,7 +180,7 @@ async def test_minutes_of_dropped_rows_are_written_with_the_next_commit() -> Non
 
 
 async def test_draining_stores_what_is_left_at_once() -> None:
-    bench = Bench(speed=1)
+    bench = Bench(speed=SLOW)
     task = asyncio.create_task(bench.writer.run(), name="writer")
     await eventually(bench.writer.settled.is_set)
     bench.put(250)
@@ -189,13 +191,13 @@ async def test_draining_stores_what_is_left_at_once() -> None:
 
 
 async def test_draining_with_the_database_away_gives_up_after_two_tries_and_says_what_is_left() -> None:
-    bench = Bench(speed=1)
+    bench = Bench(speed=SLOW)
     bench.sink.open_errors = [AWAY] * 100
     task = asyncio.create_task(bench.writer.run(), name="writer")
     await eventually(bench.writer.settled.is_set)
     bench.put(7)
-    async with asyncio.timeout(5):
-        assert await bench.writer.drain(20) == 7
+    async with asyncio.timeout(60):
+        assert await bench.writer.drain(1000) == 7
     await task
 
 

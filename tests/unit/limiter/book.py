@@ -55,5 +55,10 @@ class MemoryBook:
         assert self.error is not None
         raise self.error
 
+    @property
+    def is_heard(self) -> bool:
+        """True while somebody watches."""
+        return bool(self._listeners)
+
     async def close(self) -> None:
         pass

@@ -228,7 +228,7 @@ async def test_an_impossible_weight_is_refused(weight: int) -> None:
 
 async def test_waiters_wake_by_themselves_on_a_fast_clock() -> None:
     # From the beginning of a minute: at its end a request of it would be seen in the next one.
-    clock = VenueClock(speed=200, start=EPOCH // 60 * 60)
+    clock = VenueClock(speed=60, start=EPOCH // 60 * 60)
     limiter = RateLimiter(clock, Metrics(), limit=3)
     minutes: set[int] = set()
 
@@ -236,7 +236,7 @@ async def test_waiters_wake_by_themselves_on_a_fast_clock() -> None:
         async with limiter.permit(1, Priority.ROLL_CALL):
             minutes.add(int(clock.now() // 60))
 
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         await asyncio.gather(*(request() for _ in range(9)))
     assert len(minutes) >= 3
 
@@ -246,7 +246,7 @@ async def test_waiters_wake_at_the_end_of_a_pause_by_themselves() -> None:
     limiter = RateLimiter(clock, Metrics())
     until = clock.now() + 30
     limiter.pause(30)
-    async with asyncio.timeout(10), limiter.permit(1, Priority.VERIFY):
+    async with asyncio.timeout(60), limiter.permit(1, Priority.VERIFY):
         assert clock.now() >= until
 
 

@@ -47,7 +47,7 @@ async def client() -> AsyncIterator[Client]:
         futures_data = RateLimiter(clock, Metrics(), limit=900)
         funding = RateLimiter(clock, Metrics(), limit=450)
         rest = MetricsRest(
-            RestOptions(base_url=venue.url, timeout=3.0), futures_data, funding, clock, metrics
+            RestOptions(base_url=venue.url, timeout=60.0), futures_data, funding, clock, metrics
         )
         await rest.open()
         try:
@@ -142,7 +142,7 @@ async def test_an_answer_that_is_no_list_is_unavailable_and_bad_rows_are_counted
     clock, metrics = Fixed(), Metrics()
     async with raw_http(answer({"hello": 1}), answer([{"timestamp": "x"}, 3])) as http:
         budget = RateLimiter(clock, Metrics(), limit=900)
-        rest = MetricsRest(RestOptions(base_url=http.url, timeout=3.0), budget, budget, clock, metrics)
+        rest = MetricsRest(RestOptions(base_url=http.url, timeout=60.0), budget, budget, clock, metrics)
         with pytest.raises(Unavailable, match="not open"):
             await last(rest, MetricSeries.TAKER)
         await rest.open()

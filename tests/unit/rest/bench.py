@@ -19,7 +19,7 @@ from tests.support.raw_http import RawHttp, Say, raw_http
 SYMBOL = "币安人生USDT"
 # In the middle of a minute: within half a second of its end the newest closed row is not taken yet.
 START = time.time() // 60 * 60 + 20
-OPTIONS = RestOptions(timeout=2.0, attempts=3, backoff_base=0.01, backoff_cap=0.02)
+OPTIONS = RestOptions(timeout=60.0, attempts=3, backoff_base=0.01, backoff_cap=0.02)
 
 
 def row(open_ms: int, **changes: Any) -> list[Any]:
