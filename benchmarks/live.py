@@ -199,14 +199,29 @@ def database_in(folder: Path) -> Iterator[str]:
 
 @contextmanager
 def sandbox_in(folder: Path) -> Iterator[dict[str, Any]]:
-    # It stands for machines elsewhere: what it computes should take nothing away from the daemon and the database.
-    command = ["nice", "-n", "10", sys.executable, "-m", "src.sandbox", "--symbols", str(SYMBOLS)]
+    command = [sys.executable, "-m", "src.sandbox", "--symbols", str(SYMBOLS)]
     with (folder / "sandbox.log").open("wb") as log:
-        process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=log, env=environment())
+        process = subprocess.Popen(
+            command,
+            cwd=ROOT,
+            stdout=subprocess.PIPE,
+            stderr=log,
+            env=environment(),
+            start_new_session=True,
+        )
+        _goes_last(process.pid)
         try:
             yield json.loads(_first_line(process))
         finally:
             stop(process)
+
+
+def _goes_last(pid: int) -> None:
+    """The sandbox stands for machines elsewhere: it should take nothing away from the daemon and the database."""
+    os.setpriority(os.PRIO_PROCESS, pid, 10)
+    group = Path(f"/proc/{pid}/autogroup")  # Linux may count niceness within a session only: sched(7)
+    if group.exists():
+        group.write_text("10")
 
 
 def settings_of(folder: Path, url: str, venue: dict[str, Any]) -> dict[str, str]:
@@ -230,7 +245,10 @@ def daemon_on(folder: Path, settings: dict[str, str], *arguments: str) -> Iterat
     settings = {**settings, "MARKETD_RUN_FILE": str(run_file)}
     with (folder / "daemon.log").open("wb") as log:
         command = [sys.executable, "-m", "src", *(arguments or ("--ws",))]
-        process = subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=log, env=settings)
+        # A session of its own, as under scripts/start.sh and systemd.
+        process = subprocess.Popen(
+            command, cwd=ROOT, stdout=log, stderr=log, env=settings, start_new_session=True
+        )
         try:
             while not run_file.exists():
                 if process.poll() is not None:

@@ -10,6 +10,7 @@ import sys
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import uvloop
@@ -26,6 +27,7 @@ from .context import Context
 _log = log.get_logger("main")
 
 _NICENESS = -5
+_AUTOGROUP = Path("/proc/self/autogroup")  # sched(7)
 
 
 def run_daemon(context: Context, *, roles: Sequence[str] | None, standby: bool) -> int:
@@ -55,10 +57,13 @@ def go_first() -> int:
     unit); returns our niceness.
 
     The loop sleeps most of the time, so nobody waits for long; but beside a busy database it would be late by tens of
-    milliseconds. Processes of ours that compute go last again.
+    milliseconds. Processes of ours that compute go last again. Where Linux groups processes by session, niceness
+    counts within a session only, and the session's own beside others; ours is the daemon's when it leads it.
     """
     with suppress(PermissionError):
         os.setpriority(os.PRIO_PROCESS, 0, min(_NICENESS, os.getpriority(os.PRIO_PROCESS, 0)))
+        if os.getsid(0) == os.getpid() and _AUTOGROUP.exists():
+            _AUTOGROUP.write_text(str(_NICENESS))
     return os.getpriority(os.PRIO_PROCESS, 0)
 
 

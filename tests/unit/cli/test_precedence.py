@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -29,3 +30,23 @@ def test_root_is_served_first() -> None:
 def test_who_may_not_goes_on_as_before() -> None:
     root = os.geteuid() == 0
     assert _told(f"os.setuid({_NOBODY})" if root else "pass") == os.nice(0)
+
+
+_GROUP = Path("/proc/self/autogroup")
+
+
+@pytest.mark.skipif(
+    os.geteuid() != 0 or not _GROUP.exists(), reason="needs root and Linux that groups processes by session"
+)
+@pytest.mark.parametrize(("alone", "expected"), [(True, "-5"), (False, "0")])
+def test_the_session_that_a_daemon_leads_is_served_first_too(alone: bool, expected: str) -> None:
+    """Beside a database in a session of its own, the niceness of a process alone counts for nothing."""
+    script = f"from src.cli.daemon import go_first; go_first(); print(open({str(_GROUP)!r}).read())"
+    command = [sys.executable, "-c", script]
+    if not alone:
+        # The shell leads the session here: it may hold what else a person runs.
+        command = ["setsid", "--wait", "sh", "-c", '"$0" "$@"; exit $?', *command]
+    done = subprocess.run(
+        command, cwd=ROOT, capture_output=True, text=True, check=True, start_new_session=alone
+    )
+    assert done.stdout.split()[-1] == expected

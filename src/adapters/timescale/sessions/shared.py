@@ -8,8 +8,10 @@ from typing import Any, LiteralString, TypeVar
 
 from psycopg import AsyncConnection
 
+from ....slices import a_slice
 from ....telemetry.metrics import Metrics
 from ..options import DatabaseOptions
+from .arrays import has_long_lists, with_literals
 from .session import Session
 
 T = TypeVar("T")
@@ -66,6 +68,9 @@ class SharedSession:
 async def fetch(
     connection: AsyncConnection, statement: LiteralString, parameters: Mapping[str, object]
 ) -> list[Row]:
-    """The rows of ``statement`` within a ``call``."""
+    """The rows of ``statement`` within a ``call``; long lists are arrays whose types the statement says."""
+    if has_long_lists(parameters):
+        async with a_slice():
+            parameters = with_literals(parameters)
     cursor = await connection.execute(statement, parameters)
     return await cursor.fetchall() if cursor.description else []
