@@ -58,11 +58,11 @@ async def test_all_of_it_in_one_process(settings: Mapping[str, str], database: s
     daemon.start()
     try:
         await daemon.wait_ready()
-        await eventually(lambda: _history_is_whole(database), timeout=90, message="three days are filled")
+        await eventually(lambda: _history_is_whole(database), timeout=180, message="three days are filled")
         await eventually(lambda: _every_series_came(database), timeout=60, message="metrics, funding, Alpha")
         second = Daemon(settings, folder=tmp_path, arguments=("--metrics",))
         second.start()
-        assert await second.child.wait(within=60) == EXIT_ALREADY_RUNNING, second.child.tail()
+        assert await second.child.wait(within=240) == EXIT_ALREADY_RUNNING, second.child.tail()
         assert "metrics" in second.child.text()
         await daemon.stop()
     finally:
@@ -82,7 +82,7 @@ async def test_each_role_in_a_process_of_its_own(
         for daemon in daemons:
             await daemon.wait_ready()
         await eventually(lambda: _every_series_came(database), timeout=60)
-        await eventually(lambda: _history_is_whole(database), timeout=90)
+        await eventually(lambda: _history_is_whole(database), timeout=180)
         for daemon in daemons:
             await daemon.stop()
     finally:

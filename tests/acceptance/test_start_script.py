@@ -144,7 +144,7 @@ def test_a_restart_does_not_start_marketd_because_the_demo_runs(bare: StartScrip
 
 def test_eight_starts_at_once_make_one_process(script: StartScript) -> None:
     starts = [script.popen("start", "--ws") for _ in range(8)]
-    errors = [process.communicate(timeout=120)[1] for process in starts]
+    errors = [process.communicate(timeout=240)[1] for process in starts]
     assert [process.returncode for process in starts] == [0] * 8, errors
     assert sum("already running" in text for text in errors) == 7
     assert daemons_of(script.state) == [script.pid()]

@@ -48,12 +48,12 @@ async def test_swaps_are_the_chain_s_through_a_kill_and_a_reorg(
     daemon.start()
     try:
         await daemon.wait_ready()
-        await eventually(lambda: _complete(sandbox, database), timeout=90)
+        await eventually(lambda: _complete(sandbox, database), timeout=180)
         await daemon.kill()
         sandbox.control.chain_reorg(7)
         sandbox.control.chain_advance(30)
         daemon.start()
-        await eventually(lambda: _complete(sandbox, database), timeout=90)
+        await eventually(lambda: _complete(sandbox, database), timeout=180)
         assert (await daemon.metrics()).total("chain_reorgs_total", kind="known") == 1
         await daemon.stop()
     finally:
@@ -70,7 +70,7 @@ async def test_swaps_without_a_node_are_refused_with_what_to_set(
         without = {name: value for name, value in given.items() if name != missing}
         daemon = Daemon(without, folder=tmp_path, arguments=("--uniswap",))
         daemon.start()
-        assert await daemon.child.wait(within=60) == EXIT_CONFIG
+        assert await daemon.child.wait(within=240) == EXIT_CONFIG
         assert missing in daemon.child.text()
 
 

@@ -46,7 +46,7 @@ class StartScript:
             text=True,
         )
 
-    def __call__(self, *arguments: str, within: float = 90.0) -> Result:
+    def __call__(self, *arguments: str, within: float = 240.0) -> Result:
         """Run it to its end."""
         process = self.popen(*arguments)
         out, err = process.communicate(timeout=within)

@@ -219,7 +219,7 @@ async def test_the_database_being_away_is_waited_for(bench: Bench) -> None:
     keeping = asyncio.create_task(bench.keeper.run(), name="keeper")
     await eventually(lambda: count(bench.metrics, "database_errors_total", sqlstate_class="42") > 0)
     await fetch(bench.url, "ALTER TABLE away RENAME TO instruments")
-    await asyncio.wait_for(bench.keeper.ready.wait(), 20)
+    await asyncio.wait_for(bench.keeper.ready.wait(), 60)
     keeping.cancel()
     with pytest.raises(asyncio.CancelledError):
         await keeping

@@ -176,7 +176,7 @@ async def test_c14_a_book_without_its_table_or_right_leaves_a_tenth(database: st
     budgets.fapi._lease.begin_waiting(budgets.fapi._clock.monotonic(), 0.2)  # type: ignore[union-attr]
     running = asyncio.create_task(budgets.run(), name="budgets")
     try:
-        async with asyncio.timeout(20), budgets.fapi.permit(1, Priority.ROLL_CALL):
+        async with asyncio.timeout(60), budgets.fapi.permit(1, Priority.ROLL_CALL):
             assert not budgets.fapi.is_shared
     finally:
         running.cancel()
@@ -190,7 +190,7 @@ async def test_c2_a_ban_outlives_a_restart(database: str) -> None:
         running = asyncio.create_task(budgets.run(), name="budgets")
         try:
             if _ == 0:
-                async with asyncio.timeout(20), budgets.fapi.permit(1, Priority.ROLL_CALL):
+                async with asyncio.timeout(60), budgets.fapi.permit(1, Priority.ROLL_CALL):
                     budgets.fapi.pause(3600)
                 await eventually(lambda: query(
                     database, "SELECT 1 FROM market_data.rate_limit_state WHERE banned_until > now()"
@@ -198,7 +198,7 @@ async def test_c2_a_ban_outlives_a_restart(database: str) -> None:
                 continue
             for limiter in (budgets.fapi, budgets.futures_data, budgets.funding):
                 with pytest.raises(RateLimited):
-                    async with asyncio.timeout(20), limiter.permit(1, Priority.ROLL_CALL):
+                    async with asyncio.timeout(60), limiter.permit(1, Priority.ROLL_CALL):
                         pass
         finally:
             running.cancel()

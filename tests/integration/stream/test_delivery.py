@@ -165,7 +165,7 @@ async def test_what_a_handler_raises_ends_the_run(sandbox: Sandbox, clock: Venue
     stream = BinanceStream(StreamOptions(url=sandbox.ws_url), clock, Metrics(), refuse, ignore)
     stream.set_symbols(symbols_of(sandbox)[:3])
     with pytest.raises(ExceptionGroup) as ended:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             await stream.run()
     assert ended.value.subgroup(LookupError) is not None
     await eventually(lambda: not sandbox.control.connections())

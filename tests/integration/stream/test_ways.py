@@ -98,7 +98,7 @@ async def test_a_proxy_that_fails_is_waited_for_and_never_gone_round(
             assert listener.count("ws_connection_attempts_total", result="ok") == 0
             proxy.mode = ConnectMode.OPEN
             await proxy.listen()
-            await listener.fresh(symbols, timeout=40)
+            await listener.fresh(symbols, timeout=60)
     assert {port for host, port in dialed} == {proxy.port}
     assert {host for host, port in dialed} == {"127.0.0.1"}
 

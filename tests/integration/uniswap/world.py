@@ -162,7 +162,7 @@ async def world(database: str) -> AsyncIterator[World]:
     look = SwapStore(SharedSession(options, purpose="look"))
     async with Sandbox(SandboxOptions(symbols=2, start_ms=START_MS)) as sandbox:
         node = EthereumNode(
-            NodeOptions(sandbox.rpc_url, timeout=5.0, backoff_base=0.01, backoff_cap=0.1), metrics
+            NodeOptions(sandbox.rpc_url, timeout=30.0, backoff_base=0.01, backoff_cap=0.1), metrics
         )
         await node.open()
         try:
