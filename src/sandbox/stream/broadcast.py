@@ -68,6 +68,8 @@ class Broadcaster:
         current = now_ms // MINUTE_MS
         if current == self._minute:
             return
+        # After a stop of the whole process a symbol may have begun in a minute that is over by now.
+        self._begin_listings(now_ms)
         for minute in range(max(self._minute, current - _CATCH_UP), current):
             for instrument in self._venue.universe.instruments.values():
                 if instrument.trades(minute):
