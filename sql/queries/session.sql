@@ -23,6 +23,10 @@ FROM extension, LATERAL (VALUES
     ('tcp_user_timeout', '15000')
 ) AS setting (name, value);
 
+-- name: only_read
+-- For sessions that have no business to write, also where their role might.
+SELECT set_config('default_transaction_read_only', 'on', false);
+
 -- name: synchronous_commit
 SELECT current_setting('synchronous_commit');
 

@@ -7,9 +7,7 @@ is told at once. Slow and numerous clients are cut off: looking at marketd must 
 from __future__ import annotations
 
 import asyncio
-import errno
 import hmac
-import socket
 from collections.abc import Awaitable, Callable
 
 import orjson
@@ -17,6 +15,7 @@ from aiohttp import web
 from prometheus_client import GCCollector, PlatformCollector, ProcessCollector
 from prometheus_client.exposition import choose_encoder
 
+from ..config.listening import Listener, PortTaken
 from ..config.network import is_loopback
 from ..errors import AlreadyRunning, ConfigError
 from ..ports import Clock
@@ -28,7 +27,6 @@ from .occupant import marketd_at
 from .rate_limiter import Budget
 from .status import RunInfo, StatusReport
 
-_BACKLOG = 64
 _MAX_LINE_BYTES = 4_096
 _KEEP_ALIVE_S = 15.0
 _SHUTDOWN_S = 1.0
@@ -62,8 +60,8 @@ class MetricsServer:
     ) -> None:
         self._metrics, self._health, self._clock = metrics, health, clock
         self._status = StatusReport(metrics.registry, health, clock, info, budget)
-        self._host, self._port, self._token = host, port, token
-        self._socket: socket.socket | None = None
+        self._host, self._token = host, token
+        self._listener = Listener(host, port, setting="METRICS")
         self.taken = asyncio.Event()
         """Set once the port is ours."""
         self._guard: ConnectionGuard | None = None
@@ -74,7 +72,7 @@ class MetricsServer:
     @property
     def port(self) -> int:
         """The port that was taken; the one asked for before that."""
-        return self._socket.getsockname()[1] if self._socket is not None else self._port
+        return self._listener.port
 
     def prepare(self) -> None:
         """Take the port; no request is answered before ``run``.
@@ -84,12 +82,9 @@ class MetricsServer:
         """
         try:
             self._take()
-        except socket.gaierror as error:
-            raise ConfigError(f"METRICS_HOST: {self._host} is not an address: {error.strerror}") from error
-        except OSError as error:
-            if error.errno == errno.EADDRINUSE:
-                self._tell_marketd()
-            raise ConfigError(self._refusal(error)) from error
+        except PortTaken:
+            self._tell_marketd()
+            raise
 
     async def wait_for_port(self, *, every: float = _RETRY_S) -> None:
         """Take the port as soon as it is free: who has it now is expected to leave."""
@@ -97,49 +92,37 @@ class MetricsServer:
         while not self.taken.is_set():
             try:
                 self._take()
-            except OSError as error:
+            except ConfigError as error:
                 if not told:
-                    log.warning("port_held", msg=self._refusal(error), retry_in=every)
+                    log.warning("port_held", msg=str(error), retry_in=every)
                 told = True
                 await asyncio.sleep(every)
 
     def _take(self) -> None:
-        if self._socket is None:
-            found = socket.getaddrinfo(
-                self._host, self._port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-            )
-            self._socket = _listen(found[0])
-            self.taken.set()
+        self._listener.take()
+        self.taken.set()
 
     def _tell_marketd(self) -> None:
-        if who := marketd_at(self._host, self._port, token=self._token):
+        if who := marketd_at(self._host, self.port, token=self._token):
             raise AlreadyRunning(
-                f"another marketd ({who}) has port {self._port} on {self._host}; stop it, or set another"
+                f"another marketd ({who}) has port {self.port} on {self._host}; stop it, or set another"
                 " METRICS_PORT if it works on something else"
             )
-
-    def _refusal(self, error: OSError) -> str:
-        place = f"{self._port} on {self._host}"
-        if error.errno == errno.EADDRINUSE:
-            return f"METRICS_PORT: port {place} is in use by another program; stop it or set another port"
-        if error.errno == errno.EADDRNOTAVAIL:
-            return f"METRICS_HOST: this machine has no address {self._host}"
-        return f"METRICS_PORT: port {place} cannot be taken: {error.strerror}"
 
     async def run(self) -> None:
         """Serve until cancelled; takes the port if ``prepare`` did not."""
         self.prepare()
         runner = web.AppRunner(self._application(), shutdown_timeout=_SHUTDOWN_S)
         await runner.setup()
-        if runner.server is None or self._socket is None:
-            raise RuntimeError("setup and prepare have made both")
+        if runner.server is None:
+            raise RuntimeError("setup has made it")
         guard = self._guard = ConnectionGuard(
             runner.server,
             keepalive_timeout=_KEEP_ALIVE_S,
             max_line_size=_MAX_LINE_BYTES,
             max_field_size=_MAX_LINE_BYTES,
         )
-        server = await asyncio.get_running_loop().create_server(guard.protocol, sock=self._socket)
+        server = await asyncio.get_running_loop().create_server(guard.protocol, sock=self._listener.take())
         log.info("metrics_listening", msg=f"http://{self._host}:{self.port}/metrics", port=self.port)
         try:
             await guard.run()
@@ -150,9 +133,7 @@ class MetricsServer:
 
     async def close(self) -> None:
         """Let go of the port."""
-        if self._socket is not None:
-            self._socket.close()
-            self._socket = None
+        self._listener.close()
 
     def _application(self) -> web.Application:
         application = web.Application(middlewares=[self._gate], client_max_size=_MAX_LINE_BYTES)
@@ -209,21 +190,6 @@ class MetricsServer:
     async def _status_page(self, request: web.Request) -> web.Response:
         self._demand_trust(request)
         return _json(self._status())
-
-
-def _listen(found: tuple[int, int, int, str, tuple[object, ...]]) -> socket.socket:
-    """A listening socket: only listening makes a second taker of the port fail."""
-    family, _, _, _, address = found
-    listener = socket.socket(family, socket.SOCK_STREAM)
-    try:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind(address)
-        listener.listen(_BACKLOG)
-        listener.setblocking(False)
-    except BaseException:
-        listener.close()
-        raise
-    return listener
 
 
 def _json(value: object, *, status: int = 200) -> web.Response:

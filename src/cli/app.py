@@ -18,8 +18,8 @@ from .output import line
 
 _ABOUT = """Keep a complete copy of the Binance USDT-perpetual market in TimescaleDB.
 
-With one of --all, --ws, --metrics, --backfill, --trades, --uniswap, --jobs marketd runs as a daemon in the foreground
-until SIGTERM or Ctrl-C; with a command it does one thing and returns.
+With one of --all, --ws, --metrics, --backfill, --trades, --uniswap, --jobs, --api marketd runs as a daemon in the
+foreground until SIGTERM or Ctrl-C; with a command it does one thing and returns.
 """
 
 _MORE = """\b
@@ -45,6 +45,7 @@ Settings:
 
 \b
 Signals:
+  SIGHUP                  read API_TOKENS_FILE again; what is wrong in it is logged, and the old tokens stay
   SIGTERM, SIGINT         stop reading, write what waits (30 s at most), end with 0
   the same again          end at once, with 143 or 130
 
@@ -96,6 +97,7 @@ def _root(
     jobs: Annotated[
         bool, typer.Option("--jobs", help="Work at tasks, and ask for those that are due.")
     ] = False,
+    api: Annotated[bool, typer.Option("--api", help="Serve HTTP, the live feed and the pages.")] = False,
     standby: Annotated[
         bool, typer.Option("--standby", help="Wait for the lock instead of ending with 75.")
     ] = False,
@@ -122,6 +124,7 @@ def _root(
         "trades": trades,
         "uniswap": uniswap,
         "jobs": jobs,
+        "api": api,
     }
     wanted = run_all or any(asked.values())
     if ctx.invoked_subcommand is not None:

@@ -129,11 +129,16 @@ async def _run(application: Application) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, _on_signal, number, stop, guard)
     # A terminal that closes is no reason to stop a daemon.
-    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    loop.add_signal_handler(signal.SIGHUP, _on_hangup, application)
     try:
         await application.run(stop)
     finally:
         guard.cancel()
+
+
+def _on_hangup(application: Application) -> None:
+    _log.info("reload_requested", msg="SIGHUP: reading again what may change while it runs")
+    application.reload()
 
 
 def _on_signal(number: signal.Signals, stop: asyncio.Event, guard: StopGuard) -> None:

@@ -20,6 +20,7 @@ _SCHEMA = re.compile(r"(?!pg_)[a-z_][a-z0-9_]{0,62}")
 _DAYS = re.compile(r"[1-9][0-9]{0,4}d")
 _ADDRESS = re.compile(r"0x[0-9a-f]{40}")
 _LABEL = re.compile(r"[a-z0-9_]{1,40}")
+_HOST_NAME = re.compile(r"(?=.{1,253}$)[a-z0-9_]([a-z0-9_-]{0,62})(\.[a-z0-9_-]{1,63})*")
 
 
 def _items(value: object) -> object:
@@ -34,6 +35,11 @@ def _items(value: object) -> object:
 def _upper_items(value: object) -> object:
     items = _items(value)
     return tuple(dict.fromkeys(item.upper() for item in items)) if isinstance(items, tuple) else items
+
+
+def _lower_items(value: object) -> object:
+    items = _items(value)
+    return tuple(dict.fromkeys(item.lower() for item in items)) if isinstance(items, tuple) else items
 
 
 def _contract_types(value: tuple[str, ...]) -> tuple[str, ...]:
@@ -103,10 +109,9 @@ def _pair(item: str) -> tuple[str, str]:
 
 
 def _pools(value: object) -> object:
-    items = _items(value)
-    if not isinstance(items, tuple):
-        return items
-    lower = tuple(dict.fromkeys(item.lower() for item in items))
+    lower = _lower_items(value)
+    if not isinstance(lower, tuple):
+        return lower
     for item in lower:
         if not _ADDRESS.fullmatch(item):
             raise ValueError(f"{item!r} is not an address: 0x and 40 hexadecimal digits")
@@ -138,6 +143,27 @@ def _token(value: SecretStr) -> SecretStr:
     return value
 
 
+def _host_names(value: tuple[str, ...]) -> tuple[str, ...]:
+    for item in value:
+        if not _HOST_NAME.fullmatch(item):
+            raise ValueError(
+                f"{item!r} is not a host name such as market.example.org, without scheme and port"
+            )
+    return value
+
+
+def _origins(value: tuple[str, ...]) -> tuple[str, ...]:
+    for item in value:
+        if network.endpoint(item, secure="https", plain="http") != item or item.count("/") != 2:
+            raise ValueError(f"{item!r} is not an origin such as https://charts.example.org, without a path")
+    return value
+
+
+def _targets(value: SecretStr) -> SecretStr:
+    network.named_endpoints(value.get_secret_value())
+    return value
+
+
 def _backfill_from(value: object) -> object:
     text = str(value).strip().lower()
     if text == "listing" or _DAYS.fullmatch(text):
@@ -163,6 +189,9 @@ BackfillFrom = Annotated[str, BeforeValidator(_backfill_from)]
 Since = Annotated[str, BeforeValidator(_backfill_from), AfterValidator(_since)]
 Pools = Annotated[tuple[str, ...], BeforeValidator(_pools)]
 RpcUrl = Annotated[SecretStr, AfterValidator(_rpc_url)]
+HostNames = Annotated[tuple[str, ...], BeforeValidator(_lower_items), AfterValidator(_host_names)]
+Origins = Annotated[tuple[str, ...], BeforeValidator(_lower_items), AfterValidator(_origins)]
+Targets = Annotated[SecretStr, AfterValidator(_targets)]
 Globs = Annotated[tuple[str, ...], BeforeValidator(_upper_items), AfterValidator(_globs)]
 Names = Annotated[tuple[str, ...], BeforeValidator(_upper_items), AfterValidator(_names)]
 ContractTypes = Annotated[tuple[str, ...], BeforeValidator(_upper_items), AfterValidator(_contract_types)]

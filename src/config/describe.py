@@ -19,7 +19,14 @@ def is_secret(name: str) -> bool:
 
 def secret_names() -> tuple[str, ...]:
     """Settings that hold a password or token; each may be given as ``NAME_FILE`` instead."""
-    return ("DATABASE_URL", "DATABASE_OWNER_URL", "DATABASE_READER_URL", "HTTP_PROXY", "METRICS_TOKEN")
+    return (
+        "DATABASE_URL",
+        "DATABASE_OWNER_URL",
+        "DATABASE_READER_URL",
+        "HTTP_PROXY",
+        "METRICS_TOKEN",
+        "ALERT_TARGETS",
+    )
 
 
 def accepts(name: str) -> str:

@@ -8,6 +8,7 @@ from urllib.parse import SplitResult, unquote, urlsplit
 
 _DATABASE_SCHEMES = ("postgresql", "postgres")
 _WILDCARDS = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}  # noqa: S104 - these are replaced
+_TARGET = re.compile(r"[a-z0-9_-]{1,40}")
 _ENCODE = "a password with special characters must be percent-encoded"
 # Only known ones are shown: the beginning of any other text may be a secret as well.
 _SCHEME = re.compile(r"(?:postgres(?:ql)?|mysql|https?|wss?|socks[45]h?)://")
@@ -43,6 +44,24 @@ def endpoint(url: str, *, secure: str, plain: str) -> str:
     if "@" in url or parts.query or parts.fragment:
         raise ValueError("must be host, port and path only, without user, query or fragment")
     return url.rstrip("/")
+
+
+def named_endpoints(text: str) -> dict[str, str]:
+    """``name=url,name=url`` by name; a query may hold a secret. Raises ``ValueError`` that shows no URL."""
+    found: dict[str, str] = {}
+    for item in filter(None, (item.strip() for item in text.split(","))):
+        name, equals, url = item.partition("=")
+        if not equals or not _TARGET.fullmatch(name.strip()):
+            raise ValueError("must be name=https://... pairs; a name has 1 to 40 of a-z, 0-9, _ and -")
+        name, url = name.strip(), url.strip()
+        if name in found:
+            raise ValueError(f"{name} is given twice")
+        try:
+            endpoint(url.partition("?")[0], secure="https", plain="http")
+        except ValueError as error:
+            raise ValueError(f"the URL of {name} {error}") from None
+        found[name] = url
+    return found
 
 
 def database_url(url: str) -> str:

@@ -1,4 +1,4 @@
-"""Every setting of marketd: type, unit, range, default and description, in ``sources``, ``analysis`` and here."""
+"""Every setting of marketd: type, unit, range, default and description, in ``sources`` to ``api`` and here."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from ..errors import ConfigError
 from . import checks, network
-from .analysis import AnalysisSettings
+from .api import ApiSettings
 from .checks import LEVELS
 from .fields import setting
 
@@ -18,7 +18,7 @@ def _first(*urls: SecretStr | None) -> str | None:
     return next((url.get_secret_value() for url in urls if url is not None), None)
 
 
-class Settings(AnalysisSettings):
+class Settings(ApiSettings):
     """The whole configuration, frozen. Constructing raises pydantic's ``ValidationError`` for single fields.
 
     Only ``load`` reads the environment and files; constructing this class takes its arguments and defaults
@@ -182,6 +182,13 @@ class Settings(AnalysisSettings):
                 (
                     frozenset({"uniswap_pools", "eth_rpc_url"}),
                     "UNISWAP_POOLS: their swaps are read from a node; set ETH_RPC_URL (or ETH_RPC_URL_FILE)",
+                )
+            )
+        if not network.is_loopback(self.api_host) and self.api_tokens_file is None:
+            found.append(
+                (
+                    frozenset({"api_host", "api_tokens_file"}),
+                    f"API_HOST={self.api_host}: other machines could use it; set API_TOKENS_FILE, or use 127.0.0.1",
                 )
             )
         if not network.is_loopback(self.metrics_host) and self.metrics_token is None:

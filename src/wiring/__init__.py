@@ -17,7 +17,7 @@ from ..collectors.listings.instruments import METRICS_FROM_MS
 from ..collectors.live.buffer import CandleBuffer
 from ..collectors.running.daemon import Closer, Daemon, Part, Summary
 from ..config import Settings
-from ..errors import AlreadyRunning
+from ..errors import AlreadyRunning, ConfigError
 from ..model import Dataset
 from ..telemetry.log import get_logger
 from ..telemetry.metrics import Metrics
@@ -28,7 +28,7 @@ from .listings import ListingsOnly
 from .live import LiveRole
 from .metrics import MetricsRole
 from .options import plain
-from .roles import BACKFILL, JOBS, METRICS, TRADES, UNISWAP, WS, Leading, Role
+from .roles import API, BACKFILL, JOBS, METRICS, TRADES, UNISWAP, WS, Leading, Role
 from .trades import TradesRole
 from .uniswap import UniswapRole
 
@@ -64,10 +64,12 @@ class Application:
         # What is due is only known in the ledger if somebody follows the listings there.
         collects = not {WS, METRICS, BACKFILL}.isdisjoint(roles)
         self.listings = ListingsOnly(self.core) if collects and BACKFILL not in roles else None
+        # Whoever only answers questions has none for the venue, on whose budget others live.
+        self._asks_venue = any(role.name != API for role in self.roles)
         self.server = self._server(run_id)
 
     def prepare(self) -> None:
-        """Take the port, before the venue or the database is touched.
+        """Take the ports, before the venue or the database is touched.
 
         Raises ``ConfigError``, or ``AlreadyRunning`` if another marketd has it; a standby goes on without.
         """
@@ -78,6 +80,16 @@ class Application:
             if not self._standby:
                 raise
             _log.warning("port_held", msg=str(error))
+        for role in self.roles:
+            role.prepare()
+
+    def reload(self) -> None:
+        """Read again what may change while the daemon runs; what is wrong is logged, and the old one stays."""
+        for role in self.roles:
+            try:
+                role.reload()
+            except ConfigError as error:
+                _log.error("reload_refused", msg=str(error), role=role.name)
 
     async def run(self, stop: asyncio.Event) -> Summary:
         """Run until ``stop`` is set. Raises ``ConfigError`` or ``AlreadyRunning`` before anything is collected."""
@@ -105,6 +117,11 @@ class Application:
             made.append(UniswapRole(self.core, standby=self._standby, leads=not made))
         if JOBS in names:
             made.append(JobsRole(self.core, leads=not made))
+        if API in names:
+            # What serves is only loaded where it is asked for: some 25 MB.
+            from .api import ApiRole
+
+            made.append(ApiRole(self.core, standby=self._standby, leads=not made, beside_live=WS in names))
         return made
 
     def _server(self, run_id: str) -> MetricsServer:
@@ -127,7 +144,7 @@ class Application:
             Leading(self.roles),
             self.core.health,
             collectors=[
-                *self.core.collectors(),
+                *(self.core.collectors() if self._asks_venue else ()),
                 *(listings.collectors() if listings else ()),
                 *(part for role in self.roles for part in role.collectors()),
             ],

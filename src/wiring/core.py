@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Literal
 
 from ..adapters.binance.rest.client import BinanceRest
@@ -17,7 +17,7 @@ from ..collectors.running.loop_lag import LoopLag
 from ..collectors.running.supervisor import Supervisor
 from ..collectors.running.turn import Turn
 from ..config import Settings
-from ..model import Dataset
+from ..model import Candle, Dataset
 from ..telemetry.health import Health
 from ..telemetry.metrics import Metrics
 from .options import database_options, egress, rest_options, selection
@@ -48,6 +48,8 @@ class Core:
         self.ledger_ready = asyncio.Event()
         """Set once the ledger has followed the listings, whoever keeps them here."""
         self.interrupted: list[Callable[[Interruption], None]] = []
+        self.committed: list[Callable[[Sequence[Candle]], None]] = []
+        """Told what the live writer has committed, at once; they must not wait."""
         self.clock_sync = ClockSync(
             self.rest, self.clock, metrics, on_jump=lambda: self._tell_interrupted("clock")
         )

@@ -9,6 +9,7 @@ from ..adapters.timescale.candles.store import CandleStore
 from ..adapters.timescale.ledger.holes import HoleSearch
 from ..collectors.live.attendance import Attendance
 from ..collectors.live.buffer import CandleBuffer
+from ..collectors.live.commit_tap import CommitTap
 from ..collectors.live.gate import CandleGate
 from ..collectors.live.roll_call import RollCall
 from ..collectors.live.symbol_gauge import SymbolGauge
@@ -93,7 +94,8 @@ class LiveRole(Role):
 
     def _sink(self) -> CandleSink:
         self._symbol_gauge: SymbolGauge | None = None
+        sink = CommitTap(self.store, self._core.committed)
         if not self._core.settings.symbol_metric:
-            return self.store
-        self._symbol_gauge = SymbolGauge(self.store, self._core.metrics.enable_symbol_gauge())
+            return sink
+        self._symbol_gauge = SymbolGauge(sink, self._core.metrics.enable_symbol_gauge())
         return self._symbol_gauge

@@ -20,9 +20,10 @@ BACKFILL = "backfill"
 TRADES = "trades"
 UNISWAP = "uniswap"
 JOBS = "jobs"
-ROLES = (WS, METRICS, BACKFILL, TRADES, UNISWAP, JOBS)
+API = "api"
+ROLES = (WS, METRICS, BACKFILL, TRADES, UNISWAP, JOBS, API)
 """In the order in which they take the lead: the first one's lock decides about the process. One lock and one row in
-``daemon_runs`` each; of ``jobs`` there may be any number, on any machine."""
+``daemon_runs`` each; of ``jobs`` and ``api`` there may be any number, on any machine."""
 
 
 NEEDED: Mapping[str, tuple[str, ...]] = {UNISWAP: ("ETH_RPC_URL", "UNISWAP_POOLS")}
@@ -44,6 +45,14 @@ class Role(ABC):
 
     name: str
     keeper: Keeper
+
+    def prepare(self) -> None:
+        """Take ports and read files, before the venue or the database is touched. Raises ``ConfigError``."""
+        return
+
+    def reload(self) -> None:
+        """Read again what may change while the daemon runs (SIGHUP). Raises ``ConfigError`` and keeps the old."""
+        return
 
     async def open(self) -> None:
         return

@@ -67,7 +67,7 @@ async def test_all_of_it_in_one_process(settings: Mapping[str, str], database: s
         await daemon.stop()
     finally:
         await daemon.kill()
-    names = ("backfill", "jobs", "metrics", "ws")
+    names = ("api", "backfill", "jobs", "metrics", "ws")
     assert await ask(database, _ROLES) == [(name, True) for name in names]
 
 

@@ -108,6 +108,8 @@ class Daemon:
         self.port = port_of(held)
         self.settings = {
             "METRICS_PORT": str(self.port),
+            "API_PORT": "0",
+            "GRPC_PORT": "0",
             "LOG_FORMAT": "json",
             "PYTHONWARNINGS": "default::ResourceWarning",
             "MARKETD_ENV_FILE": os.devnull,

@@ -5,12 +5,15 @@ Those about the history of the market are in ``history``, about tasks in ``tasks
 
 from __future__ import annotations
 
+import os
+import signal
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 
+from ...errors import EXIT_OK
 from ..options import Json, context_of
 from . import tasks as task_commands
 from .history import aggregate, backfill, coverage, gaps, import_, reconcile
@@ -27,7 +30,19 @@ class Example(StrEnum):
 
 def register(app: typer.Typer) -> None:
     """Add every subcommand, in the order of the manual."""
-    for command in (migrate, status, config, symbols, doctor, healthcheck, sandbox, coverage, gaps, alpha):
+    for command in (
+        migrate,
+        serve,
+        status,
+        config,
+        symbols,
+        doctor,
+        healthcheck,
+        sandbox,
+        coverage,
+        gaps,
+        alpha,
+    ):
         app.command(command.__name__)(command)
     app.command("import")(import_)
     app.command("backfill")(backfill)
@@ -48,6 +63,20 @@ def migrate(
     from ..migrate import run
 
     raise typer.Exit(run(context_of(ctx), dry_run=dry_run))
+
+
+def serve(ctx: typer.Context) -> None:
+    """Serve HTTP, the live feed and the pages alone: `--api` without anything that collects.
+
+    Beside a daemon that collects, or on another machine with the same database. The feed then asks the database
+    each second. Ends like the daemon, on SIGTERM or Ctrl-C.
+    """
+    # Told to stop while it still loads: nothing is open, so nothing has to drain.
+    signal.signal(signal.SIGTERM, lambda *_: os._exit(EXIT_OK))
+    from ...wiring.roles import API
+    from ..daemon import run_daemon
+
+    raise typer.Exit(run_daemon(context_of(ctx), roles=[API], standby=False))
 
 
 def status(

@@ -9,6 +9,7 @@ from __future__ import annotations
 from prometheus_client import CollectorRegistry, disable_created_metrics
 
 from .analysis import AnalysisFamilies
+from .api import ApiFamilies
 from .futures import FuturesFamilies
 from .history import HistoryFamilies
 from .live import LiveFamilies
@@ -19,7 +20,13 @@ __all__ = ["Metrics"]
 
 
 class Metrics(
-    LiveFamilies, HistoryFamilies, FuturesFamilies, AnalysisFamilies, SwapFamilies, ProcessFamilies
+    LiveFamilies,
+    HistoryFamilies,
+    FuturesFamilies,
+    AnalysisFamilies,
+    SwapFamilies,
+    ApiFamilies,
+    ProcessFamilies,
 ):
     """One process's metric families on one registry; attributes carry the name without its prefix."""
 
@@ -44,3 +51,4 @@ class Metrics(
         self._archive()
         self._tasks()
         self._swaps()
+        self._api()

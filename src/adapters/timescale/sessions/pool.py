@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
+from functools import partial
+
 from psycopg import AsyncConnection
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg_pool import AsyncConnectionPool
@@ -11,6 +14,9 @@ from ..queries import query
 
 _LOCK_TIMEOUT, _STATEMENT_TIMEOUT = "10s", "30s"
 _WAIT_S = 20.0
+_READ_TIMEOUT = "10s"
+_READ_WAIT_S = 5.0
+_MOST_WAITING = 64
 
 
 def make_pool(options: DatabaseOptions, *, purpose: str, size: int) -> AsyncConnectionPool:
@@ -21,27 +27,54 @@ def make_pool(options: DatabaseOptions, *, purpose: str, size: int) -> AsyncConn
     info = conninfo(options.url, application_name=options.application_name(purpose), writable=True)
     theirs = conninfo_to_dict(info).get("options", "")
     info = make_conninfo(info, options=f"{theirs} -c search_path={_escaped(options.schema)},pg_temp".strip())
+    configure = partial(_configure, options.schema, _STATEMENT_TIMEOUT)
+    return _pool(info, options.application_name(purpose), configure, size=size)
 
-    async def configure(connection: AsyncConnection) -> None:
-        settings = {
-            "schema": options.schema,
-            "lock_timeout": _LOCK_TIMEOUT,
-            "statement_timeout": _STATEMENT_TIMEOUT,
-        }
-        await connection.execute(query("session", "configure"), settings)
-        await connection.commit()
 
+def make_reading_pool(options: DatabaseOptions, *, purpose: str, size: int) -> AsyncConnectionPool:
+    """The same for sessions that only read: a standby will do, a query has 10 s, and no more than ``_MOST_WAITING``
+    calls wait for a session."""
+    info = conninfo(options.url, application_name=options.application_name(purpose), writable=False)
+    configure = partial(_configure_reading, options.schema)
+    return _pool(
+        info, options.application_name(purpose), configure, size=size, wait=_READ_WAIT_S, most=_MOST_WAITING
+    )
+
+
+def _pool(
+    info: str,
+    name: str,
+    configure: Callable[[AsyncConnection], Awaitable[None]],
+    *,
+    size: int,
+    wait: float = _WAIT_S,
+    most: int = 0,
+) -> AsyncConnectionPool:
     return AsyncConnectionPool(
         info,
         min_size=0,
         max_size=size,
+        max_waiting=most,
         open=False,
         configure=configure,
         check=AsyncConnectionPool.check_connection,
-        timeout=_WAIT_S,
-        reconnect_timeout=_WAIT_S,
-        name=options.application_name(purpose),
+        timeout=wait,
+        reconnect_timeout=wait,
+        name=name,
     )
+
+
+async def _configure(schema: str, statement_timeout: str, connection: AsyncConnection) -> None:
+    settings = {"schema": schema, "lock_timeout": _LOCK_TIMEOUT, "statement_timeout": statement_timeout}
+    await connection.execute(query("session", "configure"), settings)
+    await connection.commit()
+
+
+async def _configure_reading(schema: str, connection: AsyncConnection) -> None:
+    await _configure(schema, _READ_TIMEOUT, connection)
+    await connection.execute(query("session", "only_read"))
+    await connection.commit()
+    await connection.set_autocommit(True)
 
 
 def _escaped(schema: str) -> str:

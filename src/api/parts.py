@@ -1,0 +1,47 @@
+"""What routes work with: made by ``wiring``, the same for every request."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from fastapi import Depends
+from starlette.requests import HTTPConnection
+
+from ..ports import Clock
+from ..ports.reading import Reader
+from ..ports.work import TaskDesk
+from ..telemetry.health import Health
+from ..telemetry.metrics import Metrics
+from .feed.hub import Hub
+from .feed.watch import TaskWatch
+from .security import Guard
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """``exchange`` is the word of the futures in the column ``exchange``.
+
+    ``hub`` tells those who listen live, ``watch`` has the news of tasks for it; ``guard`` knows who a token is.
+    """
+
+    reader: Reader
+    desk: TaskDesk
+    hub: Hub
+    watch: TaskWatch
+    guard: Guard
+    clock: Clock
+    metrics: Metrics
+    health: Health
+    exchange: str
+    version: str
+
+
+def parts(connection: HTTPConnection) -> Parts:
+    found = connection.app.state.parts
+    assert isinstance(found, Parts)  # noqa: S101 - make_app sets it
+    return found
+
+
+Given = Annotated[Parts, Depends(parts)]
+"""Type of a route's parameter that takes the parts."""

@@ -1,0 +1,10 @@
+"""One module for each group of routes, each with its ``router``; ``ROUTERS`` is what is served."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+
+from . import health
+
+ROUTERS: tuple[APIRouter, ...] = (health.router,)
+"""A new module is added here and nowhere else."""

@@ -1,0 +1,56 @@
+"""Tasks as people ask for them and look at them, over HTTP and gRPC alike."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from ..model import Task, TaskLine, TaskState
+
+
+@dataclass(frozen=True, slots=True)
+class KindView:
+    """A kind of task: its name, one line for people, and the JSON schema of its parameters."""
+
+    name: str
+    about: str
+    schema: Mapping[str, Any]
+
+
+class TaskDesk(Protocol):
+    """Where tasks are asked for and looked at. All but ``kinds`` raise ``Retryable`` or ``Misconfigured``.
+
+    ``ask`` returns the task, and whether it is new: the same ``task_id`` twice is one task. It raises ``BadData`` that
+    names the field, or the kind that there is not. ``newest`` gives the newest first, those made before ``before`` (a
+    task's id) where it is given. ``lines`` are those behind number ``after``, in order. ``cancel`` is False for a task
+    that is over or not there. ``waiting`` is how many have not been begun.
+    """
+
+    def kinds(self) -> Sequence[KindView]: ...
+
+    async def ask(
+        self,
+        kind: str,
+        parameters: Mapping[str, Any],
+        *,
+        task_id: str | None = None,
+        requested_by: str = "",
+    ) -> tuple[Task, bool]: ...
+
+    async def show(self, task_id: str) -> Task | None: ...
+
+    async def newest(
+        self,
+        *,
+        kind: str | None = None,
+        state: TaskState | None = None,
+        limit: int = 50,
+        before: str | None = None,
+    ) -> list[Task]: ...
+
+    async def lines(self, task_id: str, *, after: int = 0, limit: int = 1000) -> list[TaskLine]: ...
+
+    async def cancel(self, task_id: str) -> bool: ...
+
+    async def waiting(self) -> int: ...

@@ -1,0 +1,166 @@
+"""The role ``api``: HTTP and the live feed in the daemon's loop, on sessions of their own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NoReturn
+
+from starlette.types import ASGIApp
+
+from .. import __version__
+from ..adapters.timescale.sessions.reader import ReadPool
+from ..adapters.timescale.sessions.role_lock import SessionLock
+from ..api.app import Access, make_app
+from ..api.feed.hub import Hub
+from ..api.feed.watch import CandleWatch, TaskWatch
+from ..api.limits import Limits
+from ..api.origins import Origins
+from ..api.parts import Parts
+from ..api.security import Guard, Tokens
+from ..api.server import HttpServer
+from ..collectors.running.daemon import Closer, Keeper, Part
+from ..collectors.running.role import LockKeeper
+from ..config.listening import Listener, PortTaken
+from ..errors import Unavailable
+from ..model import Task, TaskLine, TaskState
+from ..ports.work import KindView
+from ..telemetry.log import get_logger
+from . import options
+from .core import Core
+from .roles import API, Role
+
+_log = get_logger("api")
+
+
+class ApiRole(Role):
+    """``beside_live``: the live writer is in this process and tells the feed; otherwise the feed asks the database.
+
+    There may be any number of these; the lock only says that the tables are up to date, and notes the run.
+    """
+
+    name = API
+
+    def __init__(self, core: Core, *, standby: bool, leads: bool, beside_live: bool) -> None:
+        self._core = core
+        self._standby = standby
+        settings, metrics = core.settings, core.metrics
+        database = options.database_options(settings, core.run_id, API)
+        self.lock = SessionLock(database, metrics, exclusive=False)
+        self.keeper: Keeper = LockKeeper(API, self.lock, waits=False, health=core.health if leads else None)
+        self.reader = ReadPool(options.reading_options(settings, core.run_id, API), metrics)
+        self.tokens = Tokens(settings.api_tokens_file)
+        self.hub = Hub(core.clock, metrics)
+        self.watch = TaskWatch(self.hub, self.reader)
+        self.candle_watch = (
+            None
+            if beside_live
+            else CandleWatch(self.hub, self.reader, core.clock, exchange=settings.binance_ws_db_exchange)
+        )
+        if beside_live:
+            core.committed.append(self.hub.candles)
+        self._limits = Limits(
+            listeners=settings.feed_clients, requests_per_minute=settings.api_requests_per_minute
+        )
+        listener = Listener(settings.api_host, settings.api_port, setting="API")
+        self._app: ASGIApp | None = None
+        self.server = HttpServer(self._made, listener, self._limits, metrics)
+
+    def prepare(self) -> None:
+        """Read the tokens and take the port. Raises ``ConfigError``; a standby waits for the port of the other one."""
+        self.tokens.load()
+        try:
+            self.server.prepare()
+        except PortTaken as error:
+            if not self._standby:
+                raise
+            _log.warning("port_held", msg=str(error))
+
+    def reload(self) -> None:
+        """Read the tokens again. Raises ``ConfigError`` and keeps those it had."""
+        if self.tokens.demanded:
+            _log.info("tokens_read", msg="API_TOKENS_FILE was read again", tokens=self.tokens.load())
+
+    async def open(self) -> None:
+        self._made()
+        await self.reader.open()
+
+    def collectors(self) -> list[Part]:
+        loops = [("api", self.server.run), ("feed", self.hub.run), ("task_watch", self.watch.run)]
+        if self.candle_watch is not None:
+            loops.append(("candle_watch", self.candle_watch.run))
+        return [self._core.supervised(name, run, turn=self.keeper.settled) for name, run in loops]
+
+    def closers(self) -> list[Closer]:
+        return [
+            Closer("api", self.server.close),
+            Closer("api_reader", self.reader.close),
+            Closer("api_lock", self.lock.close),
+        ]
+
+    async def finish_run(self) -> None:
+        await self.lock.finish_run()
+
+    def _made(self) -> ASGIApp:
+        """The application, made once: some ten thousand objects that stay."""
+        if self._app is None:
+            self._app = self._make()
+        return self._app
+
+    def _make(self) -> ASGIApp:
+        core, settings = self._core, self._core.settings
+        parts = Parts(
+            reader=self.reader,
+            desk=_NoDesk(),
+            hub=self.hub,
+            watch=self.watch,
+            guard=Guard(self.tokens),
+            clock=core.clock,
+            metrics=core.metrics,
+            health=core.health,
+            exchange=settings.binance_ws_db_exchange,
+            version=__version__,
+        )
+        origins = Origins(settings.api_allowed_hosts, settings.api_cors_origins)
+        return make_app(parts, Access(origins, self._limits))
+
+
+class _NoDesk:
+    """Until tasks are asked for here."""
+
+    def kinds(self) -> Sequence[KindView]:
+        return ()
+
+    async def ask(
+        self,
+        kind: str,
+        parameters: Mapping[str, Any],
+        *,
+        task_id: str | None = None,
+        requested_by: str = "",
+    ) -> tuple[Task, bool]:
+        self._refuse()
+
+    async def show(self, task_id: str) -> Task | None:
+        self._refuse()
+
+    async def newest(
+        self,
+        *,
+        kind: str | None = None,
+        state: TaskState | None = None,
+        limit: int = 50,
+        before: str | None = None,
+    ) -> list[Task]:
+        self._refuse()
+
+    async def lines(self, task_id: str, *, after: int = 0, limit: int = 1000) -> list[TaskLine]:
+        self._refuse()
+
+    async def cancel(self, task_id: str) -> bool:
+        self._refuse()
+
+    async def waiting(self) -> int:
+        self._refuse()
+
+    def _refuse(self) -> NoReturn:
+        raise Unavailable("tasks are not served here")

@@ -1,0 +1,147 @@
+"""``marketd serve`` and ``--api`` as whole processes: who may ask, what is refused, what is told live."""
+
+from __future__ import annotations
+
+import signal
+import socket
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+
+from src.errors import EXIT_CONFIG
+from src.sandbox import Sandbox, SandboxOptions
+from tests.faults.database import ask
+from tests.support.daemon import Daemon
+from tests.support.eventually import eventually
+from tests.support.processes import free_port
+from tests.support.venue import history_settings
+
+OLD, NEW = "hushhush-old-" + "o" * 32, "hushhush-new-" + "n" * 32
+SPEED = 20
+AWAY = "postgresql://marketd:hushhush-password@127.0.0.1:9/market"
+
+
+@asynccontextmanager
+async def running(
+    settings: Mapping[str, str], folder: Path, *arguments: str
+) -> AsyncIterator[tuple[Daemon, str]]:
+    """A daemon that is ready, with the URL of its API; stopped at the end, and what it logged looked at."""
+    port = free_port()
+    daemon = Daemon({"API_PORT": str(port), **settings}, folder=folder, arguments=arguments)
+    daemon.start()
+    try:
+        await daemon.wait_ready()
+        yield daemon, f"http://127.0.0.1:{port}"
+        await daemon.stop()
+    finally:
+        await daemon.kill()
+
+
+def _command_of(pid: int) -> str:
+    return Path(f"/proc/{pid}/cmdline").read_text(encoding="utf-8")
+
+
+async def get(url: str, *, token: str = "", **headers: str) -> tuple[int, str]:
+    """Status and text of one GET."""
+    bearer = {"Authorization": f"Bearer {token}"} if token else {}
+    async with aiohttp.ClientSession() as session, session.get(url, headers={**bearer, **headers}) as answer:
+        return answer.status, await answer.text()
+
+
+async def test_it_serves_alone_and_reads_its_tokens_again(database: str, tmp_path: Path) -> None:
+    tokens = tmp_path / "tokens"
+    tokens.write_text(f"me admin {OLD}\n")
+    settings = {"DATABASE_URL": database, "API_TOKENS_FILE": str(tokens)}
+    async with running(settings, tmp_path, "serve") as (daemon, url):
+        assert await get(f"{url}/health") == (200, '{"status":"ok","version":""}')
+        assert (await get(f"{url}/readyz"))[0] == 200
+        assert (await get(f"{url}/api/v1/nothing"))[0] == 401
+        assert (await get(f"{url}/api/v1/nothing", token=OLD))[0] == 404
+        assert (await get(f"{url}/api/v1/nothing", token=NEW))[0] == 401
+        pid = daemon.child.pid
+
+        tokens.write_text("me admin short\n")
+        daemon.child.signal(signal.SIGHUP)
+        await eventually(lambda: "reload_refused" in daemon.child.text())
+        assert (await get(f"{url}/api/v1/nothing", token=OLD))[0] == 404
+
+        tokens.write_text(f"me admin {NEW}\n")
+        daemon.child.signal(signal.SIGHUP)
+        await eventually(lambda: "tokens_read" in daemon.child.text())
+        assert (await get(f"{url}/api/v1/nothing", token=NEW))[0] == 404
+        assert (await get(f"{url}/api/v1/nothing", token=OLD))[0] == 401
+        assert daemon.child.pid == pid
+        shown = [(await get(f"{url}{path}", token=NEW))[1] for path in ("/openapi.json", "/docs", "/health")]
+        shown += [(await daemon.get(path))[1] for path in ("/metrics", "/status")]
+        command = _command_of(pid)
+        for text in (*shown, command, daemon.child.text()):  # H14
+            assert "hushhush" not in text
+    assert await ask(database, "SELECT role, clean FROM market_data.daemon_runs") == [("api", True)]
+
+
+@pytest.mark.parametrize(
+    ("settings", "named"),
+    [
+        ({"API_HOST": "0.0.0.0"}, "API_TOKENS_FILE"),  # noqa: S104 - that is what must not pass
+        ({"API_HOST": "::"}, "API_TOKENS_FILE"),
+        ({"API_TOKENS_FILE": "/nowhere"}, "cannot be read"),
+        ({"API_HOST": "no.such.host.invalid", "API_TOKENS_FILE": "TOKENS"}, "API_HOST"),
+        ({"API_PORT": "TAKEN"}, "API_PORT"),
+    ],
+)
+async def test_what_must_not_be_served_so_ends_with_78(
+    settings: dict[str, str], named: str, tmp_path: Path
+) -> None:
+    """H9, and G5: before the database, which is not even there."""
+    tokens = tmp_path / "tokens"
+    tokens.write_text(f"me admin {OLD}\n")
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        known = {"TAKEN": str(taken.getsockname()[1]), "TOKENS": str(tokens)}
+        settings = {name: known.get(value, value) for name, value in settings.items()}
+        daemon = Daemon({"DATABASE_URL": AWAY, **settings}, folder=tmp_path, arguments=("serve",))
+        daemon.start()
+        try:
+            assert await daemon.child.wait(within=60) == EXIT_CONFIG, daemon.child.tail()
+        finally:
+            await daemon.kill()
+    assert named in daemon.child.text()
+    assert "hushhush" not in daemon.child.text()
+
+
+async def test_closed_candles_are_told_by_the_process_that_stores_them(database: str, tmp_path: Path) -> None:
+    async with Sandbox(SandboxOptions(symbols=4, speed=SPEED, sleeper_share=0.0)) as sandbox:
+        settings = {
+            "DATABASE_URL": database,
+            "BINANCE_REST_URL": sandbox.rest_url,
+            "BINANCE_WS_URL": sandbox.ws_url,
+            **history_settings(sandbox.rest_url),
+        }
+        arguments = ("--ws", "--api", "--speed", str(SPEED))
+        async with running(settings, tmp_path, *arguments) as (daemon, url):
+            one = await _heard(url, "*", at_least=8)
+            assert len({row["symbol"] for row in one}) == 4
+            symbol = str(one[0]["symbol"])
+            assert {row["symbol"] for row in await _heard(url, [symbol], at_least=2)} == {symbol}
+            assert (await daemon.metrics()).total("feed_frames_total") >= 2
+        stored = await ask(
+            database,
+            "SELECT symbol, (extract(epoch FROM bucket_ts) * 1000)::bigint, close FROM market_data.candles_1m",
+        )
+        assert {(row["symbol"], row["open_time"], row["close"]) for row in one} <= set(stored)
+
+
+async def _heard(url: str, candles: object, *, at_least: int) -> list[dict[str, Any]]:
+    """The first candles that a listener hears."""
+    rows: list[dict[str, Any]] = []
+    async with aiohttp.ClientSession() as session, session.ws_connect(f"{url}/api/v1/live") as socket:
+        columns = (await socket.receive_json(timeout=30))["columns"]
+        await socket.send_json({"subscribe": {"candles": candles}})
+        assert (await socket.receive_json(timeout=30))["type"] == "subscribed"
+        while len(rows) < at_least:
+            live = await socket.receive_json(timeout=60)
+            rows += [dict(zip(columns, row, strict=True)) for row in live.get("candles", ())]
+    return rows

@@ -1,0 +1,154 @@
+"""The API on a real socket in the test's own loop, over whatever stands in for the database."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from typing import Any, NoReturn
+
+from starlette.types import ASGIApp
+
+from src.api.app import Access, make_app
+from src.api.feed.hub import Hub
+from src.api.feed.watch import TaskWatch
+from src.api.limits import Limits
+from src.api.origins import Origins
+from src.api.parts import Parts
+from src.api.security import Guard, Tokens
+from src.api.server import HttpServer
+from src.clock import VenueClock
+from src.config.listening import Listener
+from src.errors import Unavailable
+from src.model import Task, TaskLine, TaskState
+from src.ports.work import KindView
+from src.telemetry.health import Health
+from src.telemetry.metrics import Metrics
+
+from .eventually import eventually
+
+
+class StandInReader:
+    """``ports.reading.Reader`` whose answers are given; by query, or a function of the values."""
+
+    def __init__(self, answers: Mapping[str, Any] | None = None) -> None:
+        self.answers = dict(answers or {})
+        self.asked: list[tuple[str, dict[str, Any]]] = []
+
+    async def rows(self, query: str, **values: Any) -> list[tuple[Any, ...]]:
+        self.asked.append((query, values))
+        found = self.answers.get(query, [])
+        return list(found(**values) if callable(found) else found)
+
+    async def records(self, query: str, **values: Any) -> list[dict[str, Any]]:
+        return [dict(row) for row in await self.rows(query, **values)]
+
+
+class ClosedDesk:
+    """``ports.work.TaskDesk`` that is never open."""
+
+    def kinds(self) -> Sequence[KindView]:
+        return ()
+
+    async def ask(
+        self,
+        kind: str,
+        parameters: Mapping[str, Any],
+        *,
+        task_id: str | None = None,
+        requested_by: str = "",
+    ) -> tuple[Task, bool]:
+        self._refuse()
+
+    async def show(self, task_id: str) -> Task | None:
+        self._refuse()
+
+    async def newest(
+        self,
+        *,
+        kind: str | None = None,
+        state: TaskState | None = None,
+        limit: int = 50,
+        before: str | None = None,
+    ) -> list[Task]:
+        self._refuse()
+
+    async def lines(self, task_id: str, *, after: int = 0, limit: int = 1000) -> list[TaskLine]:
+        self._refuse()
+
+    async def cancel(self, task_id: str) -> bool:
+        self._refuse()
+
+    async def waiting(self) -> int:
+        self._refuse()
+
+    def _refuse(self) -> NoReturn:
+        raise Unavailable("no tasks here")
+
+
+@dataclass(slots=True)
+class Api:
+    """A served API: its parts, its port, and what it has counted."""
+
+    parts: Parts
+    server: HttpServer
+    reader: StandInReader
+    tokens: Tokens
+    metrics: Metrics = field(repr=False)
+
+    @property
+    def port(self) -> int:
+        return self.server.port
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def refused(self, reason: str) -> float:
+        """How often something was refused for this reason."""
+        return self.metrics.registry.get_sample_value("marketd_api_refused_total", {"reason": reason}) or 0.0
+
+
+@asynccontextmanager
+async def served(
+    *,
+    tokens: Tokens | None = None,
+    origins: Origins | None = None,
+    limits: Limits | None = None,
+    reader: StandInReader | None = None,
+    app: Callable[[Parts, Access], ASGIApp] = make_app,
+) -> AsyncIterator[Api]:
+    """The API on a free port of 127.0.0.1, with its feed running."""
+    metrics, clock, health = Metrics(), VenueClock(), Health()
+    reader = reader or StandInReader()
+    tokens = tokens or Tokens(None)
+    hub = Hub(clock, metrics)
+    parts = Parts(
+        reader=reader,
+        desk=ClosedDesk(),
+        hub=hub,
+        watch=TaskWatch(hub, reader),
+        guard=Guard(tokens),
+        clock=clock,
+        metrics=metrics,
+        health=health,
+        exchange="binance_futures_um",
+        version="1.2.3",
+    )
+    access = Access(origins or Origins((), ()), limits or Limits())
+    listener = Listener("127.0.0.1", 0, setting="API")
+    server = HttpServer(lambda: app(parts, access), listener, access.limits, metrics)
+    server.prepare()
+    running = [
+        asyncio.create_task(run(), name=name) for name, run in (("api", server.run), ("feed", hub.run))
+    ]
+    try:
+        await eventually(lambda: server.serving)
+        yield Api(parts, server, reader, tokens, metrics)
+    finally:
+        for task in running:
+            task.cancel()
+        for task in running:
+            with suppress(asyncio.CancelledError):
+                await task
