@@ -101,6 +101,8 @@ main() {
     fi
     install_locked runtime "$(digest requirements-build.lock requirements.lock)" requirements-build.lock requirements.lock
     ((dev == 0)) || install_locked dev "$(digest requirements-dev.lock)" requirements-dev.lock
+    # The pages of the API. Without them everything else works, so a machine that has no Node still gets its environment.
+    PYTHON=$VENV/bin/python ./scripts/pages.sh || say "going on without the pages"
 }
 
 main "$@"

@@ -68,7 +68,10 @@ def test_files_stay_small() -> None:
     assert {str(name): size for name, size in sizes.items() if size > _MOST_LINES[name.parts[0]]} == {}
 
 
-@pytest.mark.parametrize("lock", ["requirements.lock", "requirements-dev.lock", "requirements-build.lock"])
+_LOCKS = ("requirements.lock", "requirements-dev.lock", "requirements-build.lock", "requirements-pages.lock")
+
+
+@pytest.mark.parametrize("lock", _LOCKS)
 def test_locks_pin_by_hash_and_name_no_place(lock: str) -> None:
     text = (ROOT / lock).read_text(encoding="utf-8")
     assert _LOCK_FORBIDDEN.search(text) is None

@@ -1,0 +1,87 @@
+// Asking the HTTP API. A refused token is asked of the person once, for all that wait (ui/token.tsx).
+import { Value } from "../state/value";
+import type { Problem } from "./types";
+
+const TOKEN = "marketd.token";
+
+/** An answer that was not what was asked for; status 0 where there was no answer at all. */
+export class ApiError extends Error {
+  constructor(
+    readonly status: number,
+    readonly problem: Problem,
+  ) {
+    super(problem.detail ?? problem.title);
+    this.name = "ApiError";
+  }
+}
+
+/** Why a token is asked for: none was given, a wrong one, or one that may not do this. */
+export type Wanted = "none" | "wrong" | "weak";
+
+export const wanted = new Value<Wanted | null>(null);
+
+/** Goes up with every new token: what failed for lack of one is asked again. */
+export const tokens = new Value<number>(0);
+
+export function token(): string | null {
+  return sessionStorage.getItem(TOKEN);
+}
+
+export function giveToken(text: string): void {
+  if (text) sessionStorage.setItem(TOKEN, text);
+  else sessionStorage.removeItem(TOKEN);
+  wanted.set(null);
+  tokens.set(tokens.now + 1);
+}
+
+export type Query = Record<string, string | number | boolean | null | undefined>;
+
+export function get<T>(path: string, query: Query = {}, signal?: AbortSignal): Promise<T> {
+  return ask<T>("GET", withQuery(path, query), undefined, signal);
+}
+
+export function post<T>(path: string, body: unknown = {}): Promise<T> {
+  return ask<T>("POST", path, body);
+}
+
+export function remove<T>(path: string): Promise<T> {
+  return ask<T>("DELETE", path);
+}
+
+export function withQuery(path: string, query: Query): string {
+  const parts = new URLSearchParams();
+  for (const [name, value] of Object.entries(query)) {
+    if (value !== null && value !== undefined && value !== "") parts.set(name, String(value));
+  }
+  const text = parts.toString();
+  return text ? `${path}?${text}` : path;
+}
+
+async function ask<T>(method: string, address: string, body?: unknown, signal?: AbortSignal): Promise<T> {
+  const headers: Record<string, string> = { Accept: "application/json" };
+  const secret = token();
+  if (secret) headers["Authorization"] = `Bearer ${secret}`;
+  const request: RequestInit = { method, headers, credentials: "omit", redirect: "error" };
+  if (body !== undefined) {
+    headers["Content-Type"] = "application/json";
+    request.body = JSON.stringify(body);
+  }
+  if (signal) request.signal = signal;
+  const answer = await fetch(address, request).catch((reason: unknown) => {
+    if (reason instanceof DOMException && reason.name === "AbortError") throw reason;
+    throw new ApiError(0, { title: "no answer", status: 0 });
+  });
+  if (!answer.ok) throw await refusal(answer, secret !== null);
+  return (answer.status === 204 ? undefined : await answer.json()) as T;
+}
+
+async function refusal(answer: Response, hadToken: boolean): Promise<ApiError> {
+  if (answer.status === 401) wanted.set(hadToken ? "wrong" : "none");
+  if (answer.status === 403) wanted.set("weak");
+  const problem = (await answer.json().catch(() => null)) as Partial<Problem> | null;
+  return new ApiError(answer.status, {
+    ...problem,
+    title: problem?.title ?? answer.statusText,
+    status: answer.status,
+  });
+}

@@ -1,0 +1,108 @@
+// The WebSocket /api/v1/live, one for the whole page: whoever wants something says so, and the wishes are sent as one.
+import { Value } from "../state/value";
+import { token } from "./client";
+import type { LiveFrame, LiveMessage, LiveWish } from "./types";
+import { joined, wait } from "./wishes";
+
+export interface Watcher {
+  wish: LiveWish;
+  hear: (frame: LiveFrame) => void;
+  /** The wish was taken, from now on frames come. What happened before must be read over HTTP now: that is how a
+   * connection that was lost leaves no hole. Frames that come meanwhile are heard at once; merging is by key. */
+  ready: () => void;
+}
+
+export type LinkState = "off" | "connecting" | "live" | "waiting";
+
+/** A minute always closes: a connection that wants all candles and hears nothing so long is dead. */
+const SILENCE_MS = 150_000;
+
+export class Live {
+  readonly state = new Value<LinkState>("off");
+  readonly #watchers = new Set<Watcher>();
+  #socket: WebSocket | null = null;
+  #attempt = 0;
+  #timer: ReturnType<typeof setTimeout> | undefined;
+  #silence: ReturnType<typeof setTimeout> | undefined;
+  #sent = "";
+
+  constructor(readonly address: () => string) {}
+
+  /** Hear what `watcher` wishes until the answer is called. */
+  watch(watcher: Watcher): () => void {
+    this.#watchers.add(watcher);
+    if (this.#socket?.readyState === WebSocket.OPEN) this.#send();
+    else this.#open();
+    return () => {
+      this.#watchers.delete(watcher);
+      if (this.#watchers.size === 0) this.#close();
+      else this.#send();
+    };
+  }
+
+  #open(): void {
+    if (this.#socket || this.#watchers.size === 0) return;
+    clearTimeout(this.#timer);
+    this.state.set("connecting");
+    const socket = new WebSocket(this.address());
+    this.#socket = socket;
+    socket.onopen = () => this.#opened();
+    socket.onmessage = (event) => this.#heard(String(event.data));
+    socket.onclose = () => this.#lost(socket);
+  }
+
+  #opened(): void {
+    this.#sent = "";
+    // A browser can give a WebSocket no header: the token is the first thing that is said.
+    const secret = token();
+    if (secret) this.#socket?.send(JSON.stringify({ token: secret }));
+    this.#send();
+    this.#listen();
+  }
+
+  #send(): void {
+    if (this.#socket?.readyState !== WebSocket.OPEN) return;
+    const text = JSON.stringify({ subscribe: joined([...this.#watchers].map((one) => one.wish)) });
+    if (text === this.#sent) return;
+    this.#sent = text;
+    this.#socket.send(text);
+  }
+
+  #heard(text: string): void {
+    this.#listen();
+    const message = JSON.parse(text) as LiveMessage;
+    if (message.type === "subscribed") {
+      this.#attempt = 0;
+      this.state.set("live");
+      for (const watcher of [...this.#watchers]) watcher.ready();
+    } else if (message.type === "live") {
+      for (const watcher of [...this.#watchers]) watcher.hear(message);
+    }
+  }
+
+  #listen(): void {
+    clearTimeout(this.#silence);
+    const wish = joined([...this.#watchers].map((one) => one.wish));
+    if (wish.candles?.length) this.#silence = setTimeout(() => this.#socket?.close(), SILENCE_MS);
+  }
+
+  #lost(socket: WebSocket): void {
+    if (this.#socket !== socket) return;
+    this.#socket = null;
+    clearTimeout(this.#silence);
+    if (this.#watchers.size === 0) return void this.state.set("off");
+    this.state.set("waiting");
+    this.#timer = setTimeout(() => this.#open(), wait(this.#attempt++, Math.random()));
+  }
+
+  #close(): void {
+    clearTimeout(this.#timer);
+    const socket = this.#socket;
+    this.#socket = null;
+    socket?.close();
+    clearTimeout(this.#silence);
+    this.state.set("off");
+  }
+}
+
+export const live = new Live(() => `${location.protocol === "https:" ? "wss" : "ws"}://${location.host}/api/v1/live`);

@@ -1,0 +1,380 @@
+// What the HTTP API answers, as the pages read it. One file on purpose: it is compared with the routes in src/api/routes.
+// Times are UTC milliseconds, shares 0 to 1. What may be missing is null, never absent.
+
+/** RFC 9457; `errors` names the fields of a request that was refused. */
+export interface Problem {
+  type?: string;
+  title: string;
+  status: number;
+  detail?: string;
+  id?: string;
+  errors?: { field: string; message: string }[];
+}
+
+/** A piece of a set that is read by cursor. */
+export interface Piece<T> {
+  data: T[];
+  next: string | null;
+}
+
+/** A piece of a set that is read by page number. */
+export interface Numbered<T> {
+  data: T[];
+  total: number;
+  page: number;
+  pageSize: number;
+  totalPages: number;
+}
+
+// ---- GET /api/v1/overview ----
+
+export interface Overview {
+  now_ms: number;
+  process: ProcessReport;
+  /** Histogram of venue time from a minute's end to the commit of its live candle, since the process began. */
+  close_to_commit: Histogram;
+  /** By name of the budget, as far as this process knows it. */
+  limiter: BudgetReport[];
+  backfill: BackfillReport[];
+  tasks: Record<TaskState, number>;
+  storage: StorageReport | null;
+}
+
+export interface ProcessReport {
+  version: string;
+  pid: number;
+  since_ms: number;
+  runs: string[];
+  ready: boolean;
+  not_ready_reasons: string[];
+  newest_close_ms: number | null;
+  last_commit_ms: number | null;
+  database_writable: boolean;
+  symbols: { expected: number; subscribed: number; stale: number; quiet: number };
+  connections: Record<string, number>;
+  buffer: { rows: number; capacity_rows: number };
+  rows: { received: number; committed: number; deduped: number; rejected: number; dropped: number };
+  missing_minutes: number;
+  clock_offset_s: number;
+}
+
+/** Counts of observations up to and including each bound; the last bound is null and stands for infinity. */
+export interface Histogram {
+  bounds: (number | null)[];
+  counts: number[];
+}
+
+export interface BudgetReport {
+  name: string;
+  used: number;
+  limit: number;
+  waiting: number;
+  banned_until_ms: number | null;
+}
+
+export interface BackfillReport {
+  id: number;
+  symbols: number;
+  from_ms: number;
+  to_ms: number;
+  state: string;
+  started_ms: number | null;
+  /** Done and due rows; null where it was not counted yet. */
+  done: number | null;
+  due: number | null;
+  seconds_left: number | null;
+}
+
+export interface StorageReport {
+  bytes: number;
+  tables: { name: string; bytes: number; rows: number }[];
+}
+
+// ---- GET /api/v1/coverage ----
+
+/** One row a symbol; each list has one number a day from `first_day` on. What is not in a list is missing. */
+export interface Coverage {
+  dataset: string;
+  first_day: string;
+  days: number;
+  as_of_ms: number;
+  symbols: CoverageRow[];
+}
+
+export interface CoverageRow {
+  symbol: string;
+  expected: number[];
+  have: number[];
+  pending: number[];
+  absent: number[];
+  expired: number[];
+}
+
+// ---- GET /api/v1/gaps ----
+
+export interface GapRow {
+  symbol: string;
+  start_ms: number;
+  end_ms: number;
+  minutes: number;
+  state: string;
+  reason: string;
+}
+
+// ---- GET /api/v1/symbols, /klines, /metrics5m, /funding, /levels ----
+
+export interface SymbolRow {
+  symbol: string;
+  status: string;
+  onboard_ms: number;
+  end_ms: number | null;
+}
+
+export interface Kline {
+  open_time: number;
+  open: number;
+  high: number;
+  low: number;
+  close: number;
+  volume: number;
+  quote_volume: number | null;
+  trade_count: number | null;
+}
+
+export interface MetricsRow {
+  create_time: number;
+  sum_open_interest: number | null;
+  sum_open_interest_value: number | null;
+  count_toptrader_long_short_ratio: number | null;
+  sum_toptrader_long_short_ratio: number | null;
+  count_long_short_ratio: number | null;
+  sum_taker_long_short_vol_ratio: number | null;
+}
+
+export interface FundingRow {
+  funding_time: number;
+  funding_rate: number;
+}
+
+export type Side = "support" | "resistance";
+
+/** A level as an analysis tells it. `pivots` touches made it, `tests` came later. */
+export interface Level {
+  id: string;
+  price: number;
+  low: number;
+  high: number;
+  score: number;
+  state: string;
+  pivots: number;
+  tests: number;
+  founded_at: string;
+}
+
+// ---- GET /api/v1/analysis/results, /analysis/{id}; POST /api/v1/analysis/trigger ----
+
+export interface Analysis {
+  id: number;
+  exchange: string;
+  symbol: string;
+  market_type: string;
+  timeframe: string;
+  input_limit: number;
+  last_price: number;
+  support_levels: Level[];
+  resistance_levels: Level[];
+  created_at: number;
+  updated_at: number;
+}
+
+// ---- /api/v1/tasks ----
+
+export type TaskState = "PENDING" | "RUNNING" | "SUCCESS" | "FAILED" | "CANCELLED";
+
+export interface Task {
+  task_id: string;
+  kind: string;
+  parameters: Record<string, unknown>;
+  state: TaskState;
+  share: number | null;
+  attempts: number;
+  failures: number;
+  error: string;
+  result: Record<string, unknown> | null;
+  requested_by: string;
+  created_ms: number;
+  started_ms: number | null;
+  finished_ms: number | null;
+}
+
+export interface TaskLine {
+  number: number;
+  at_ms: number;
+  level: "info" | "warning" | "error";
+  line: string;
+}
+
+/** A kind of task; `schema` is the JSON schema of its parameters. */
+export interface TaskKind {
+  name: string;
+  about: string;
+  schema: JsonSchema;
+}
+
+export interface JsonSchema {
+  type?: string | string[];
+  title?: string;
+  description?: string;
+  default?: unknown;
+  enum?: unknown[];
+  const?: unknown;
+  format?: string;
+  minimum?: number;
+  maximum?: number;
+  exclusiveMinimum?: number;
+  exclusiveMaximum?: number;
+  minLength?: number;
+  maxLength?: number;
+  pattern?: string;
+  items?: JsonSchema;
+  anyOf?: JsonSchema[];
+  allOf?: JsonSchema[];
+  properties?: Record<string, JsonSchema>;
+  required?: string[];
+  $ref?: string;
+  $defs?: Record<string, JsonSchema>;
+}
+
+// ---- /api/v1/batches ----
+
+export interface Batch {
+  batch_id: number;
+  name: string;
+  opportunities: number;
+  profit_usdt: number | null;
+  first_ms: number | null;
+  last_ms: number | null;
+  created_ms: number;
+  updated_ms: number;
+  report: Record<string, unknown> | null;
+}
+
+export interface Opportunity {
+  opportunity_id: number;
+  block_time: number;
+  block_number: number;
+  profit_usdt: number | null;
+  buy_price: number;
+  sell_price: number;
+  buy_platform: string;
+  sell_platform: string;
+  chain: string;
+  pool: string;
+  exchange: string;
+  symbol: string;
+  mode: string;
+  status: string;
+  transaction_hash: string;
+  details: Record<string, unknown>;
+  risk_metrics: Record<string, unknown>;
+}
+
+export interface PricePoint {
+  time_ms: number;
+  price: number;
+}
+
+export interface PriceSeries {
+  exchange: PricePoint[];
+  pool: PricePoint[];
+}
+
+export interface ProfitPoint {
+  time_ms: number;
+  profit_usdt: number;
+}
+
+// ---- /api/v1/alerts ----
+
+export type Direction = "long" | "short";
+
+export interface Alert {
+  alert_id: number;
+  symbol: string;
+  price: number;
+  direction: Direction;
+  note: string;
+  target: string | null;
+  level_id: string | null;
+  enabled: boolean;
+  created_ms: number;
+  events: number;
+  last_event_ms: number | null;
+}
+
+export interface NewAlert {
+  symbol: string;
+  price: number;
+  direction: Direction;
+  note?: string;
+  target?: string;
+  level_id?: string;
+}
+
+export interface AlertEvent {
+  event_id: number;
+  alert_id: number;
+  symbol: string;
+  price: number;
+  direction: Direction;
+  bucket_ms: number;
+  close: number;
+  delivery: string;
+}
+
+// ---- WebSocket /api/v1/live ----
+
+export interface LiveWish {
+  candles?: string[] | "*";
+  tasks?: string[];
+  alerts?: boolean;
+}
+
+/** A closed candle in the order of `columns` in the server's first message. */
+export type LiveCandle = [
+  symbol: string,
+  open_time: number,
+  open: number,
+  high: number,
+  low: number,
+  close: number,
+  volume: number,
+  quote_volume: number | null,
+  trade_count: number | null,
+  taker_buy_volume: number | null,
+  taker_buy_quote_volume: number | null,
+];
+
+/** How a task stands, and its new lines: number, UTC ms, level, line. */
+export interface LiveTask {
+  state: TaskState;
+  share: number | null;
+  lines: [number, number, TaskLine["level"], string][];
+}
+
+/** One message a flush: only what was subscribed and is new. */
+export interface LiveFrame {
+  type: "live";
+  at_ms: number;
+  candles?: LiveCandle[];
+  /** Older minutes that were stored late: the first and the last of a symbol. They are read again over HTTP. */
+  filled?: Record<string, [number, number]>;
+  tasks?: Record<string, LiveTask>;
+  alerts?: AlertEvent[];
+}
+
+export type LiveMessage =
+  | LiveFrame
+  | { type: "hello"; version: string; columns: string[] }
+  | { type: "subscribed"; subscribe: LiveWish }
+  | { type: "error"; detail: string };

@@ -1,0 +1,22 @@
+// Texts in the language that was chosen.
+import { language } from "../state/choices";
+import { useValue } from "../state/value";
+import { en, type Name } from "./en";
+import { zh } from "./zh";
+
+export type { Name };
+export type Fill = Record<string, string | number>;
+
+export function filled(text: string, fill: Fill): string {
+  return text.replace(/\{(\w+)\}/g, (whole, name: string) => String(fill[name] ?? whole));
+}
+
+export function text(name: Name, fill: Fill = {}): string {
+  return filled((language.now === "zh" ? zh : en)[name], fill);
+}
+
+/** `text`, and the part that uses it is drawn again when the language changes. */
+export function useText(): typeof text {
+  useValue(language);
+  return text;
+}

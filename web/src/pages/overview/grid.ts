@@ -1,0 +1,137 @@
+// The heat map of what is stored: which symbol and day is where, and how much of it is missing. Pure.
+import { DAY, day as dayText } from "../../format/times";
+import type { Coverage, CoverageRow } from "../../api/types";
+
+/** What is worst in a symbol's day, as `marketd coverage` marks it. */
+export type Mark = "none" | "whole" | "absent" | "expired" | "pending" | "few" | "some" | "many" | "all";
+
+export interface Account {
+  expected: number;
+  have: number;
+  pending: number;
+  absent: number;
+  expired: number;
+  missing: number;
+}
+
+export interface Row {
+  symbol: string;
+  marks: Mark[];
+  missing: number;
+}
+
+export type Order = "worst" | "name";
+
+export function account(row: CoverageRow, at: number): Account {
+  const expected = row.expected[at] ?? 0;
+  const have = row.have[at] ?? 0;
+  const pending = row.pending[at] ?? 0;
+  const absent = row.absent[at] ?? 0;
+  const expired = row.expired[at] ?? 0;
+  return { expected, have, pending, absent, expired, missing: Math.max(expected - have - pending - absent - expired, 0) };
+}
+
+export function mark(one: Account): Mark {
+  if (one.expected === 0) return "none";
+  const share = one.missing / one.expected;
+  if (share >= 1) return "all";
+  if (share >= 0.1) return "many";
+  if (share >= 0.01) return "some";
+  if (share > 0) return "few";
+  if (one.pending > 0) return "pending";
+  if (one.expired > 0) return "expired";
+  return one.absent > 0 ? "absent" : "whole";
+}
+
+export function rows(coverage: Coverage, order: Order, search: string): Row[] {
+  const wanted = search.trim().toUpperCase();
+  const found = coverage.symbols
+    .filter((row) => row.symbol.toUpperCase().includes(wanted))
+    .map((row) => {
+      const accounts = Array.from({ length: coverage.days }, (_, at) => account(row, at));
+      return { symbol: row.symbol, marks: accounts.map(mark), missing: accounts.reduce((sum, one) => sum + one.missing, 0) };
+    });
+  const byName = (a: Row, b: Row): number => (a.symbol < b.symbol ? -1 : a.symbol > b.symbol ? 1 : 0);
+  return found.sort(order === "name" ? byName : (a, b) => b.missing - a.missing || byName(a, b));
+}
+
+/** Of all symbols and days together. */
+export function total(coverage: Coverage): Account {
+  const sum: Account = { expected: 0, have: 0, pending: 0, absent: 0, expired: 0, missing: 0 };
+  for (const row of coverage.symbols) {
+    for (let at = 0; at < coverage.days; at++) {
+      const one = account(row, at);
+      for (const name of Object.keys(sum) as (keyof Account)[]) sum[name] += one[name];
+    }
+  }
+  return sum;
+}
+
+/** Where cells lie in a canvas as wide as the window it is seen through; heights are in CSS pixels. */
+export interface Geometry {
+  label: number;
+  cell: number;
+  row: number;
+  rows: number;
+  columns: number;
+}
+
+export const ROW_HEIGHT = 14;
+export const LABEL_WIDTH = 132;
+
+export function geometry(width: number, rowCount: number, columns: number): Geometry {
+  const label = Math.min(LABEL_WIDTH, width / 3);
+  return { label, cell: Math.max((width - label) / Math.max(columns, 1), 1), row: ROW_HEIGHT, rows: rowCount, columns };
+}
+
+export interface Cell {
+  row: number;
+  column: number;
+}
+
+/** The cell at a point of the whole map (scrolled distance included); null beside it. A label is column -1. */
+export function cellAt(shape: Geometry, x: number, y: number): Cell | null {
+  const row = Math.floor(y / shape.row);
+  const column = x < shape.label ? -1 : Math.floor((x - shape.label) / shape.cell);
+  return row >= 0 && row < shape.rows && column < shape.columns && x >= 0 ? { row, column } : null;
+}
+
+/** The rows that are seen through a window `height` high, scrolled by `top`: from, and up to but not with. */
+export function visible(shape: Geometry, top: number, height: number): [number, number] {
+  const from = Math.max(Math.floor(top / shape.row), 0);
+  return [Math.min(from, shape.rows), Math.min(Math.ceil((top + height) / shape.row), shape.rows)];
+}
+
+/** The cell that an arrow key leads to; the same at an edge. */
+export function moved(cell: Cell, key: string, shape: Geometry): Cell | null {
+  const step: Record<string, [number, number]> = {
+    ArrowUp: [-1, 0],
+    ArrowDown: [1, 0],
+    ArrowLeft: [0, -1],
+    ArrowRight: [0, 1],
+    PageUp: [-20, 0],
+    PageDown: [20, 0],
+    Home: [0, -shape.columns],
+    End: [0, shape.columns],
+  };
+  const by = step[key];
+  if (!by) return null;
+  const within = (value: number, count: number): number => Math.min(Math.max(value, 0), Math.max(count - 1, 0));
+  return { row: within(cell.row + by[0], shape.rows), column: within(cell.column + by[1], shape.columns) };
+}
+
+/** UTC milliseconds of the start of a column's day. */
+export function dayOf(coverage: Pick<Coverage, "first_day">, column: number): number {
+  return Date.parse(`${coverage.first_day}T00:00:00Z`) + column * DAY;
+}
+
+/** Where days are named above the map: the first of each month, or every so many days when few are shown. */
+export function ticks(coverage: Pick<Coverage, "first_day" | "days">): { column: number; text: string }[] {
+  const found = [];
+  for (let column = 0; column < coverage.days; column++) {
+    const text = dayText(dayOf(coverage, column));
+    const first = text.endsWith("-01");
+    if (coverage.days > 62 ? first : first || column % 7 === 0) found.push({ column, text: first ? text.slice(0, 7) : text.slice(5) });
+  }
+  return found;
+}

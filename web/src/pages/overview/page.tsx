@@ -1,0 +1,145 @@
+// Overview: is it healthy, is it complete, is it late.
+import type { ComponentChildren, JSX } from "preact";
+import { useEffect, useState } from "preact/hooks";
+import { get } from "../../api/client";
+import { live } from "../../api/live";
+import type { Histogram, Overview } from "../../api/types";
+import { useRead } from "../../api/use";
+import { whole } from "../../format/numbers";
+import { minute, span } from "../../format/times";
+import { useText } from "../../i18n/text";
+import { Failure, Loading } from "../../ui/states";
+import { CoveragePart } from "./coverage";
+import { quantile, since } from "./lateness";
+import { Tiles } from "./tiles";
+
+const EVERY_MS = 5_000;
+/** So long a stretch is "lately": some minutes' closes, so that a p99 means something. */
+const LATELY_MS = 600_000;
+
+export default function OverviewPage(): JSX.Element {
+  const t = useText();
+  const read = useRead("overview", (signal) => get<Overview>("/api/v1/overview", {}, signal), { every: EVERY_MS });
+  const { again } = read;
+  // A frame of the live feed says that candles were just committed: what is shown is read anew then.
+  useEffect(() => {
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const end = live.watch({
+      wish: { candles: ["BTCUSDT"] },
+      hear: () => {
+        clearTimeout(timer);
+        timer = setTimeout(again, 500);
+      },
+      ready: () => undefined,
+    });
+    return () => (clearTimeout(timer), end());
+  }, [again]);
+  return (
+    <>
+      <h1 class="visually-hidden">{t("overview.title")}</h1>
+      {read.data ? <Report of={read.data} stale={read.error} /> : read.error !== null ? <Failure error={read.error} again={again} /> : <Loading />}
+      <CoveragePart />
+    </>
+  );
+}
+
+function Report({ of, stale }: { of: Overview; stale: unknown }): JSX.Element {
+  const t = useText();
+  const one = of.process;
+  return (
+    <>
+      {stale !== null && <Failure error={stale} />}
+      <p class="headline">
+        <span class={`verdict ${one.ready ? "good" : "bad"}`}>{t(one.ready ? "overview.ready" : "overview.notReady")}</span>
+        {!one.ready && <span class="bad">{one.not_ready_reasons.join("; ")}</span>}
+        <span class="soft">{t("overview.runs", { runs: one.runs.join(", "), version: one.version, since: minute(one.since_ms) })}</span>
+      </p>
+      <div class="answers">
+        <Health of={of} />
+        <Completeness of={of} />
+        <Lateness of={of} />
+      </div>
+      <Tiles of={of} />
+    </>
+  );
+}
+
+function Answer({ title, big, tone, children }: { title: string; big: string; tone: string; children: ComponentChildren }): JSX.Element {
+  return (
+    <section class="card">
+      <h2>{title}</h2>
+      <p class={`big ${tone}`}>{big}</p>
+      {children}
+    </section>
+  );
+}
+
+function Health({ of: { process: one } }: { of: Overview }): JSX.Element {
+  const t = useText();
+  const others = Object.entries(one.connections).filter(([state, count]) => state !== "live" && count > 0);
+  return (
+    <Answer
+      title={t("overview.health")}
+      big={t("overview.connections.live", { count: one.connections["live"] ?? 0 })}
+      tone={one.ready ? "" : "bad"}
+    >
+      {others.length > 0 && <p class="warn">{others.map(([state, count]) => `${count} ${state}`).join(", ")}</p>}
+      <p class="soft">{t("overview.symbols", one.symbols)}</p>
+      <p class={one.database_writable ? "soft" : "bad"}>{t(one.database_writable ? "overview.database.up" : "overview.database.down")}</p>
+    </Answer>
+  );
+}
+
+function Completeness({ of: { process: one } }: { of: Overview }): JSX.Element {
+  const t = useText();
+  const lost = one.rows.rejected + one.rows.dropped;
+  const counted = Object.fromEntries(Object.entries(one.rows).map(([name, count]) => [name, whole(count)]));
+  return (
+    <Answer title={t("overview.complete")} big={t("overview.complete.big", { minutes: whole(one.missing_minutes) })} tone={one.missing_minutes ? "warn" : "good"}>
+      <p class="soft">{t("overview.complete.about")}</p>
+      <p class={lost ? "warn" : "soft"}>{t("overview.rows.text", counted)}</p>
+      <p class="soft">{t("overview.buffer.rows", { rows: whole(one.buffer.rows), capacity: whole(one.buffer.capacity_rows) })}</p>
+    </Answer>
+  );
+}
+
+/** The histogram as it was some minutes ago, so that what is shown is of lately. */
+function useEarlier(of: Overview): { histogram: Histogram; at: number } | null {
+  const [kept, setKept] = useState<{ histogram: Histogram; at: number; begun: number }[]>([]);
+  useEffect(() => {
+    const now = { histogram: of.close_to_commit, at: of.now_ms, begun: of.process.since_ms };
+    setKept((old) => [...old.filter((one) => one.begun === now.begun && one.at >= now.at - LATELY_MS), now]);
+  }, [of]);
+  const first = kept[0];
+  return first && of.now_ms - first.at >= 120_000 ? first : null;
+}
+
+function Lateness({ of }: { of: Overview }): JSX.Element {
+  const t = useText();
+  const earlier = useEarlier(of);
+  const all = of.close_to_commit;
+  const recent = since(all, earlier?.histogram ?? null);
+  const shown = quantile(recent, 0.99) === null ? all : recent;
+  const p99 = quantile(shown, 0.99);
+  const newest = of.process.newest_close_ms;
+  const figures = { p50: seconds(quantile(shown, 0.5)), p99: seconds(p99) };
+  return (
+    <Answer title={t("overview.late")} big={p99 === null ? "–" : `p99 ${seconds(p99)}`} tone={p99 === null ? "" : p99 <= 5 ? "good" : p99 <= 15 ? "warn" : "bad"}>
+      {p99 === null ? (
+        <p class="soft">{t("overview.commit.none")}</p>
+      ) : (
+        <p>
+          {earlier && shown === recent
+            ? t("overview.commit.recent", { ...figures, span: span(of.now_ms - earlier.at) })
+            : t("overview.commit.all", { ...figures, count: whole(all.counts[all.counts.length - 1] ?? 0) })}
+        </p>
+      )}
+      <p class="soft">{t("overview.commit.about")}</p>
+      <p class="soft">{newest === null ? t("overview.newest.never") : t("overview.newest", { age: span(of.now_ms - newest) })}</p>
+    </Answer>
+  );
+}
+
+function seconds(value: number | null): string {
+  return value === null ? "–" : `${value.toFixed(value < 10 ? 2 : 1)} s`;
+}

@@ -1,0 +1,92 @@
+// The smaller parts of the overview: budgets, backfill, jobs, storage.
+import type { JSX } from "preact";
+import type { BackfillReport, BudgetReport, Overview } from "../../api/types";
+import { bytes, percent, whole } from "../../format/numbers";
+import { clock, day, span } from "../../format/times";
+import { useText } from "../../i18n/text";
+import { Words } from "../../ui/states";
+
+export function Tiles({ of }: { of: Overview }): JSX.Element {
+  const t = useText();
+  return (
+    <div class="tiles">
+      <section class="card">
+        <h2>{t("overview.limiter")}</h2>
+        {of.limiter.length === 0 && <p class="soft">{t("overview.limiter.none")}</p>}
+        {of.limiter.map((one) => <Budget key={one.name} of={one} />)}
+      </section>
+      <section class="card">
+        <h2>{t("overview.backfill")}</h2>
+        {of.backfill.length === 0 && <p class="soft"><Words text={t("overview.backfill.none")} /></p>}
+        {of.backfill.map((one) => <Backfill key={one.id} of={one} />)}
+      </section>
+      <section class="card">
+        <h2>{t("overview.jobs")}</h2>
+        <p>{t("overview.jobs.text", { running: of.tasks.RUNNING, pending: of.tasks.PENDING, failed: of.tasks.FAILED })}</p>
+        <p><a href="/tasks">{t("overview.jobs.more")}</a></p>
+      </section>
+      <section class="card">
+        <h2>{t("overview.storage")}</h2>
+        {of.storage === null ? <p class="soft">{t("overview.storage.none")}</p> : <Storage of={of.storage} />}
+      </section>
+    </div>
+  );
+}
+
+export function Bar({ share, tone = "" }: { share: number; tone?: string }): JSX.Element {
+  const width = `${Math.min(Math.max(share, 0), 1) * 100}%`;
+  return <div class={`bar ${tone}`} role="presentation"><span style={{ width }} /></div>;
+}
+
+function Budget({ of }: { of: BudgetReport }): JSX.Element {
+  const t = useText();
+  const share = of.limit ? of.used / of.limit : 0;
+  const banned = of.banned_until_ms !== null;
+  return (
+    <div class="budget">
+      <p class="words">
+        <b>{of.name}</b>
+        <span class={banned ? "bad" : "soft"}>
+          {banned
+            ? t("overview.limiter.banned", { until: clock(of.banned_until_ms ?? 0) })
+            : t("overview.limiter.used", { used: whole(of.used), limit: whole(of.limit) })}
+          {of.waiting > 0 && `, ${t("overview.limiter.waiting", { waiting: whole(of.waiting) })}`}
+        </span>
+      </p>
+      <Bar share={banned ? 1 : share} tone={banned ? "bad" : share > 0.9 ? "warn" : ""} />
+    </div>
+  );
+}
+
+function Backfill({ of }: { of: BackfillReport }): JSX.Element {
+  const t = useText();
+  const known = of.done !== null && of.due !== null && of.due > 0;
+  const left = of.seconds_left === null ? t("overview.backfill.unknown") : t("overview.backfill.left", { left: span(of.seconds_left * 1000) });
+  return (
+    <div class="budget">
+      <p class="words">
+        <span>{t("overview.backfill.row", { symbols: whole(of.symbols), from: day(of.from_ms), to: day(of.to_ms) })}</span>
+        <span class="soft">{known ? percent(of.done ?? 0, of.due ?? 0) : of.state}</span>
+      </p>
+      <Bar share={known ? (of.done ?? 0) / (of.due ?? 1) : 0} />
+      <p class="soft">{left}</p>
+    </div>
+  );
+}
+
+function Storage({ of }: { of: NonNullable<Overview["storage"]> }): JSX.Element {
+  const t = useText();
+  return (
+    <>
+      <p>{t("overview.storage.text", { bytes: bytes(of.bytes) })}</p>
+      <dl class="facts">
+        {of.tables.slice(0, 5).map((one) => (
+          <>
+            <dt class="mono">{one.name}</dt>
+            <dd>{bytes(one.bytes)}</dd>
+          </>
+        ))}
+      </dl>
+    </>
+  );
+}

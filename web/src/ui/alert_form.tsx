@@ -1,0 +1,72 @@
+// A new price alert, from a level of the chart or by hand.
+import type { JSX } from "preact";
+import { useState } from "preact/hooks";
+import { get, post } from "../api/client";
+import type { Alert, Direction, NewAlert } from "../api/types";
+import { useRead } from "../api/use";
+import { useText } from "../i18n/text";
+import { Failure } from "./states";
+
+interface AlertFormProps {
+  first: Partial<NewAlert>;
+  made: (alert: Alert) => void;
+}
+
+export function AlertForm({ first, made }: AlertFormProps): JSX.Element {
+  const t = useText();
+  const [wish, setWish] = useState<Partial<NewAlert>>({ direction: "long", ...first });
+  const [error, setError] = useState<unknown>(null);
+  const [sending, setSending] = useState(false);
+  const targets = useRead("targets", (signal) => get<{ targets: string[] }>("/api/v1/alerts/targets", {}, signal));
+  const set = (change: Partial<NewAlert>): void => setWish((old) => ({ ...old, ...change }));
+  const send = async (event: Event): Promise<void> => {
+    event.preventDefault();
+    setSending(true);
+    setError(null);
+    await post<Alert>("/api/v1/alerts", wish).then(made, setError);
+    setSending(false);
+  };
+  return (
+    <form class="form" onSubmit={(event) => void send(event)}>
+      <div class="row">
+        <label>
+          {t("alert.symbol")}
+          <input required value={wish.symbol ?? ""} onInput={(event) => set({ symbol: event.currentTarget.value.trim().toUpperCase() })} />
+        </label>
+        <label>
+          {t("alert.price")}
+          <input
+            required
+            type="number"
+            step="any"
+            min="0"
+            value={wish.price ?? ""}
+            onInput={(event) => set({ price: event.currentTarget.valueAsNumber })}
+          />
+        </label>
+      </div>
+      <label>
+        {t("alert.direction")}
+        <select value={wish.direction} onChange={(event) => set({ direction: event.currentTarget.value as Direction })}>
+          <option value="long">{t("alert.long")}</option>
+          <option value="short">{t("alert.short")}</option>
+        </select>
+        <span class="hint">{t("alert.direction.about")}</span>
+      </label>
+      <label>
+        {t("alert.target")}
+        <select value={wish.target ?? ""} onChange={(event) => set({ target: event.currentTarget.value })}>
+          <option value="">{t("alert.target.none")}</option>
+          {targets.data?.targets.map((name) => <option key={name} value={name}>{name}</option>)}
+        </select>
+        <span class="hint">{t("alert.target.about")}</span>
+      </label>
+      <label>
+        <span>{t("alert.note")} <span class="need hint">{t("form.optional")}</span></span>
+        <input maxLength={200} value={wish.note ?? ""} onInput={(event) => set({ note: event.currentTarget.value })} />
+      </label>
+      {error !== null && <Failure error={error} />}
+      <p class="buttons"><button class="main" type="submit" disabled={sending}>{t("alert.make")}</button></p>
+    </form>
+  );
+}
