@@ -10,7 +10,7 @@ from fastapi import FastAPI
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.types import ASGIApp
 
-from . import docs_page
+from . import docs_page, static_files
 from .feed import live
 from .gate import Gate
 from .limits import Limits
@@ -29,13 +29,21 @@ _ZIP_FROM_BYTES = 1_024
 _ZIP_LEVEL = 1
 """The level above it takes three times as long for a tenth less, on the loop that the candles share."""
 
-PUBLIC = ("/health", "/healthz", "/readyz", docs_page.PATH, docs_page.STYLE_PATH, docs_page.OPENAPI_PATH)
+PUBLIC = (
+    "/health",
+    "/healthz",
+    "/readyz",
+    docs_page.PATH,
+    docs_page.STYLE_PATH,
+    docs_page.OPENAPI_PATH,
+    *static_files.PUBLIC,
+)
 """What strangers may see: no data."""
 
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """Under which names, how much. ``public`` are more paths like ``PUBLIC``: the pages."""
+    """Under which names, how much. ``public`` are more paths like ``PUBLIC``."""
 
     origins: Origins
     limits: Limits
@@ -75,6 +83,7 @@ def make_routes(parts: Parts) -> FastAPI:
         api.include_router(router)
     api.include_router(live.router)
     api.include_router(docs_page.router)
+    api.include_router(static_files.router)
     return api
 
 

@@ -16,6 +16,7 @@ import pytest
 from tests.support.processes import ROOT, clean_environment
 
 _BUILD_S = 120
+_PAGES = {"index.html": "<!doctype html>", "icon.svg": "<svg/>", "assets/index-0123.js": "1"}
 
 
 def _declared() -> list[str]:
@@ -45,9 +46,13 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Built through an sdist, as an index would get it, with the build tools of this environment."""
     tree, out = tmp_path_factory.mktemp("tree"), tmp_path_factory.mktemp("dist")
     for name in ("src", "sql"):
-        shutil.copytree(ROOT / name, tree / name, ignore=shutil.ignore_patterns("__pycache__"))
-    for name in ("pyproject.toml", "README.md", "LICENSE"):
+        shutil.copytree(ROOT / name, tree / name, ignore=shutil.ignore_patterns("__pycache__", "static"))
+    # Without web/, setup.py builds nothing: the pages are what was built before.
+    for name in ("pyproject.toml", "setup.py", "README.md", "LICENSE"):
         shutil.copy(ROOT / name, tree)
+    for name, text in _PAGES.items():
+        (tree / "src/api/static" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tree / "src/api/static" / name).write_text(text)
     # The sdist first, then the wheel from it: what the sdist forgets, the wheel lacks.
     command = [sys.executable, "-m", "build", "--no-isolation", "--outdir", str(out), str(tree)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=_BUILD_S, check=False)
@@ -74,6 +79,11 @@ def test_the_wheel_holds_all_modules_and_all_sql_and_no_src(wheel: Path) -> None
     expected |= {f"marketd/sql/{path.relative_to(ROOT / 'sql')}" for path in (ROOT / "sql").rglob("*.sql")}
     assert names >= expected
     assert {name.split("/", 1)[0] for name in names} == {"marketd"}
+
+
+def test_the_wheel_holds_the_pages_that_were_built(wheel: Path) -> None:
+    found = {name for name in zipfile.ZipFile(wheel).namelist() if name.startswith("marketd/api/static/")}
+    assert found == {f"marketd/api/static/{name}" for name in _PAGES}
 
 
 @pytest.mark.parametrize("command", [["marketd", "--help"], ["python", "-m", "marketd", "--help"]])
