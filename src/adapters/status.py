@@ -9,13 +9,11 @@ from datetime import UTC, datetime
 from typing import Any
 
 from prometheus_client import CollectorRegistry
-from prometheus_client.samples import Sample
 
 from ..ports import Clock
 from ..telemetry.health import Health
+from ..telemetry.samples import Samples
 from .rate_limiter import Budget
-
-_PREFIX = "marketd_"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +44,7 @@ class StatusReport:
     def __call__(self) -> dict[str, Any]:
         now = self._clock.now()
         reasons = self._health.not_ready_reasons(now)
-        samples = _Samples(self._registry)
+        samples = Samples(self._registry)
         return {
             **asdict(self._info),
             "since": _moment(self._info.since),
@@ -56,7 +54,9 @@ class StatusReport:
             "not_ready_reasons": reasons,
             "data": self._data(now),
             "symbols": samples.plain("symbols_", "expected", "subscribed", "stale", "quiet"),
-            "connections": samples.by_label("ws_connections", "state"),
+            "connections": {
+                state: int(count) for state, count in samples.by_label("ws_connections", "state").items()
+            },
             "buffer": samples.plain("buffer_", "rows", "capacity_rows"),
             "rows": {
                 "received": samples.total("rows_received_total"),
@@ -65,7 +65,10 @@ class StatusReport:
                 "rejected": samples.total("rows_rejected_total"),
                 "dropped": samples.total("rows_dropped_total"),
             },
-            "tasks": samples.sums("tasks_total", "outcome"),
+            "tasks": {
+                outcome: int(count)
+                for outcome, count in sorted(samples.by_label("tasks_total", "outcome").items())
+            },
             "gap_minutes_open": int(samples.total("missing_candles")),
             "clock_offset_seconds": round(samples.total("exchange_clock_offset_seconds"), 3),
             "budget": self._spending(),
@@ -86,33 +89,6 @@ class StatusReport:
             return None
         budget = asdict(self._budget())
         return {**budget, "ban_until": _moment(budget["ban_until"])}
-
-
-class _Samples:
-    """One collection of the registry, looked up by name without the prefix."""
-
-    def __init__(self, registry: CollectorRegistry) -> None:
-        self._samples: dict[str, list[Sample]] = {}
-        for family in registry.collect():
-            if family.name.startswith(_PREFIX):
-                for sample in family.samples:
-                    self._samples.setdefault(sample.name.removeprefix(_PREFIX), []).append(sample)
-
-    def total(self, name: str) -> float:
-        return sum(sample.value for sample in self._samples.get(name, ()))
-
-    def plain(self, prefix: str, *names: str) -> dict[str, int]:
-        return {name: int(self.total(prefix + name)) for name in names}
-
-    def by_label(self, name: str, label: str) -> dict[str, int]:
-        return {sample.labels[label]: int(sample.value) for sample in self._samples.get(name, ())}
-
-    def sums(self, name: str, label: str) -> dict[str, int]:
-        """Of samples with several labels: by one of them."""
-        found: dict[str, int] = {}
-        for sample in self._samples.get(name, ()):
-            found[sample.labels[label]] = found.get(sample.labels[label], 0) + int(sample.value)
-        return dict(sorted(found.items()))
 
 
 def _moment(epoch: float) -> str | None:

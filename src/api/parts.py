@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated
 
 from fastapi import Depends
@@ -15,6 +15,7 @@ from ..telemetry.health import Health
 from ..telemetry.metrics import Metrics
 from .feed.hub import Hub
 from .feed.watch import TaskWatch
+from .kept import Kept
 from .security import Guard
 
 
@@ -35,6 +36,7 @@ class Parts:
     health: Health
     exchange: str
     version: str
+    kept: Kept = field(default_factory=Kept)
 
 
 def parts(connection: HTTPConnection) -> Parts:

@@ -46,54 +46,51 @@ export function answer(method, url, body, isEmpty) {
   return route ? route(query, parts.slice(1), isEmpty) : [404, { title: "Not found", status: 404 }];
 }
 
-const ROUTES = { overview, coverage, gaps, klines, metrics5m, funding, analysis, tasks: taskRoute, batches, alerts: alertRoute };
+const ROUTES = { overview, gaps, klines, metrics5m, funding, analysis, tasks: taskRoute, batches, alerts: alertRoute };
 
-function overview(_query, _rest, isEmpty) {
+function overview(query, [what], isEmpty) {
+  if (what === "coverage") return coverage(query, isEmpty);
   const since = (Date.now() - began) / 60_000;
   const share = [0.02, 0.3, 0.72, 0.93, 0.985, 0.9995, 1, 1];
   return [200, {
     now_ms: Date.now(),
-    process: {
-      version: "0.1.0", pid: 4242, since_ms: began, runs: ["ws", "metrics", "backfill", "jobs", "api"], ready: !isEmpty,
-      not_ready_reasons: isEmpty ? ["no candle stored yet"] : [], newest_close_ms: isEmpty ? null : lastMinute() + 60_000, last_commit_ms: Date.now() - 1200, database_writable: true,
+    version: "0.1.0", ready: !isEmpty, not_ready_reasons: isEmpty ? ["no candle stored yet"] : [], database_writable: true, collects: true,
+    runs: isEmpty ? [] : ["ws", "metrics", "backfill", "jobs", "api"].map((role) => ({ role, host: "here", pid: 4242, version: "0.1.0", started_ms: began, stopped_ms: null })),
+    live: {
+      newest_close_ms: isEmpty ? null : lastMinute() + 60_000, last_commit_ms: Date.now() - 1200,
       symbols: { expected: 740, subscribed: 740, stale: 0, quiet: 3 }, connections: { live: 4, connecting: 0, draining: 0, waiting: 0 }, buffer: { rows: 12, capacity_rows: 1_000_000 },
       rows: { received: Math.round(740 * since), committed: Math.round(740 * since) - 12, deduped: 431, rejected: 0, dropped: 0 }, missing_minutes: isEmpty ? 0 : 37, clock_offset_s: 0.012,
     },
     close_to_commit: { bounds: [0.5, 1, 2, 3, 4, 5, 15, null], counts: share.map((one) => (isEmpty ? 0 : Math.round(one * 740 * since))) },
-    limiter: isEmpty ? [] : [
+    budgets: isEmpty ? [] : [
       { name: "fapi", used: 412, limit: 1800, waiting: 0, banned_until_ms: null }, { name: "futures_data", used: 861, limit: 900, waiting: 14, banned_until_ms: null },
       { name: "funding", used: 20, limit: 450, waiting: 0, banned_until_ms: null }, { name: "spot", used: 0, limit: 3000, waiting: 0, banned_until_ms: Date.now() + 95_000 },
     ],
-    backfill: isEmpty ? [] : [{ id: 7, symbols: 528, from_ms: Date.now() - 400 * DAY, to_ms: Date.now(), state: "running", started_ms: began, done: 171_000_000, due: 304_128_000, seconds_left: 5_460 }],
+    backfills: isEmpty ? [] : [{ id: 7, symbols: 528, from_ms: Date.now() - 400 * DAY, to_ms: Date.now(), state: "running", started_ms: began, done: 171_000_000, due: 304_128_000, seconds_left: 5_460, note: "" }],
     tasks: isEmpty ? { PENDING: 0, RUNNING: 0, SUCCESS: 0, FAILED: 0, CANCELLED: 0 } : { PENDING: 1, RUNNING: 1, SUCCESS: 214, FAILED: 1, CANCELLED: 0 },
-    storage: isEmpty ? null : { bytes: 81_300_000_000, tables: [["candles_1m", 6.2e10], ["binance_futures_metrics_5m", 1.1e10], ["bars", 6.1e9], ["agg_trades", 1.9e9], ["funding_rates", 3.1e8]].map(([name, bytes]) => ({ name, bytes, rows: 1 })) },
+    storage: isEmpty ? [] : [["candles_1m", 6.2e10], ["binance_futures_metrics_5m", 1.1e10], ["bars", 6.1e9], ["agg_trades", 1.9e9], ["funding_rates", 3.1e8]].map(([name, bytes]) => ({ name, bytes })),
   }];
 }
 
-function coverage(query, _rest, isEmpty) {
+function coverage(query, isEmpty) {
   const days = Number(query.get("days") ?? 90);
   const today = Math.floor(Date.now() / DAY) * DAY;
   const first = today - (days - 1) * DAY;
   const gone = Math.floor((Date.now() - today) / 60_000);
-  const row = (symbol) => {
-    const one = { symbol, expected: [], have: [], pending: [], absent: [], expired: [] };
+  const runs = (symbol) => {
     const s = seed(symbol);
     const listed = s % 5 === 0 ? s % days : 0;
-    for (let at = 0; at < days; at++) {
-      const expected = at < listed ? 0 : 1440;
-      const isToday = at === days - 1;
-      const lacks = expected && (s + at * 7) % 997 === 0 ? 1440 : expected && (s * 13 + at) % 211 === 0 ? 60 + (s % 300) : expected && (s + at) % 307 === 0 ? 3 : 0;
-      const absent = expected && (s + at) % 401 === 0 ? 12 : 0;
-      const pending = isToday && expected ? 1440 - gone : 0;
-      one.expected.push(expected);
-      one.pending.push(pending);
-      one.absent.push(absent);
-      one.expired.push(0);
-      one.have.push(Math.max(expected - pending - absent - lacks, 0));
+    const found = [];
+    for (let at = listed; at < days; at++) {
+      const lacks = (s + at * 7) % 997 === 0 ? 1440 : (s * 13 + at) % 211 === 0 ? 60 + (s % 300) : (s + at) % 307 === 0 ? 3 : 0;
+      const absent = (s + at) % 401 === 0 ? 12 : 0;
+      const due = at === days - 1 ? gone : 1440;
+      found.push([at, 1, 1440, Math.max(due - absent - lacks, 0), absent, 0]);
     }
-    return one;
+    return found;
   };
-  return [200, { dataset: query.get("dataset"), first_day: new Date(first).toISOString().slice(0, 10), days, as_of_ms: Date.now(), symbols: isEmpty ? [] : symbols.map(row) }];
+  const all = isEmpty ? [] : symbols.map((symbol) => [symbol, runs(symbol)]);
+  return [200, { dataset: query.get("dataset"), first_day: new Date(first).toISOString().slice(0, 10), days, as_of_ms: Date.now(), step_ms: 60_000, symbols: Object.fromEntries(all) }];
 }
 
 function gaps(query) {
@@ -172,7 +169,7 @@ function taskRoute(query, [id, what], isEmpty) {
 function batches(query, [id, what], isEmpty) {
   const span = Array.from({ length: 400 }, (_, n) => began + n * 60_000);
   if (!id) return [200, { data: isEmpty ? [] : [{ batch_id: 3, name: "WETH/USDC against ETHUSDT, November", opportunities: 143, profit_usdt: 1234.5, first_ms: began, last_ms: Date.now(), created_ms: began, updated_ms: began, report: null }], next: null }];
-  if (what === "prices") return [200, { exchange: span.map((at) => ({ time_ms: at, price: bar("ETHUSDT", at, 60_000)[4] })), pool: span.map((at) => ({ time_ms: at, price: bar("ETHUSDT", at - 60_000, 60_000)[4] * 1.0008 })) }];
+  if (what === "prices") return [200, { interval_s: 60, exchange: span.map((at) => ({ time_ms: at, price: bar("ETHUSDT", at, 60_000)[4] })), pool: span.map((at) => ({ time_ms: at, price: bar("ETHUSDT", at - 60_000, 60_000)[4] * 1.0008 })) }];
   if (what === "profit") return [200, { data: span.filter((_, n) => n % 3 === 0).map((at, n) => ({ time_ms: at, profit_usdt: 9 * Math.sin(n) + 4 })) }];
   const data = Array.from({ length: 50 }, (_, n) => ({
     opportunity_id: n, block_time: began + n * 480_000, block_number: 21_000_000 + n, profit_usdt: n % 9 === 4 ? null : 30 * Math.sin(n) + 12, buy_price: 3011.25 + n, sell_price: 3014.5 + n, buy_platform: "ethereum",

@@ -18,6 +18,10 @@ const fault = process.env.FAULT ?? "";
 const server = createServer(async (request, response) => {
   const url = new URL(request.url, "http://here");
   try {
+    if (url.pathname === "/health") {
+      response.writeHead(fault === "token" && request.headers.authorization !== "Bearer let-me-in-please" ? 401 : 200);
+      return response.end("{}");
+    }
     if (url.pathname.startsWith("/api/")) return await api(request, response, url);
     const name = PAGES.has(url.pathname) ? "index.html" : normalize(url.pathname).replace(/^(\.\.[/\\])+/, "");
     const body = await readFile(join(ROOT, name));

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { bytes, decimals, percent, price, short, signed, whole } from "../src/format/numbers";
-import { day, floor, interval, INTERVALS, minute, span } from "../src/format/times";
+import { day, floor, interval, INTERVALS, isTimeframe, minute, span, TIMEFRAMES } from "../src/format/times";
 
 const GAP = " ";
 const MINUTE = 60_000;
@@ -61,6 +61,7 @@ test("spans as marketd status says them", () => {
 test("every interval has a length, and anything else is refused", () => {
   const lengths = INTERVALS.map(interval);
   assert.deepEqual([...lengths].sort((a, b) => a - b), lengths);
+  assert.deepEqual(INTERVALS.filter(isTimeframe), [...TIMEFRAMES]);
   assert.equal(interval("15m"), 15 * MINUTE);
   assert.equal(interval("1w"), 168 * HOUR);
   for (const wrong of ["", "0m", "1M", "m", "1.5h", "1h "]) assert.throws(() => interval(wrong), RangeError);

@@ -1,17 +1,15 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { Coverage, CoverageRow } from "../src/api/types";
-import { account, cellAt, dayOf, geometry, mark, moved, ROW_HEIGHT, rows, ticks, total, visible } from "../src/pages/overview/grid";
+import type { CoverageAnswer } from "../src/api/types";
+import { account, cellAt, dayOf, geometry, mark, moved, ROW_HEIGHT, rows, ticks, total, unfolded, visible, type Coverage, type CoverageRow } from "../src/pages/overview/grid";
 
 const row = (symbol: string, have: number[], more: Partial<CoverageRow> = {}): CoverageRow => {
   const zeros = have.map(() => 0);
   return { symbol, expected: have.map(() => 1440), have, pending: zeros, absent: zeros, expired: zeros, ...more };
 };
 const coverage: Coverage = {
-  dataset: "candles_1m",
   first_day: "2026-11-01",
   days: 3,
-  as_of_ms: 0,
   symbols: [row("BTCUSDT", [1440, 1440, 1440]), row("币安人生USDT", [1440, 0, 1430]), row("ETHUSDT", [1440, 1439, 1440], { expected: [0, 1440, 1440] })],
 };
 
@@ -77,4 +75,26 @@ test("columns are UTC days", () => {
   assert.equal(dayOf(coverage, 2), Date.UTC(2026, 10, 3));
   assert.deepEqual(ticks(coverage), [{ column: 0, text: "2026-11" }]);
   assert.deepEqual(ticks({ first_day: "2026-10-20", days: 90 }).map((one) => one.text), ["2026-11", "2026-12", "2027-01"]);
+});
+
+test("runs of days become days, and what is not due yet is pending", () => {
+  const answer: CoverageAnswer = {
+    dataset: "candles_1m",
+    first_day: "2026-11-01",
+    days: 4,
+    as_of_ms: Date.UTC(2026, 10, 4, 10, 5),
+    step_ms: 60_000,
+    symbols: { A: [[1, 2, 1440, 1440, 0, 0], [3, 1, 1440, 600, 0, 0]], B: [[3, 1, 1440, 540, 10, 0]], C: [] },
+  };
+  const found = unfolded(answer);
+  const of = (symbol: string, at: number) => account(found.symbols.find((one) => one.symbol === symbol)!, at);
+  assert.deepEqual([0, 1, 2, 3].map((at) => mark(of("A", at))), ["none", "whole", "whole", "pending"]);
+  assert.equal(of("A", 3).pending, 840, "ten hours are due at five past ten");
+  assert.equal(of("A", 3).missing, 0);
+  assert.equal(of("B", 3).missing, 50);
+  assert.equal(of("C", 3).expected, 0);
+  const irregular = unfolded({ ...answer, step_ms: null, symbols: { A: [[3, 1, 3, 1, 0, 0]] } });
+  assert.equal(account(irregular.symbols[0]!, 3).missing, 2);
+  const midnight = unfolded({ ...answer, as_of_ms: Date.UTC(2026, 10, 4, 0, 2), symbols: { A: [[2, 1, 1440, 1437, 0, 0], [3, 1, 1440, 0, 0, 0]] } });
+  assert.deepEqual([2, 3].map((at) => account(midnight.symbols[0]!, at).missing), [0, 0], "the end of yesterday is not due either");
 });

@@ -83,7 +83,11 @@ def _uses() -> Iterator[tuple[str, str]]:
 
 def _asked(method: str, words: list[str]) -> Iterator[tuple[str, str]]:
     """``tables.read("file.name", ...)`` and its like; what is written has a table that it comes in by."""
-    if method in {"rows", "read", "pieces", "write"} and words and (found := _NAMED.fullmatch(words[0])):
+    if (
+        method in {"rows", "records", "read", "pieces", "write"}
+        and words
+        and (found := _NAMED.fullmatch(words[0]))
+    ):
         file, name = found.groups()
         yield file, name
         if method == "write":

@@ -20,6 +20,9 @@ export type Wanted = "none" | "wrong" | "weak";
 
 export const wanted = new Value<Wanted | null>(null);
 
+/** True from the first refusal until a token is given: nothing is asked again meanwhile. */
+export const locked = new Value<boolean>(false);
+
 /** Goes up with every new token: what failed for lack of one is asked again. */
 export const tokens = new Value<number>(0);
 
@@ -27,11 +30,16 @@ export function token(): string | null {
   return sessionStorage.getItem(TOKEN);
 }
 
-export function giveToken(text: string): void {
-  if (text) sessionStorage.setItem(TOKEN, text);
-  else sessionStorage.removeItem(TOKEN);
+/** Keep the token if it is one, and say whether. It is tried once, before all that wait for it send it. */
+export async function giveToken(text: string): Promise<boolean> {
+  const answer = await fetch("/health", { headers: { Authorization: `Bearer ${text}` }, credentials: "omit" });
+  if (answer.status === 401) return false;
+  if (!answer.ok) throw await refusal(answer, true);
+  sessionStorage.setItem(TOKEN, text);
   wanted.set(null);
+  locked.set(false);
   tokens.set(tokens.now + 1);
+  return true;
 }
 
 export type Query = Record<string, string | number | boolean | null | undefined>;
@@ -76,7 +84,12 @@ async function ask<T>(method: string, address: string, body?: unknown, signal?: 
 }
 
 async function refusal(answer: Response, hadToken: boolean): Promise<ApiError> {
-  if (answer.status === 401) wanted.set(hadToken ? "wrong" : "none");
+  if (answer.status === 401) {
+    // A wrong token is never sent twice: who gives many wrong ones is not listened to for a while.
+    sessionStorage.removeItem(TOKEN);
+    locked.set(true);
+    wanted.set(hadToken ? "wrong" : (wanted.now ?? "none"));
+  }
   if (answer.status === 403) wanted.set("weak");
   const problem = (await answer.json().catch(() => null)) as Partial<Problem> | null;
   return new ApiError(answer.status, {

@@ -1,6 +1,6 @@
 // The WebSocket /api/v1/live, one for the whole page: whoever wants something says so, and the wishes are sent as one.
 import { Value } from "../state/value";
-import { token } from "./client";
+import { locked, token, tokens } from "./client";
 import type { LiveFrame, LiveMessage, LiveWish } from "./types";
 import { joined, wait } from "./wishes";
 
@@ -14,8 +14,9 @@ export interface Watcher {
 
 export type LinkState = "off" | "connecting" | "live" | "waiting";
 
-/** A minute always closes: a connection that wants all candles and hears nothing so long is dead. */
-const SILENCE_MS = 150_000;
+/** After so long a silence the other side is asked whether it is there: the wish is said again, which is answered. */
+const SILENCE_MS = 60_000;
+const ANSWER_MS = 10_000;
 
 export class Live {
   readonly state = new Value<LinkState>("off");
@@ -25,8 +26,14 @@ export class Live {
   #timer: ReturnType<typeof setTimeout> | undefined;
   #silence: ReturnType<typeof setTimeout> | undefined;
   #sent = "";
+  #probing = false;
 
-  constructor(readonly address: () => string) {}
+  constructor(readonly address: () => string) {
+    tokens.watch(() => {
+      this.#attempt = 0;
+      this.#open();
+    });
+  }
 
   /** Hear what `watcher` wishes until the answer is called. */
   watch(watcher: Watcher): () => void {
@@ -41,7 +48,8 @@ export class Live {
   }
 
   #open(): void {
-    if (this.#socket || this.#watchers.size === 0) return;
+    // Without the token that is needed nobody is let in; a new one opens the door.
+    if (this.#socket || this.#watchers.size === 0 || locked.now) return;
     clearTimeout(this.#timer);
     this.state.set("connecting");
     const socket = new WebSocket(this.address());
@@ -53,6 +61,7 @@ export class Live {
 
   #opened(): void {
     this.#sent = "";
+    this.#probing = false;
     // A browser can give a WebSocket no header: the token is the first thing that is said.
     const secret = token();
     if (secret) this.#socket?.send(JSON.stringify({ token: secret }));
@@ -71,7 +80,9 @@ export class Live {
   #heard(text: string): void {
     this.#listen();
     const message = JSON.parse(text) as LiveMessage;
-    if (message.type === "subscribed") {
+    if (message.type === "subscribed" && this.#probing) {
+      this.#probing = false;
+    } else if (message.type === "subscribed") {
       this.#attempt = 0;
       this.state.set("live");
       for (const watcher of [...this.#watchers]) watcher.ready();
@@ -80,10 +91,21 @@ export class Live {
     }
   }
 
+  /** Something was heard: the other side is there. */
   #listen(): void {
     clearTimeout(this.#silence);
-    const wish = joined([...this.#watchers].map((one) => one.wish));
-    if (wish.candles?.length) this.#silence = setTimeout(() => this.#socket?.close(), SILENCE_MS);
+    const socket = this.#socket;
+    if (socket) this.#silence = setTimeout(() => this.#probe(socket), SILENCE_MS);
+  }
+
+  #probe(socket: WebSocket): void {
+    if (this.#socket !== socket || socket.readyState !== WebSocket.OPEN) return;
+    this.#probing = true;
+    socket.send(this.#sent);
+    this.#silence = setTimeout(() => {
+      socket.close();
+      this.#lost(socket); // the other side of a dead connection never says that it is closed
+    }, ANSWER_MS);
   }
 
   #lost(socket: WebSocket): void {

@@ -14,7 +14,7 @@ export interface Problem {
 /** A piece of a set that is read by cursor. */
 export interface Piece<T> {
   data: T[];
-  next: string | null;
+  next: string | number | null;
 }
 
 /** A piece of a set that is read by page number. */
@@ -30,26 +30,37 @@ export interface Numbered<T> {
 
 export interface Overview {
   now_ms: number;
-  process: ProcessReport;
-  /** Histogram of venue time from a minute's end to the commit of its live candle, since the process began. */
-  close_to_commit: Histogram;
-  /** By name of the budget, as far as this process knows it. */
-  limiter: BudgetReport[];
-  backfill: BackfillReport[];
-  tasks: Record<TaskState, number>;
-  storage: StorageReport | null;
-}
-
-export interface ProcessReport {
   version: string;
-  pid: number;
-  since_ms: number;
-  runs: string[];
   ready: boolean;
   not_ready_reasons: string[];
+  database_writable: boolean;
+  /** Whether live candles are collected by the process that answers; elsewhere `live` is all 0. */
+  collects: boolean;
+  /** The newest daemon of each role. */
+  runs: RunReport[];
+  live: LiveReport;
+  /** Seconds from a minute's end to the commit of its live candle, since the process began. */
+  close_to_commit: Histogram;
+  budgets: BudgetReport[];
+  backfills: BackfillReport[];
+  /** Of the last week. */
+  tasks: Record<TaskState, number>;
+  storage: { name: string; bytes: number }[];
+}
+
+export interface RunReport {
+  role: string;
+  host: string;
+  pid: number;
+  version: string;
+  started_ms: number;
+  /** Null while it runs, or when it was killed. */
+  stopped_ms: number | null;
+}
+
+export interface LiveReport {
   newest_close_ms: number | null;
   last_commit_ms: number | null;
-  database_writable: boolean;
   symbols: { expected: number; subscribed: number; stale: number; quiet: number };
   connections: Record<string, number>;
   buffer: { rows: number; capacity_rows: number };
@@ -79,35 +90,24 @@ export interface BackfillReport {
   to_ms: number;
   state: string;
   started_ms: number | null;
-  /** Done and due rows; null where it was not counted yet. */
+  /** Missing minutes that are through, and all that are planned; null where it was not planned yet. */
   done: number | null;
   due: number | null;
   seconds_left: number | null;
+  note: string;
 }
 
-export interface StorageReport {
-  bytes: number;
-  tables: { name: string; bytes: number; rows: number }[];
-}
+// ---- GET /api/v1/overview/coverage ----
 
-// ---- GET /api/v1/coverage ----
-
-/** One row a symbol; each list has one number a day from `first_day` on. What is not in a list is missing. */
-export interface Coverage {
+export interface CoverageAnswer {
   dataset: string;
   first_day: string;
   days: number;
   as_of_ms: number;
-  symbols: CoverageRow[];
-}
-
-export interface CoverageRow {
-  symbol: string;
-  expected: number[];
-  have: number[];
-  pending: number[];
-  absent: number[];
-  expired: number[];
+  /** From one row to the next; null where rows come irregularly. */
+  step_ms: number | null;
+  /** Runs of days that are alike: first (counted from `first_day`), days, expected, have, absent, expired. */
+  symbols: Record<string, [number, number, number, number, number, number][]>;
 }
 
 // ---- GET /api/v1/gaps ----
@@ -285,6 +285,8 @@ export interface PricePoint {
 }
 
 export interface PriceSeries {
+  /** 1, 60 or 3600; null where there is no series. */
+  interval_s: number | null;
   exchange: PricePoint[];
   pool: PricePoint[];
 }

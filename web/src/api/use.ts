@@ -1,7 +1,7 @@
 // Reading from the API inside a page: what was read, that it is being read, or why it could not be.
 import { useCallback, useEffect, useRef, useState } from "preact/hooks";
 import { useValue } from "../state/value";
-import { tokens } from "./client";
+import { locked, tokens } from "./client";
 
 export interface Read<T> {
   data: T | null;
@@ -39,7 +39,7 @@ export function useRead<T>(key: string | null, load: (signal: AbortSignal) => Pr
       } catch (error) {
         if (!ending.signal.aborted) setState((old) => ({ key, data: old.key === key ? old.data : null, error }));
       }
-      if (options.every && !ending.signal.aborted) timer = setTimeout(seen, options.every);
+      if (options.every && !ending.signal.aborted && !locked.now) timer = setTimeout(seen, options.every);
     };
     // A hidden page asks nothing; it asks at once when it is seen again.
     const seen = (): void => {

@@ -38,6 +38,13 @@ export function span(ms: number): string {
 /** What a chart can be drawn in. */
 export const INTERVALS = ["1m", "3m", "5m", "15m", "30m", "1h", "2h", "4h", "6h", "8h", "12h", "1d", "3d", "1w"] as const;
 
+/** What levels are looked for in. */
+export const TIMEFRAMES = ["5m", "15m", "1h", "4h", "1d"] as const;
+
+export function isTimeframe(name: string): boolean {
+  return TIMEFRAMES.some((one) => one === name);
+}
+
 /** Milliseconds of an interval's name: 1m, 4h, 1d, 1w. Throws what is none. */
 export function interval(name: string): number {
   const found = /^(\d+)([mhdw])$/.exec(name);

@@ -5,7 +5,7 @@ import { get, post } from "../../api/client";
 import type { Analysis, Level, Numbered } from "../../api/types";
 import { useRead } from "../../api/use";
 import { price, whole } from "../../format/numbers";
-import { INTERVALS, minute } from "../../format/times";
+import { minute, TIMEFRAMES } from "../../format/times";
 import { useText } from "../../i18n/text";
 import { address, place, refine } from "../../state/place";
 import { useValue } from "../../state/value";
@@ -156,7 +156,7 @@ function Start({ again }: { again: () => void }): JSX.Element {
       <label>
         {t("analysis.interval")}
         <select value={wish.timeframe} onChange={(event) => setWish({ ...wish, timeframe: event.currentTarget.value })}>
-          {INTERVALS.map((one) => <option key={one} value={one}>{one}</option>)}
+          {TIMEFRAMES.map((one) => <option key={one} value={one}>{one}</option>)}
         </select>
       </label>
       <button type="submit">{t("tasks.start")}</button>

@@ -80,7 +80,10 @@ function Pictures({ batch }: { batch: Batch }): JSX.Element {
     <div class="two">
       <section class="card">
         <h2>{t("arbitrage.prices")}</h2>
-        <Shown read={prices} show={() => <SmallChart lines={both} />} />
+        <Shown
+          read={prices}
+          show={({ interval_s }) => (interval_s === null ? <Empty title={t("arbitrage.prices.none")} todo={t("arbitrage.prices.none.do")} /> : <SmallChart lines={both} />)}
+        />
       </section>
       <section class="card">
         <h2>{t("arbitrage.profit.time")}</h2>

@@ -5,7 +5,7 @@ import { get, post } from "../../api/client";
 import type { Analysis, Numbered } from "../../api/types";
 import { useRead } from "../../api/use";
 import { price, whole } from "../../format/numbers";
-import { INTERVALS, minute } from "../../format/times";
+import { INTERVALS, isTimeframe, minute, TIMEFRAMES } from "../../format/times";
 import { useText } from "../../i18n/text";
 import { go, address, place } from "../../state/place";
 import { useValue } from "../../state/value";
@@ -66,12 +66,13 @@ function Picker({ symbol, interval }: { symbol: string; interval: string }): JSX
 /** The newest analysis of the series, that which was given if it is of this interval. */
 function useAnalysis(symbol: string, interval: string, given: Analysis | null): { analysis: Analysis | null; known: boolean } {
   const fits = given?.symbol === symbol && given.timeframe === interval;
-  const read = useRead(fits ? null : `${symbol}/${interval}`, (signal) =>
-    get<Numbered<Analysis>>("/api/v1/analysis/results", { symbol, timeframe: interval, pageSize: 100 }, signal),
-  );
+  const wanted = fits || !isTimeframe(interval) ? null : `${symbol}/${interval}`;
+  const query = { symbol, timeframe: interval, market_type: "future", pageSize: 10 };
+  // What has just this name comes first; the others have it as a part of theirs.
+  const read = useRead(wanted, (signal) => get<Numbered<Analysis>>("/api/v1/analysis/results", query, signal));
   if (fits) return { analysis: given, known: true };
-  const found = read.data?.data.find((one) => one.symbol === symbol && one.timeframe === interval && one.market_type === "future");
-  return { analysis: found ?? null, known: read.data !== null };
+  const found = read.data?.data.find((one) => one.symbol === symbol);
+  return { analysis: found ?? null, known: wanted === null || read.data !== null };
 }
 
 function Chart({ symbol, interval, given }: { symbol: string; interval: string; given: Analysis | null }): JSX.Element {
@@ -121,6 +122,7 @@ function Wanted({ symbol, interval }: { symbol: string; interval: string }): JSX
   const t = useText();
   const [asked, setAsked] = useState<boolean>(false);
   const [error, setError] = useState<unknown>(null);
+  if (!isTimeframe(interval)) return <p class="soft">{t("chart.levels.never", { interval, known: TIMEFRAMES.join(", ") })}</p>;
   const ask = (): void => {
     const body = { exchange: "binance", symbol, market_type: "future", timeframe: interval };
     post("/api/v1/analysis/trigger", body).then(() => setAsked(true), setError);

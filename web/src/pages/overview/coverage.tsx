@@ -2,7 +2,7 @@
 import type { JSX } from "preact";
 import { useMemo, useState } from "preact/hooks";
 import { get } from "../../api/client";
-import type { Coverage, GapRow, Piece } from "../../api/types";
+import type { CoverageAnswer, GapRow, Piece } from "../../api/types";
 import { useRead } from "../../api/use";
 import { percent, whole } from "../../format/numbers";
 import { DAY, day, minute } from "../../format/times";
@@ -10,7 +10,7 @@ import { useText, type Name } from "../../i18n/text";
 import { address, place, refine } from "../../state/place";
 import { useValue } from "../../state/value";
 import { Empty, Shown } from "../../ui/states";
-import { account, dayOf, rows as rowsOf, total, type Account, type Cell, type Mark, type Order } from "./grid";
+import { account, dayOf, rows as rowsOf, total, unfolded, type Account, type Cell, type Mark, type Order } from "./grid";
 import { CoverageMap } from "./map";
 
 const DATASETS = ["candles_1m", "metrics_5m", "funding", "agg_trades"] as const;
@@ -25,7 +25,7 @@ export function CoveragePart(): JSX.Element {
   const days = SPANS.find((one) => one === Number(query.get("days"))) ?? 90;
   const read = useRead(
     `${dataset}/${days}`,
-    (signal) => get<Coverage>("/api/v1/coverage", { dataset, days }, signal),
+    (signal) => get<CoverageAnswer>("/api/v1/overview/coverage", { dataset, days }, signal),
     { every: REFRESH_MS },
   );
   return (
@@ -46,7 +46,7 @@ export function CoveragePart(): JSX.Element {
         </label>
         <Choice />
       </div>
-      <Shown read={read} show={(coverage) => <Map coverage={coverage} dataset={dataset} />} />
+      <Shown read={read} show={(answer) => <Map answer={answer} dataset={dataset} />} />
     </section>
   );
 }
@@ -71,8 +71,9 @@ function Choice(): JSX.Element {
   );
 }
 
-function Map({ coverage, dataset }: { coverage: Coverage; dataset: string }): JSX.Element {
+function Map({ answer, dataset }: { answer: CoverageAnswer; dataset: string }): JSX.Element {
   const t = useText();
+  const coverage = useMemo(() => unfolded(answer), [answer]);
   const { query } = useValue(place);
   const order: Order = query.get("order") === "name" ? "name" : "worst";
   const search = query.get("search") ?? "";

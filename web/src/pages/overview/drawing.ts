@@ -1,6 +1,5 @@
 // Drawing the heat map. Only what is seen is drawn, cells of one colour in a row as one rectangle.
-import type { Coverage } from "../../api/types";
-import { ticks, visible, type Cell, type Geometry, type Mark, type Row } from "./grid";
+import { ticks, visible, type Cell, type Coverage, type Geometry, type Mark, type Row } from "./grid";
 
 export const AXIS_HEIGHT = 20;
 

@@ -1,6 +1,22 @@
 // The heat map of what is stored: which symbol and day is where, and how much of it is missing. Pure.
 import { DAY, day as dayText } from "../../format/times";
-import type { Coverage, CoverageRow } from "../../api/types";
+import type { CoverageAnswer } from "../../api/types";
+
+/** What is stored of each symbol: a list has one number a day from `first_day` on. What is in no list is missing. */
+export interface Coverage {
+  first_day: string;
+  days: number;
+  symbols: CoverageRow[];
+}
+
+export interface CoverageRow {
+  symbol: string;
+  expected: number[];
+  have: number[];
+  pending: number[];
+  absent: number[];
+  expired: number[];
+}
 
 /** What is worst in a symbol's day, as `marketd coverage` marks it. */
 export type Mark = "none" | "whole" | "absent" | "expired" | "pending" | "few" | "some" | "many" | "all";
@@ -21,6 +37,36 @@ export interface Row {
 }
 
 export type Order = "worst" | "name";
+
+/** A row is due so long after its period ended; until then it is pending, as for `marketd coverage`. */
+const GRACE_MS = 300_000;
+
+/** The answer with a number for each day, and what is not due yet told apart. */
+export function unfolded(answer: CoverageAnswer): Coverage {
+  const early = Array.from({ length: answer.days }, (_, at) => notDue(answer, at));
+  const symbols = Object.entries(answer.symbols).map(([symbol, runs]) => {
+    const zeros = (): number[] => new Array<number>(answer.days).fill(0);
+    const row: CoverageRow = { symbol, expected: zeros(), have: zeros(), pending: zeros(), absent: zeros(), expired: zeros() };
+    for (const [first, days, expected, have, absent, expired] of runs) {
+      for (let at = first; at < first + days; at++) {
+        row.expected[at] = expected;
+        row.have[at] = have;
+        row.absent[at] = absent;
+        row.expired[at] = expired;
+        row.pending[at] = Math.min(early[at] ?? 0, Math.max(expected - have - absent - expired, 0));
+      }
+    }
+    return row;
+  });
+  return { first_day: answer.first_day, days: answer.days, symbols };
+}
+
+/** How many rows of a day cannot be there yet. */
+function notDue(answer: CoverageAnswer, at: number): number {
+  if (answer.step_ms === null) return 0;
+  const end = dayOf(answer, at + 1);
+  return Math.min(Math.max(Math.ceil((end - (answer.as_of_ms - GRACE_MS)) / answer.step_ms), 0), DAY / answer.step_ms);
+}
 
 export function account(row: CoverageRow, at: number): Account {
   const expected = row.expected[at] ?? 0;

@@ -1,13 +1,12 @@
 // The heat map: one canvas the size of the window it is seen through, drawn anew while it is scrolled.
 import type { JSX } from "preact";
 import { useEffect, useLayoutEffect, useMemo, useRef, useState } from "preact/hooks";
-import type { Coverage } from "../../api/types";
 import { day } from "../../format/times";
 import { useText } from "../../i18n/text";
 import { dark } from "../../state/choices";
 import { useValue } from "../../state/value";
 import { AXIS_HEIGHT, drawAxis, drawRows, palette, type Palette } from "./drawing";
-import { cellAt, dayOf, geometry, moved, type Cell, type Row } from "./grid";
+import { cellAt, dayOf, geometry, moved, type Cell, type Coverage, type Row } from "./grid";
 
 interface MapProps {
   coverage: Coverage;

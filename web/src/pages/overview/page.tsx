@@ -2,7 +2,7 @@
 import type { ComponentChildren, JSX } from "preact";
 import { useEffect, useState } from "preact/hooks";
 import { get } from "../../api/client";
-import { live } from "../../api/live";
+import { live as feed } from "../../api/live";
 import type { Histogram, Overview } from "../../api/types";
 import { useRead } from "../../api/use";
 import { whole } from "../../format/numbers";
@@ -24,7 +24,7 @@ export default function OverviewPage(): JSX.Element {
   // A frame of the live feed says that candles were just committed: what is shown is read anew then.
   useEffect(() => {
     let timer: ReturnType<typeof setTimeout> | undefined;
-    const end = live.watch({
+    const end = feed.watch({
       wish: { candles: ["BTCUSDT"] },
       hear: () => {
         clearTimeout(timer);
@@ -45,15 +45,21 @@ export default function OverviewPage(): JSX.Element {
 
 function Report({ of, stale }: { of: Overview; stale: unknown }): JSX.Element {
   const t = useText();
-  const one = of.process;
+  const running = of.runs.filter((one) => one.stopped_ms === null);
+  const since = running.length ? Math.min(...running.map((one) => one.started_ms)) : null;
   return (
     <>
       {stale !== null && <Failure error={stale} />}
       <p class="headline">
-        <span class={`verdict ${one.ready ? "good" : "bad"}`}>{t(one.ready ? "overview.ready" : "overview.notReady")}</span>
-        {!one.ready && <span class="bad">{one.not_ready_reasons.join("; ")}</span>}
-        <span class="soft">{t("overview.runs", { runs: one.runs.join(", "), version: one.version, since: minute(one.since_ms) })}</span>
+        <span class={`verdict ${of.ready ? "good" : "bad"}`}>{t(of.ready ? "overview.ready" : "overview.notReady")}</span>
+        {!of.ready && <span class="bad">{of.not_ready_reasons.join("; ")}</span>}
+        <span class="soft">
+          {since === null
+            ? t("overview.runs.none")
+            : t("overview.runs", { runs: running.map((one) => one.role).join(", "), version: of.version, since: minute(since) })}
+        </span>
       </p>
+      {!of.collects && <p class="note">{t("overview.elsewhere")}</p>}
       <div class="answers">
         <Health of={of} />
         <Completeness of={of} />
@@ -74,23 +80,24 @@ function Answer({ title, big, tone, children }: { title: string; big: string; to
   );
 }
 
-function Health({ of: { process: one } }: { of: Overview }): JSX.Element {
+function Health({ of }: { of: Overview }): JSX.Element {
   const t = useText();
+  const one = of.live;
   const others = Object.entries(one.connections).filter(([state, count]) => state !== "live" && count > 0);
   return (
     <Answer
       title={t("overview.health")}
       big={t("overview.connections.live", { count: one.connections["live"] ?? 0 })}
-      tone={one.ready ? "" : "bad"}
+      tone={of.ready ? "" : "bad"}
     >
       {others.length > 0 && <p class="warn">{others.map(([state, count]) => `${count} ${state}`).join(", ")}</p>}
       <p class="soft">{t("overview.symbols", one.symbols)}</p>
-      <p class={one.database_writable ? "soft" : "bad"}>{t(one.database_writable ? "overview.database.up" : "overview.database.down")}</p>
+      <p class={of.database_writable ? "soft" : "bad"}>{t(of.database_writable ? "overview.database.up" : "overview.database.down")}</p>
     </Answer>
   );
 }
 
-function Completeness({ of: { process: one } }: { of: Overview }): JSX.Element {
+function Completeness({ of: { live: one } }: { of: Overview }): JSX.Element {
   const t = useText();
   const lost = one.rows.rejected + one.rows.dropped;
   const counted = Object.fromEntries(Object.entries(one.rows).map(([name, count]) => [name, whole(count)]));
@@ -103,11 +110,16 @@ function Completeness({ of: { process: one } }: { of: Overview }): JSX.Element {
   );
 }
 
+/** When the process began whose histogram this is: only with that of the same process it can be compared. */
+function began(of: Overview): number {
+  return Math.max(0, ...of.runs.map((one) => one.started_ms));
+}
+
 /** The histogram as it was some minutes ago, so that what is shown is of lately. */
 function useEarlier(of: Overview): { histogram: Histogram; at: number } | null {
   const [kept, setKept] = useState<{ histogram: Histogram; at: number; begun: number }[]>([]);
   useEffect(() => {
-    const now = { histogram: of.close_to_commit, at: of.now_ms, begun: of.process.since_ms };
+    const now = { histogram: of.close_to_commit, at: of.now_ms, begun: began(of) };
     setKept((old) => [...old.filter((one) => one.begun === now.begun && one.at >= now.at - LATELY_MS), now]);
   }, [of]);
   const first = kept[0];
@@ -121,7 +133,7 @@ function Lateness({ of }: { of: Overview }): JSX.Element {
   const recent = since(all, earlier?.histogram ?? null);
   const shown = quantile(recent, 0.99) === null ? all : recent;
   const p99 = quantile(shown, 0.99);
-  const newest = of.process.newest_close_ms;
+  const newest = of.live.newest_close_ms;
   const figures = { p50: seconds(quantile(shown, 0.5)), p99: seconds(p99) };
   return (
     <Answer title={t("overview.late")} big={p99 === null ? "–" : `p99 ${seconds(p99)}`} tone={p99 === null ? "" : p99 <= 5 ? "good" : p99 <= 15 ? "warn" : "bad"}>

@@ -1,5 +1,5 @@
 // The smaller parts of the overview: budgets, backfill, jobs, storage.
-import type { JSX } from "preact";
+import { Fragment, type JSX } from "preact";
 import type { BackfillReport, BudgetReport, Overview } from "../../api/types";
 import { bytes, percent, whole } from "../../format/numbers";
 import { clock, day, span } from "../../format/times";
@@ -12,13 +12,13 @@ export function Tiles({ of }: { of: Overview }): JSX.Element {
     <div class="tiles">
       <section class="card">
         <h2>{t("overview.limiter")}</h2>
-        {of.limiter.length === 0 && <p class="soft">{t("overview.limiter.none")}</p>}
-        {of.limiter.map((one) => <Budget key={one.name} of={one} />)}
+        {of.budgets.length === 0 && <p class="soft">{t("overview.limiter.none")}</p>}
+        {of.budgets.map((one) => <Budget key={one.name} of={one} />)}
       </section>
       <section class="card">
         <h2>{t("overview.backfill")}</h2>
-        {of.backfill.length === 0 && <p class="soft"><Words text={t("overview.backfill.none")} /></p>}
-        {of.backfill.map((one) => <Backfill key={one.id} of={one} />)}
+        {of.backfills.length === 0 && <p class="soft"><Words text={t("overview.backfill.none")} /></p>}
+        {of.backfills.map((one) => <Backfill key={one.id} of={one} />)}
       </section>
       <section class="card">
         <h2>{t("overview.jobs")}</h2>
@@ -27,7 +27,7 @@ export function Tiles({ of }: { of: Overview }): JSX.Element {
       </section>
       <section class="card">
         <h2>{t("overview.storage")}</h2>
-        {of.storage === null ? <p class="soft">{t("overview.storage.none")}</p> : <Storage of={of.storage} />}
+        <Storage of={of.storage} />
       </section>
     </div>
   );
@@ -69,22 +69,22 @@ function Backfill({ of }: { of: BackfillReport }): JSX.Element {
         <span class="soft">{known ? percent(of.done ?? 0, of.due ?? 0) : of.state}</span>
       </p>
       <Bar share={known ? (of.done ?? 0) / (of.due ?? 1) : 0} />
-      <p class="soft">{left}</p>
+      <p class={of.note ? "warn" : "soft"}>{of.note || left}</p>
     </div>
   );
 }
 
-function Storage({ of }: { of: NonNullable<Overview["storage"]> }): JSX.Element {
+function Storage({ of }: { of: Overview["storage"] }): JSX.Element {
   const t = useText();
   return (
     <>
-      <p>{t("overview.storage.text", { bytes: bytes(of.bytes) })}</p>
+      <p>{t("overview.storage.text", { bytes: bytes(of.reduce((sum, one) => sum + one.bytes, 0)) })}</p>
       <dl class="facts">
-        {of.tables.slice(0, 5).map((one) => (
-          <>
+        {of.slice(0, 5).map((one) => (
+          <Fragment key={one.name}>
             <dt class="mono">{one.name}</dt>
             <dd>{bytes(one.bytes)}</dd>
-          </>
+          </Fragment>
         ))}
       </dl>
     </>

@@ -53,7 +53,7 @@ export default function TasksPage(): JSX.Element {
               ) : (
                 <>
                   <List of={data} chosen={chosen} />
-                  {next !== null && <p class="pager"><button type="button" onClick={() => refine({ before: next })}>{t("page.before")}</button></p>}
+                  {next !== null && <p class="pager"><button type="button" onClick={() => refine({ before: String(next) })}>{t("page.before")}</button></p>}
                 </>
               )
             }
