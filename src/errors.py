@@ -5,9 +5,11 @@ MarketdError
 |- AlreadyRunning    stop, exit 75: another instance holds the lock
 |- Retryable         wait (at least ``retry_after`` seconds), do the same again
 |  |- RateLimited    the venue's budget is spent or the address is banned
+|  |- QueueFull      more tasks wait already than anybody should add to
 |  `- Unavailable    the venue, the network or the database is away
 `- Permanent         doing the same again gives the same answer
    |- BadData        this row or message is unusable: quarantine it, go on with the others
+   |  `- BadFields   somebody asked for something with these fields wrong: tell them which
    |- UnknownSymbol  the venue does not know the symbol: drop it from the work list
    |- NotPublished   this source does not have it, not yet, no longer or never: ask the next one
    |- TooWide        the other side answers no request about so much: ask for less at a time
@@ -15,6 +17,8 @@ MarketdError
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 EXIT_OK = 0
 EXIT_FAILURE = 1
@@ -64,6 +68,10 @@ class RateLimited(Retryable):
     """The venue said 429 or 418; nobody may ask before ``retry_after`` seconds have passed."""
 
 
+class QueueFull(Retryable):
+    """So many tasks wait already that no more are taken."""
+
+
 class Unavailable(Retryable):
     """The other side cannot be reached or is not ready: network, server or database."""
 
@@ -78,6 +86,16 @@ class Permanent(MarketdError):
 
 class BadData(Permanent):
     """One message or row is unusable; the others are not touched by it."""
+
+
+class BadFields(BadData):
+    """What somebody asked for has ``fields`` that are wrong: the name of each (``strategy.mode``) and what it takes."""
+
+    def __init__(
+        self, message: str, fields: Sequence[tuple[str, str]], *, reason: str = "parameters"
+    ) -> None:
+        self.fields = tuple(fields)
+        super().__init__(message, reason=reason)
 
 
 class UnknownSymbol(Permanent):

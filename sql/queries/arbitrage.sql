@@ -66,6 +66,11 @@ ORDER BY asked.place;
 INSERT INTO batches (name) VALUES (%(name)s)
 ON CONFLICT (name) DO NOTHING;
 
+-- name: add_batch
+INSERT INTO batches (name) VALUES (%(name)s)
+ON CONFLICT (name) DO NOTHING
+RETURNING batch_id;
+
 -- name: lock_batch
 SELECT batch_id, name
 FROM batches

@@ -65,8 +65,17 @@ SELECT task_id, kind, parameters, state, share, attempts, failures, error, resul
        (extract(epoch FROM started_at) * 1000)::bigint, (extract(epoch FROM finished_at) * 1000)::bigint
 FROM tasks
 WHERE (%(kind)s::text IS NULL OR kind = %(kind)s) AND (%(state)s::text IS NULL OR state = %(state)s)
+  AND (%(before)s::text IS NULL OR created_at <= (SELECT created_at FROM tasks WHERE task_id = %(before)s))
+  AND (
+      %(before)s::text IS NULL OR task_id > %(before)s
+      OR created_at < (SELECT created_at FROM tasks WHERE task_id = %(before)s)
+  )
 ORDER BY created_at DESC, task_id
 LIMIT %(limit)s;
+
+-- name: waiting
+-- Tasks that nobody works at yet, or again.
+SELECT count(*) FROM tasks WHERE state = 'PENDING';
 
 -- name: lines
 SELECT number, (extract(epoch FROM at) * 1000)::bigint, level, line

@@ -9,7 +9,7 @@ from typing import Any, Generic, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from ..errors import BadData, MarketdError
+from ..errors import BadFields, MarketdError
 from ..model import Task
 from ..ports.tasks import Kernels, Tasks
 from ..telemetry.log import get_logger
@@ -45,11 +45,13 @@ class Kind(Generic[P]):
     about: str = ""
 
     def asked(self, values: Mapping[str, Any]) -> P:
-        """``values`` as parameters. Raises ``BadData`` (``parameters``) that names each field and what it takes."""
+        """``values`` as parameters. Raises ``BadFields`` (``parameters``): each field and what it takes."""
         try:
             return self.parameters.model_validate(dict(values))
         except ValidationError as error:
-            raise BadData(f"{self.name}: {_problems(error)}", reason="parameters") from None
+            fields = _problems(error)
+            text = "; ".join(f"{name or 'parameters'}: {message}" for name, message in fields)
+            raise BadFields(f"{self.name}: {text}", fields) from None
 
     def subject_of(self, values: Mapping[str, Any]) -> str:
         """What a task with these parameters locks while it runs."""
@@ -107,8 +109,6 @@ class Context:
         return value
 
 
-def _problems(error: ValidationError) -> str:
-    """Each problem with the name of its field."""
-    return "; ".join(
-        f"{'.'.join(map(str, one['loc'])) or 'parameters'}: {one['msg']}" for one in error.errors()
-    )
+def _problems(error: ValidationError) -> list[tuple[str, str]]:
+    """Each problem with the name of its field; of all together the name is empty."""
+    return [(".".join(map(str, one["loc"])), one["msg"]) for one in error.errors()]

@@ -10,7 +10,7 @@ from starlette.requests import HTTPConnection
 
 from ..ports import Clock
 from ..ports.reading import Reader
-from ..ports.work import TaskDesk
+from ..ports.work import Batches, TaskDesk
 from ..telemetry.health import Health
 from ..telemetry.metrics import Metrics
 from .feed.hub import Hub
@@ -28,6 +28,7 @@ class Parts:
 
     reader: Reader
     desk: TaskDesk
+    batches: Batches
     hub: Hub
     watch: TaskWatch
     guard: Guard

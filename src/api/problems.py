@@ -24,9 +24,11 @@ from starlette.responses import Response
 from ..errors import (
     AlreadyRunning,
     BadData,
+    BadFields,
     ConfigError,
     MarketdError,
     NotPublished,
+    QueueFull,
     RateLimited,
     Retryable,
     TooWide,
@@ -145,6 +147,13 @@ def _printable(value: object) -> object:
 def of_marketd(error: MarketdError) -> ProblemError | None:
     """The problem that one of our own errors is, by what the caller can do about it; None: nothing, it is ours."""
     match error:
+        case BadFields():
+            fields = [FieldError(field=name, message=message) for name, message in error.fields]
+            return ProblemError(422, phrase(422), str(error), errors=fields[:_MOST_ERRORS])
+        case QueueFull():
+            return problem(
+                429, "Too many tasks wait", str(error), retry_after=max(error.retry_after, _RETRY_S)
+            )
         case BadData():
             return problem(400, detail=str(error))
         case TooWide():

@@ -21,10 +21,11 @@ class KindView:
 class TaskDesk(Protocol):
     """Where tasks are asked for and looked at. All but ``kinds`` raise ``Retryable`` or ``Misconfigured``.
 
-    ``ask`` returns the task, and whether it is new: the same ``task_id`` twice is one task. It raises ``BadData`` that
-    names the field, or the kind that there is not. ``newest`` gives the newest first, those made before ``before`` (a
-    task's id) where it is given. ``lines`` are those behind number ``after``, in order. ``cancel`` is False for a task
-    that is over or not there. ``waiting`` is how many have not been begun.
+    ``ask`` returns the task, and whether it is new: the same ``task_id`` twice is one task, whatever the second asks
+    for. It raises ``BadFields`` that names the fields, the kind that there is not among them, and ``QueueFull``.
+    ``newest`` gives the newest first, those made before ``before`` (a task's id) where it is given. ``lines`` are those
+    behind number ``after``, in order. ``cancel`` is False for a task that is over or not there. ``waiting`` is how many
+    nobody works at yet, or again.
     """
 
     def kinds(self) -> Sequence[KindView]: ...
@@ -54,3 +55,9 @@ class TaskDesk(Protocol):
     async def cancel(self, task_id: str) -> bool: ...
 
     async def waiting(self) -> int: ...
+
+
+class Batches(Protocol):
+    """Batches of opportunities. ``add`` makes one; None where the name is taken. Raises ``Retryable``."""
+
+    async def add(self, name: str) -> int | None: ...

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any, NoReturn
-
 from starlette.types import ASGIApp
 
 from .. import __version__
+from ..adapters.timescale.batch_store import BatchStore
 from ..adapters.timescale.sessions.reader import ReadPool
 from ..adapters.timescale.sessions.role_lock import SessionLock
 from ..api.app import Access, make_app
@@ -21,12 +19,11 @@ from ..api.server import HttpServer
 from ..collectors.running.daemon import Closer, Keeper, Part
 from ..collectors.running.role import LockKeeper
 from ..config.listening import Listener, PortTaken
-from ..errors import Unavailable
-from ..model import Task, TaskLine, TaskState
-from ..ports.work import KindView
 from ..telemetry.log import get_logger
 from . import options
 from .core import Core
+from .desk import WorkDesk
+from .jobs import Desk, kinds
 from .roles import API, Role
 
 _log = get_logger("api")
@@ -48,6 +45,8 @@ class ApiRole(Role):
         self.lock = SessionLock(database, metrics, exclusive=False)
         self.keeper: Keeper = LockKeeper(API, self.lock, waits=False, health=core.health if leads else None)
         self.reader = ReadPool(options.reading_options(settings, core.run_id, API), metrics)
+        self.work = Desk.of(settings, database, metrics, only_asks=True)
+        self.desk = WorkDesk(kinds(core), self.work.queue, self.work.tasks)
         self.tokens = Tokens(settings.api_tokens_file)
         self.hub = Hub(core.clock, metrics)
         self.watch = TaskWatch(self.hub, self.reader)
@@ -83,6 +82,7 @@ class ApiRole(Role):
     async def open(self) -> None:
         self._made()
         await self.reader.open()
+        await self.work.open()
 
     def collectors(self) -> list[Part]:
         loops = [("api", self.server.run), ("feed", self.hub.run), ("task_watch", self.watch.run)]
@@ -94,6 +94,7 @@ class ApiRole(Role):
         return [
             Closer("api", self.server.close),
             Closer("api_reader", self.reader.close),
+            Closer("api_work", self.work.close),
             Closer("api_lock", self.lock.close),
         ]
 
@@ -110,7 +111,8 @@ class ApiRole(Role):
         core, settings = self._core, self._core.settings
         parts = Parts(
             reader=self.reader,
-            desk=_NoDesk(),
+            desk=self.desk,
+            batches=BatchStore(self.work.pool),
             hub=self.hub,
             watch=self.watch,
             guard=Guard(self.tokens),
@@ -122,45 +124,3 @@ class ApiRole(Role):
         )
         origins = Origins(settings.api_allowed_hosts, settings.api_cors_origins)
         return make_app(parts, Access(origins, self._limits))
-
-
-class _NoDesk:
-    """Until tasks are asked for here."""
-
-    def kinds(self) -> Sequence[KindView]:
-        return ()
-
-    async def ask(
-        self,
-        kind: str,
-        parameters: Mapping[str, Any],
-        *,
-        task_id: str | None = None,
-        requested_by: str = "",
-    ) -> tuple[Task, bool]:
-        self._refuse()
-
-    async def show(self, task_id: str) -> Task | None:
-        self._refuse()
-
-    async def newest(
-        self,
-        *,
-        kind: str | None = None,
-        state: TaskState | None = None,
-        limit: int = 50,
-        before: str | None = None,
-    ) -> list[Task]:
-        self._refuse()
-
-    async def lines(self, task_id: str, *, after: int = 0, limit: int = 1000) -> list[TaskLine]:
-        self._refuse()
-
-    async def cancel(self, task_id: str) -> bool:
-        self._refuse()
-
-    async def waiting(self) -> int:
-        self._refuse()
-
-    def _refuse(self) -> NoReturn:
-        raise Unavailable("tasks are not served here")

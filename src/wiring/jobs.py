@@ -69,8 +69,12 @@ class Desk:
     tasks: TaskStore
 
     @classmethod
-    def of(cls, settings: Settings, database: DatabaseOptions, metrics: Metrics) -> Desk:
-        pool = make_pool(database, purpose=JOBS, size=settings.task_concurrency + _SPARE_SESSIONS)
+    def of(
+        cls, settings: Settings, database: DatabaseOptions, metrics: Metrics, *, only_asks: bool = False
+    ) -> Desk:
+        """``only_asks``: no tasks are worked at here, so a few sessions will do."""
+        works = 0 if only_asks else settings.task_concurrency
+        pool = make_pool(database, purpose=JOBS, size=works + _SPARE_SESSIONS)
         return cls(pool, JobQueue(pool, metrics, QueueOptions(settings.task_concurrency)), TaskStore(pool))
 
     async def open(self) -> None:

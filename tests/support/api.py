@@ -22,7 +22,8 @@ from src.clock import VenueClock
 from src.config.listening import Listener
 from src.errors import Unavailable
 from src.model import Task, TaskLine, TaskState
-from src.ports.work import KindView
+from src.ports.reading import Reader
+from src.ports.work import Batches, KindView, TaskDesk
 from src.telemetry.health import Health
 from src.telemetry.metrics import Metrics
 
@@ -87,13 +88,19 @@ class ClosedDesk:
         raise Unavailable("no tasks here")
 
 
+class NoBatches:
+    """``ports.work.Batches`` that takes none."""
+
+    async def add(self, name: str) -> int | None:
+        raise Unavailable("no batches here")
+
+
 @dataclass(slots=True)
 class Api:
     """A served API: its parts, its port, and what it has counted."""
 
     parts: Parts
     server: HttpServer
-    reader: StandInReader
     tokens: Tokens
     metrics: Metrics = field(repr=False)
 
@@ -110,32 +117,47 @@ class Api:
         return self.metrics.registry.get_sample_value("marketd_api_refused_total", {"reason": reason}) or 0.0
 
 
+def made_parts(
+    *,
+    tokens: Tokens | None = None,
+    reader: Reader | None = None,
+    desk: TaskDesk | None = None,
+    batches: Batches | None = None,
+) -> Parts:
+    """What routes work with; what is not given answers nothing."""
+    metrics, clock = Metrics(), VenueClock()
+    reader = reader or StandInReader()
+    hub = Hub(clock, metrics)
+    return Parts(
+        reader=reader,
+        desk=ClosedDesk() if desk is None else desk,
+        batches=NoBatches() if batches is None else batches,
+        hub=hub,
+        watch=TaskWatch(hub, reader),
+        guard=Guard(tokens or Tokens(None)),
+        clock=clock,
+        metrics=metrics,
+        health=Health(),
+        exchange="binance_futures_um",
+        version="1.2.3",
+    )
+
+
 @asynccontextmanager
 async def served(
     *,
     tokens: Tokens | None = None,
     origins: Origins | None = None,
     limits: Limits | None = None,
-    reader: StandInReader | None = None,
+    reader: Reader | None = None,
+    desk: TaskDesk | None = None,
+    batches: Batches | None = None,
     app: Callable[[Parts, Access], ASGIApp] = make_app,
 ) -> AsyncIterator[Api]:
     """The API on a free port of 127.0.0.1, with its feed running."""
-    metrics, clock, health = Metrics(), VenueClock(), Health()
-    reader = reader or StandInReader()
     tokens = tokens or Tokens(None)
-    hub = Hub(clock, metrics)
-    parts = Parts(
-        reader=reader,
-        desk=ClosedDesk(),
-        hub=hub,
-        watch=TaskWatch(hub, reader),
-        guard=Guard(tokens),
-        clock=clock,
-        metrics=metrics,
-        health=health,
-        exchange="binance_futures_um",
-        version="1.2.3",
-    )
+    parts = made_parts(tokens=tokens, reader=reader, desk=desk, batches=batches)
+    hub, metrics = parts.hub, parts.metrics
     access = Access(origins or Origins((), ()), limits or Limits())
     listener = Listener("127.0.0.1", 0, setting="API")
     server = HttpServer(lambda: app(parts, access), listener, access.limits, metrics)
@@ -145,7 +167,7 @@ async def served(
     ]
     try:
         await eventually(lambda: server.serving)
-        yield Api(parts, server, reader, tokens, metrics)
+        yield Api(parts, server, tokens, metrics)
     finally:
         for task in running:
             task.cancel()

@@ -73,13 +73,26 @@ class TaskStore:
         return next(map(_task, await self._rows(query("tasks", "show"), task_id=task_id)), None)
 
     async def newest(
-        self, *, kind: str | None = None, state: TaskState | None = None, limit: int = 50
+        self,
+        *,
+        kind: str | None = None,
+        state: TaskState | None = None,
+        limit: int = 50,
+        before: str | None = None,
     ) -> list[Task]:
-        """The newest tasks first."""
+        """The newest tasks first; with the id of a task those that were made ``before`` it."""
         rows = await self._rows(
-            query("tasks", "newest"), kind=kind, state=None if state is None else state.value, limit=limit
+            query("tasks", "newest"),
+            kind=kind,
+            state=None if state is None else state.value,
+            limit=limit,
+            before=before,
         )
         return [_task(row) for row in rows]
+
+    async def waiting(self) -> int:
+        """How many tasks nobody works at yet, or again."""
+        return int((await self._rows(query("tasks", "waiting")))[0][0])
 
     async def lines(self, task_id: str, *, after: int = 0, limit: int = 1000) -> list[TaskLine]:
         """The lines of its log behind number ``after``, in order."""

@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from . import health, overview
+from . import analysis, batches, health, overview, tasks
 
-ROUTERS: tuple[APIRouter, ...] = (health.router, overview.router)
+ROUTERS: tuple[APIRouter, ...] = (
+    health.router,
+    overview.router,
+    tasks.router,
+    analysis.router,
+    batches.router,
+)
 """A new module is added here and nowhere else."""

@@ -1,0 +1,116 @@
+-- What the API shows of analyses and batches. Times are UTC milliseconds.
+
+-- name: knows
+SELECT EXISTS (SELECT FROM instruments WHERE exchange = %(exchange)s AND symbol = %(symbol)s);
+
+-- name: result
+SELECT id, exchange, symbol, market_type, timeframe, input_limit, last_price, support_levels, resistance_levels, details,
+       (extract(epoch FROM known_from) * 1000)::bigint AS known_from_ms,
+       (extract(epoch FROM known_to) * 1000)::bigint AS known_to_ms,
+       (extract(epoch FROM created_at) * 1000)::bigint AS created_at,
+       (extract(epoch FROM updated_at) * 1000)::bigint AS updated_at
+FROM analysis_results
+WHERE id = %(id)s;
+
+-- name: results
+-- The newest first, but what has just the name that was looked for before everything else. A row a series: a few thousand.
+SELECT id, exchange, symbol, market_type, timeframe, input_limit, last_price, support_levels, resistance_levels, details,
+       (extract(epoch FROM known_from) * 1000)::bigint AS known_from_ms,
+       (extract(epoch FROM known_to) * 1000)::bigint AS known_to_ms,
+       (extract(epoch FROM created_at) * 1000)::bigint AS created_at,
+       (extract(epoch FROM updated_at) * 1000)::bigint AS updated_at
+FROM analysis_results
+WHERE (%(part)s::text IS NULL OR strpos(upper(symbol), upper(%(part)s)) > 0)
+  AND (%(symbol)s::text IS NULL OR symbol = %(symbol)s)
+  AND (%(timeframe)s::text IS NULL OR timeframe = %(timeframe)s)
+  AND (%(market_type)s::text IS NULL OR market_type = %(market_type)s)
+ORDER BY (symbol = upper(%(part)s)) DESC NULLS LAST, updated_at DESC, id
+LIMIT %(limit)s OFFSET %(offset)s;
+
+-- name: results_total
+SELECT count(*)
+FROM analysis_results
+WHERE (%(part)s::text IS NULL OR strpos(upper(symbol), upper(%(part)s)) > 0)
+  AND (%(timeframe)s::text IS NULL OR timeframe = %(timeframe)s)
+  AND (%(market_type)s::text IS NULL OR market_type = %(market_type)s);
+
+-- name: batches
+-- The newest first, from below a number on.
+SELECT batch.batch_id, batch.name, found.opportunities, found.profit_usdt, found.first_ms, found.last_ms,
+       (extract(epoch FROM batch.created_at) * 1000)::bigint AS created_ms,
+       (extract(epoch FROM batch.updated_at) * 1000)::bigint AS updated_ms,
+       batch.report
+FROM (
+    SELECT batch_id, name, report, created_at, updated_at
+    FROM batches
+    WHERE (%(before)s::integer IS NULL OR batch_id < %(before)s) AND batch_id = coalesce(%(batch_id)s::integer, batch_id)
+    ORDER BY batch_id DESC
+    LIMIT %(limit)s
+) AS batch
+CROSS JOIN LATERAL (
+    SELECT count(*) AS opportunities, sum(profit_usdt) AS profit_usdt,
+           (extract(epoch FROM min(block_time)) * 1000)::bigint AS first_ms,
+           (extract(epoch FROM max(block_time)) * 1000)::bigint AS last_ms
+    FROM arbitrage_opportunities
+    WHERE arbitrage_opportunities.batch_id = batch.batch_id
+) AS found
+ORDER BY batch.batch_id DESC;
+
+-- name: opportunities
+SELECT opportunity_id, (extract(epoch FROM block_time) * 1000)::bigint AS block_time, block_number, profit_usdt,
+       buy_price, sell_price, buy_platform, sell_platform, chain, pool, exchange, symbol, mode, status,
+       transaction_hash, details_json AS details, risk_metrics_json AS risk_metrics
+FROM arbitrage_opportunities
+WHERE batch_id = %(batch_id)s
+  AND (%(min_profit)s::float8 IS NULL OR profit_usdt >= %(min_profit)s)
+  AND (%(mode)s::text IS NULL OR mode = %(mode)s)
+  AND (%(status)s::text IS NULL OR status = %(status)s)
+  AND (%(buy_platform)s::text IS NULL OR buy_platform = %(buy_platform)s)
+ORDER BY block_time, opportunity_id
+LIMIT %(limit)s OFFSET %(offset)s;
+
+-- name: opportunities_total
+SELECT count(*)
+FROM arbitrage_opportunities
+WHERE batch_id = %(batch_id)s
+  AND (%(min_profit)s::float8 IS NULL OR profit_usdt >= %(min_profit)s)
+  AND (%(mode)s::text IS NULL OR mode = %(mode)s)
+  AND (%(status)s::text IS NULL OR status = %(status)s)
+  AND (%(buy_platform)s::text IS NULL OR buy_platform = %(buy_platform)s);
+
+-- name: batch_sides
+-- The two sides of a batch, and between when it has opportunities: of the pair that it has last, where it has several.
+SELECT last.exchange, last.symbol, last.chain, last.pool,
+       (extract(epoch FROM span.first_ts) * 1000)::bigint AS first_ms,
+       (extract(epoch FROM span.last_ts) * 1000)::bigint AS last_ms
+FROM (
+    SELECT exchange, symbol, chain, pool
+    FROM arbitrage_opportunities
+    WHERE batch_id = %(batch_id)s
+    ORDER BY block_time DESC
+    LIMIT 1
+) AS last
+CROSS JOIN (
+    SELECT min(block_time) AS first_ts, max(block_time) AS last_ts
+    FROM arbitrage_opportunities
+    WHERE batch_id = %(batch_id)s
+) AS span;
+
+-- name: prices
+SELECT (extract(epoch FROM bucket_ts) * 1000)::bigint AS time_ms, close AS price
+FROM price_series
+WHERE venue = %(venue)s AND market = %(market)s AND interval_seconds = %(seconds)s
+  AND bucket_ts >= to_timestamp(%(since_ms)s / 1000.0) AND bucket_ts < to_timestamp(%(until_ms)s / 1000.0)
+ORDER BY bucket_ts
+LIMIT %(limit)s;
+
+-- name: profit
+-- What was made in each stretch of so many milliseconds.
+SELECT (extract(epoch FROM date_bin(%(width_ms)s * interval '1 millisecond', block_time, 'epoch')) * 1000)::bigint
+           AS time_ms,
+       sum(profit_usdt) AS profit_usdt
+FROM arbitrage_opportunities
+WHERE batch_id = %(batch_id)s AND profit_usdt IS NOT NULL
+GROUP BY 1
+ORDER BY 1
+LIMIT %(limit)s;
