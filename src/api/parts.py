@@ -13,6 +13,7 @@ from ..ports.reading import Reader
 from ..ports.work import Batches, TaskDesk
 from ..telemetry.health import Health
 from ..telemetry.metrics import Metrics
+from .cache import AnswerCache
 from .feed.hub import Hub
 from .feed.watch import TaskWatch
 from .kept import Kept
@@ -23,7 +24,8 @@ from .security import Guard
 class Parts:
     """``exchange`` is the word of the futures in the column ``exchange``.
 
-    ``hub`` tells those who listen live, ``watch`` has the news of tasks for it; ``guard`` knows who a token is.
+    ``hub`` tells those who listen live, ``watch`` has the news of tasks for it; ``guard`` knows who a token is;
+    ``cache`` keeps answers about ranges that are over.
     """
 
     reader: Reader
@@ -38,6 +40,7 @@ class Parts:
     exchange: str
     version: str
     kept: Kept = field(default_factory=Kept)
+    cache: AnswerCache = field(default_factory=AnswerCache)
 
 
 def parts(connection: HTTPConnection) -> Parts:

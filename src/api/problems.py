@@ -73,7 +73,7 @@ PROBLEMS: Final[dict[int | str, dict[str, Any]]] = {
 
 
 class ProblemError(HTTPException):
-    """Raise it (``problem`` makes it) and the answer is a ``Problem``."""
+    """Raise it (``problem`` makes it) and the answer is a ``Problem``, with ``more`` members of another protocol."""
 
     def __init__(
         self,
@@ -83,10 +83,12 @@ class ProblemError(HTTPException):
         *,
         errors: Sequence[FieldError] = (),
         headers: Mapping[str, str] | None = None,
+        more: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__(status, detail, headers)
         self.title = title
         self.errors = errors
+        self.more = more or {}
 
 
 def problem(
@@ -123,6 +125,7 @@ def answer(error: ProblemError, *, problem_id: str = "") -> Response:
         body["errors"] = [field.model_dump() for field in error.errors]
     if problem_id:
         body["id"] = problem_id
+    body |= error.more
     return Response(encode(body), error.status_code, error.headers, MEDIA_TYPE)
 
 

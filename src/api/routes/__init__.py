@@ -4,11 +4,31 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from . import analysis, batches, health, overview, tasks
+from . import (
+    analysis,
+    batches,
+    coverage,
+    health,
+    klines,
+    levels,
+    metrics,
+    overview,
+    symbols,
+    tasks,
+    trades,
+    udf,
+)
 
 ROUTERS: tuple[APIRouter, ...] = (
     health.router,
     overview.router,
+    symbols.router,
+    klines.router,
+    trades.router,
+    metrics.router,
+    levels.router,
+    coverage.router,
+    udf.router,
     tasks.router,
     analysis.router,
     batches.router,

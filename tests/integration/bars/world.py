@@ -6,7 +6,7 @@ import itertools
 import math
 import time
 from bisect import bisect_left
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -193,7 +193,7 @@ def candle(symbol: str, row: naive.Candle, *, revision: int = 0) -> Candle:
     )
 
 
-def plain(symbol: str, start_ms: int, count: int, *, leave: Sequence[int] = ()) -> list[Candle]:
+def plain(symbol: str, start_ms: int, count: int, *, leave: Container[int] = ()) -> list[Candle]:
     """``count`` minutes from ``start_ms`` on, without those in ``leave``; no two are equal."""
     return [
         candle(

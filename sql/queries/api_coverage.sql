@@ -1,0 +1,59 @@
+-- What is there and what is not, for HTTP: the ledger, never the whole of the data.
+
+-- name: days
+-- For each symbol a list a part, one number a day. Every line is cut to what it expects, in the order have, absent, expired,
+-- pending, as `marketd coverage` does; what is in no list is missing. "waiting" are rows that are not due yet, less those
+-- that are stored already, and rows that a request is about to fill.
+SELECT string_agg(row_to_json(line)::text, ',' ORDER BY symbol COLLATE "C")
+FROM (
+    SELECT asked.symbol,
+           array_agg(coalesce(expected, 0) ORDER BY number) AS expected,
+           array_agg(coalesce(have, 0) ORDER BY number) AS have,
+           array_agg(coalesce(least(coalesce(waiting, 0), expected - have - absent - expired), 0) ORDER BY number) AS pending,
+           array_agg(coalesce(absent, 0) ORDER BY number) AS absent,
+           array_agg(coalesce(expired, 0) ORDER BY number) AS expired
+    FROM unnest(%(symbols)s::text[]) AS asked (symbol)
+    CROSS JOIN generate_series(0, %(days)s - 1) AS number
+    LEFT JOIN (
+        SELECT symbol, day - %(first)s::date AS number, expected, least(have, expected) AS have,
+               least(absent, greatest(expected - have, 0)) AS absent,
+               least(expired, greatest(expected - have - absent, 0)) AS expired
+        FROM coverage_days
+        WHERE exchange = %(exchange)s AND dataset = %(dataset)s AND symbol = ANY(%(symbols)s::text[])
+          AND day >= %(first)s::date AND day < %(first)s::date + %(days)s
+    ) AS counted USING (symbol, number)
+    LEFT JOIN (
+        SELECT symbol, day - %(first)s::date AS number, sum(rows)::bigint AS waiting
+        FROM unnest(%(waiting_symbols)s::text[], %(waiting_days)s::date[], %(waiting_rows)s::bigint[])
+             AS known (symbol, day, rows)
+        GROUP BY 1, 2
+    ) AS waits USING (symbol, number)
+    GROUP BY asked.symbol
+    HAVING count(expected) > 0
+) AS line;
+
+-- name: open_days
+-- Days that lack rows, by day and symbol, as the index on them goes.
+SELECT day, symbol, greatest(expected - have - absent - expired, 0) AS lacking,
+       have + absent + expired > 0 AS partly, dirty, attempts,
+       nullif((extract(epoch FROM greatest(next_look_at, '1970-01-01 00:00+00')) * 1000)::bigint, 0) AS next_look_ms
+FROM coverage_days
+WHERE exchange = %(exchange)s AND dataset = %(dataset)s AND state IN ('dirty', 'open')
+  AND (%(symbol)s::text IS NULL OR symbol = %(symbol)s)
+  AND day >= %(first)s::date AND day <= %(last)s::date
+  AND (day, symbol) > (%(after_day)s::date, %(after_symbol)s)
+ORDER BY day, symbol
+LIMIT %(limit)s;
+
+-- name: trade_gaps
+-- Ids of trades that are not stored, between two trades that are.
+SELECT gap_id, symbol, (extract(epoch FROM after_ts) * 1000)::bigint AS after_ms,
+       (extract(epoch FROM before_ts) * 1000)::bigint AS before_ms, last_id - first_id + 1 AS trades, state, attempts,
+       nullif((extract(epoch FROM greatest(next_ask_at, '1970-01-01 00:00+00')) * 1000)::bigint, 0) AS next_look_ms
+FROM trade_gaps
+WHERE exchange = %(exchange)s AND state IN ('open', 'left', 'absent')
+  AND (%(symbol)s::text IS NULL OR symbol = %(symbol)s)
+  AND before_ts > %(from)s AND after_ts < %(to)s
+  AND gap_id > %(after_id)s
+ORDER BY gap_id
+LIMIT %(limit)s;

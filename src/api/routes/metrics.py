@@ -1,0 +1,104 @@
+"""What the venue says besides candles: open interest and ratios every five minutes, and settlements of funding."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query, Request, Response
+from pydantic import BaseModel, Field
+
+from ...model import DAY_MS, FIVE_MINUTES_MS, MINUTE_MS, Dataset
+from ..market.answer import keep, piece_of
+from ..market.known import SymbolName, known
+from ..market.pieces import Asked, Range, looking, sweep
+from ..parts import Given, Parts
+
+router = APIRouter(prefix="/api/v1", tags=["market"])
+
+_SETTLED_AFTER_MS = DAY_MS // 3
+"""The usual time between two settlements; where it is shorter, fewer rows are read at once."""
+
+_LATE_MS = 15 * MINUTE_MS
+
+Limit = Annotated[int, Query(ge=1, le=1_000)]
+
+
+class Metric(BaseModel):
+    """Futures metrics of five minutes. Null is what no source said; numbers have all digits of the source."""
+
+    create_time: int = Field(description="END of the five minutes, UTC ms.")
+    sum_open_interest: float | None = Field(description="In the base asset.")
+    sum_open_interest_value: float | None = Field(description="In the quote asset.")
+    count_toptrader_long_short_ratio: float | None
+    sum_toptrader_long_short_ratio: float | None
+    count_long_short_ratio: float | None
+    sum_taker_long_short_vol_ratio: float | None
+
+
+class Metrics(BaseModel):
+    """From the oldest to the newest."""
+
+    symbol: str
+    data: list[Metric]
+    next: str | None = Field(description="The cursor of the next piece; null where there is none.")
+
+
+class Settlement(BaseModel):
+    """A settlement of funding. Numbers have all digits of the source."""
+
+    funding_time: int = Field(description="UTC ms.")
+    funding_rate: float = Field(
+        description="A fraction: 0.0001 is 0.01 %; longs pay shorts where it is positive."
+    )
+    mark_price: float | None
+    interval_hours: int | None = Field(description="Since the settlement before.")
+
+
+class Funding(BaseModel):
+    """From the oldest to the newest."""
+
+    symbol: str
+    data: list[Settlement]
+    next: str | None = Field(description="The cursor of the next piece; null where there is none.")
+
+
+@router.get("/metrics5m", response_model=Metrics)
+async def metrics5m(
+    request: Request, given: Given, asked: Range, symbol: SymbolName, limit: Limit = 500
+) -> Response:
+    """Open interest and long/short ratios: the oldest from `start` on, or without it the newest before `end`."""
+    if (kept := await given.cache.answer(request)) is not None:
+        return kept
+    found = await known(given, symbol, Dataset.METRICS)
+    look = looking(
+        lambda values: given.reader.rows("api_market.metrics", **values), _of(given, symbol, asked)
+    )
+    # The last row of a day carries the next midnight.
+    bounds = asked.bounds(found.first_ms, found.end_ms + 1)
+    piece = await sweep(look, asked, bounds, limit, (limit + 1) * FIVE_MINUTES_MS)
+    return keep(given, request, piece_of(piece, symbol=symbol), piece, _over_by(given))
+
+
+@router.get("/funding", response_model=Funding)
+async def funding(
+    request: Request, given: Given, asked: Range, symbol: SymbolName, limit: Limit = 500
+) -> Response:
+    """Settlements of funding: the oldest from `start` on, or without it the newest before `end`."""
+    if (kept := await given.cache.answer(request)) is not None:
+        return kept
+    found = await known(given, symbol, Dataset.FUNDING)
+    look = looking(
+        lambda values: given.reader.rows("api_market.funding", **values), _of(given, symbol, asked)
+    )
+    bounds = asked.bounds(found.first_ms, found.end_ms)
+    piece = await sweep(look, asked, bounds, limit, (limit + 1) * _SETTLED_AFTER_MS)
+    return keep(given, request, piece_of(piece, symbol=symbol), piece, _over_by(given))
+
+
+def _of(given: Parts, symbol: str, asked: Asked) -> dict[str, Any]:
+    return {"exchange": given.exchange, "symbol": symbol, "forward": asked.forward}
+
+
+def _over_by(given: Parts) -> int:
+    """Rows before this are there, as far as they come by themselves."""
+    return given.clock.now_ms() - _LATE_MS

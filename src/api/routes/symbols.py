@@ -1,0 +1,71 @@
+"""Which contracts there are, and were."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+from pydantic import BaseModel, Field
+
+from ..answers import Json
+from ..market.instants import MOST_MS, utc
+from ..parts import Given
+from ..problems import problem
+
+router = APIRouter(prefix="/api/v1", tags=["market"])
+
+_CURSOR = re.compile(r"([0-9]{1,15})-(.{1,64})", re.DOTALL)
+
+
+class Contract(BaseModel):
+    """One listing of a contract: [onboard_ms, end_ms). Who was listed again has several."""
+
+    symbol: str
+    status: str = Field(
+        description="The venue's word, such as TRADING; GONE where it left the list without a word."
+    )
+    onboard_ms: int
+    end_ms: int | None = Field(description="The first moment without trading; null while it trades.")
+    contract_type: str
+    base: str
+    quote: str
+    tick_size: str = Field(description="As the venue writes it; empty where it never said.")
+    step_size: str
+
+
+class Symbols(BaseModel):
+    """By name and time."""
+
+    data: list[Contract]
+    next: str | None = Field(description="The cursor of the next piece; null where there is none.")
+
+
+@router.get("/symbols", response_model=Symbols)
+async def symbols(
+    given: Given,
+    search: Annotated[str, Query(max_length=64, description="A part of the name, in any case.")] = "",
+    limit: Annotated[int, Query(ge=1, le=1_000)] = 1_000,
+    cursor: Annotated[
+        str | None,
+        Query(max_length=80, description="`next` of the piece before.", pattern=f"^{_CURSOR.pattern}$"),
+    ] = None,
+) -> Json:
+    """Contracts of the venue, those that are not traded any more too."""
+    after, after_ms = "", 0
+    if cursor is not None:
+        found = _CURSOR.fullmatch(cursor)
+        if found is None or int(found[1]) > MOST_MS:
+            raise problem(422, detail="not one of ours; give `next` as it was answered", field="query.cursor")
+        after, after_ms = found[2], int(found[1])
+    rows = await given.reader.records(
+        "api_market.symbols",
+        exchange=given.exchange,
+        search=search,
+        after=after,
+        after_ts=utc(after_ms),
+        limit=limit,
+    )
+    last = rows[-1] if len(rows) == limit else None
+    follows = None if last is None else f"{last['onboard_ms']}-{last['symbol']}"
+    return Json({"data": rows, "next": follows})
