@@ -22,10 +22,15 @@ class CollectParameters(Parameters):
     """
 
     symbol: str = Field(min_length=1, max_length=64)
+    """Whose trades, ETHUSDT for example."""
     market: Literal["spot", "futures"] = "spot"
+    """Of which market."""
     label: str | None = None
+    """The file of a day (2026-11-25) or a month (2026-11); left empty, the newest."""
     import_percentage: float = Field(100.0, gt=0, le=100)
+    """How much of the file is imported, from its beginning."""
     chunk_size: int = Field(100_000, ge=1000, le=1_000_000)
+    """Lines that are stored in one transaction."""
 
 
 def kind(source: TradeCollector) -> Kind[CollectParameters]:

@@ -23,8 +23,11 @@ class CollectSwapsParameters(Parameters):
     """
 
     pool_address: str = Field(pattern=r"^0x[0-9a-fA-F]{40}$")
+    """The contract of the pool, 0x and forty hexadecimal digits."""
     start_ts: AwareDatetime
+    """From when on, with its zone: 2026-11-01T00:00:00Z."""
     end_ts: AwareDatetime
+    """Until when, not included; what the chain has not settled yet is left out."""
 
     @field_validator("pool_address")
     @classmethod

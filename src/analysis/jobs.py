@@ -20,9 +20,10 @@ _log = get_logger("jobs")
 
 
 class Parameters(BaseModel):
-    """What a kind of task can be asked; unknown names are refused."""
+    """What a kind of task can be asked; unknown names are refused. The text below a field explains it to people who
+    fill in a form, so each has one."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
 
 P = TypeVar("P", bound=Parameters)

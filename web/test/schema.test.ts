@@ -70,3 +70,22 @@ test("what is wrong is said by field", () => {
   });
   assert.deepEqual(values(fields(schema), { timeframe: "1h", pool_address: "x", limit: "1.5" }).wrong, { limit: "tasks.number.wrong" });
 });
+
+test("what stands inside another is asked for field by field, and sent as it was", () => {
+  const nested: JsonSchema = {
+    type: "object",
+    properties: { batch_id: { type: "integer", default: 1 }, strategy: { $ref: "#/$defs/Strategy", default: { mode: "screen" }, description: "What is assumed." } },
+    $defs: { Strategy: { type: "object", required: ["symbol"], properties: { mode: { enum: ["screen", "execution"], default: "screen" }, symbol: { type: "string", description: "Of the exchange." } } } },
+  };
+  const found = fields(nested);
+  assert.deepEqual(found.map((one) => [one.name, one.kind, one.required, one.about]), [
+    ["batch_id", "integer", false, ""],
+    ["strategy.mode", "choice", false, ""],
+    ["strategy.symbol", "text", true, "Of the exchange."],
+  ]);
+  assert.deepEqual(values(found, { "strategy.symbol": "ETHUSDT" }), {
+    parameters: { batch_id: 1, strategy: { mode: "screen", symbol: "ETHUSDT" } },
+    wrong: {},
+  });
+  assert.deepEqual(values(found, {}).wrong, { "strategy.symbol": "form.required" });
+});

@@ -15,8 +15,11 @@ class AnalyseParameters(Parameters):
     """Without a batch, "Auto Batch 1" is used or made. ``overwrite`` replaces that batch's rows."""
 
     batch_id: int | None = Field(default=None, ge=1)
+    """The batch that the opportunities are put into; left empty, "Auto Batch 1"."""
     overwrite: bool = False
+    """Replace what the batch has."""
     strategy: Strategy = Strategy()
+    """What is assumed."""
 
 
 async def _run(context: Context, parameters: AnalyseParameters) -> Mapping[str, Any]:

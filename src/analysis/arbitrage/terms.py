@@ -41,24 +41,40 @@ class Strategy(BaseModel):
     stored.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True)
 
     mode: Mode = "screen"
+    """screen compares the two prices; execution acts on them in exact pool arithmetic."""
     time_delay_seconds: float = Field(default=3.0, ge=0, le=3600)
+    """In mode screen: how long before the block the exchange's price is taken; in execution: from seeing to acting."""
     window_seconds: float = Field(default=5.0, ge=0.001, le=3600)
+    """How far from that moment a trade of the exchange may be to stand for its price."""
     profit_threshold: float = 0.0
+    """Less than this, in the quote asset, is no opportunity."""
     initial_investment: float = Field(default=10_000.0, gt=0)
+    """What each opportunity is tried with, in the quote asset."""
     binance_fee_rate: float = Field(default=0.001, ge=0, lt=1)
+    """The exchange's fee, a fraction: 0.001 is 0.1 %."""
     uniswap_fee_rate: float = Field(default=0.0005, ge=0, lt=1)
+    """The pool's fee, a fraction."""
     estimated_gas_used: int = Field(default=0, ge=0)
+    """Gas of a swap; 0 takes that of the swap that is stored."""
     half_spread_rate: float = Field(default=0.0001, ge=0, lt=1)
+    """In mode execution: what the exchange's side pays beyond the price of a trade, a fraction."""
     markout_seconds: float = Field(default=60.0, ge=0, le=3600)
+    """In mode execution: how long after the fill both sides are valued."""
     exchange: Exchange = "binance_spot"
+    """Whose trades are the one side."""
     symbol: str | None = None
+    """Of the exchange; may be left empty where one is stored."""
     chain: str | None = None
+    """Of the pool; may be left empty where one is stored."""
     pool: str | None = None
+    """The pool's contract; may be left empty where one is stored."""
     start: Moment | None = None
+    """Block times from here on: 2026-11-01. Left empty, all that is known whole."""
     end: Moment | None = None
+    """Until here, not included."""
 
     @model_validator(mode="after")
     def _in_order(self) -> Strategy:

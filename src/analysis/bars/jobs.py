@@ -18,6 +18,7 @@ class KeepBars(Parameters):
     """``days``: how many days of symbols are made anew in one run, beside what is new; the rest waits."""
 
     days: Annotated[int, Field(ge=0, le=1_000_000)] = 6_000
+    """How many days of symbols are made anew in this run, beside what is new; the rest waits for the next."""
 
 
 def kept_bars(exchange: str) -> Kind[KeepBars]:
@@ -64,12 +65,19 @@ class Aggregate(Parameters):
     """
 
     symbol: Annotated[str, Field(min_length=1, max_length=64)]
+    """Of which symbol, BTCUSDT for example."""
     size: str
+    """What fills a bar: an interval (7m, 90s, 2h), a number of trades, or an amount of base or quote asset."""
     kind: BarKind = BarKind.time
+    """Whether a bar is filled by time, by trades (tick), by base asset (volume) or by quote asset (dollar)."""
     source: BarSource = BarSource.auto
+    """What they are made of; auto takes candles for whole minutes, else trades."""
     exchange: str | None = None
+    """binance_futures_um or binance_spot; left empty, the one whose candles are collected."""
     since: AwareDatetime | None = None
+    """From when on: 2026-11-01T00:00:00Z. Left empty, from where the stored ones end."""
     anew: bool = False
+    """Make again what is stored."""
 
     def amount(self) -> float:
         """The size in milliseconds, trades, base asset or quote asset. Raises BadData."""

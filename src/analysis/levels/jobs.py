@@ -35,11 +35,17 @@ class LevelParameters(Parameters):
     """
 
     symbol: str | None = Field(None, min_length=1, max_length=64)
+    """One symbol, BTCUSDT for example; left empty, all that trade."""
     exchange: Literal["binance"] = "binance"
+    """Whose market it is."""
     market_type: Literal["future", "spot"] = "future"
+    """The futures that are collected, or one spot symbol, whose bars the venue is asked for."""
     timeframe: Literal["5m", "15m", "1h", "4h", "1d"] = "1h"
+    """How long the bars are in which levels are looked for."""
     until: AwareDatetime | None = None
+    """Bars that closed later are left out: 2026-11-01T00:00:00Z. Left empty, up to the newest."""
     history: int = Field(0, ge=0, le=SPAN_BARS)
+    """Of a symbol that was never analysed: over how many bars before the newest its levels are followed."""
 
     @model_validator(mode="after")
     def _spot_names_its_symbol(self) -> Self:

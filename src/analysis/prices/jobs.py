@@ -23,13 +23,21 @@ class ProcessPricesParameters(Parameters):
     """
 
     start_date: Moment | None = None
+    """From when on: 2026-11-01. Left empty, each side goes on where its series ends."""
     end_date: Moment | None = None
+    """Until when, not included. Left empty, up to what is known."""
     aggregation_interval: Literal["second", "minute", "hour"] = "minute"
+    """How long one price stands for."""
     overwrite: bool = False
+    """Write again what is there, and not only what is missing."""
     exchange: Exchange = "binance_spot"
+    """Whose trades are the one side."""
     symbol: str | None = None
+    """Of the exchange, ETHUSDT for example; may be left empty where one is stored."""
     chain: str | None = None
+    """Of the pool; may be left empty where one is stored."""
     pool: str | None = None
+    """The pool's contract, the other side; may be left empty where one is stored."""
 
     @model_validator(mode="after")
     def _in_order(self) -> ProcessPricesParameters:

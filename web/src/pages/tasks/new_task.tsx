@@ -22,7 +22,7 @@ function Form({ kinds, started }: { kinds: TaskKind[]; started: (task: Task) => 
   const kind = kinds.find((one) => one.name === name);
   const all = useMemo(() => fields(kind?.schema ?? {}), [kind]);
   const { parameters, wrong } = values(all, typed);
-  const told = error instanceof ApiError ? new Map(error.problem.errors?.map((one) => [one.field.split(".").pop(), one.message])) : new Map<string, string>();
+  const told = error instanceof ApiError ? new Map(error.problem.errors?.map((one) => [one.field.replace(/^body\.parameters\./, ""), one.message])) : new Map<string, string>();
   const start = (event: Event): void => {
     event.preventDefault();
     setTried(true);
@@ -70,7 +70,7 @@ function FieldInput({ field, text, wrong, type }: FieldInputProps): JSX.Element 
   return (
     <label>
       <span>
-        <span class="mono">{field.name}</span> <span class="need hint">{t(field.required ? "form.required" : "form.optional")}</span>
+        <span class="mono">{field.name}</span> {field.required && <span class="need hint">{t("form.required")}</span>}
       </span>
       <Input field={field} text={text} type={type} />
       {about && <span class="hint">{about}</span>}
@@ -81,17 +81,17 @@ function FieldInput({ field, text, wrong, type }: FieldInputProps): JSX.Element 
 
 function Input({ field, text, type }: Omit<FieldInputProps, "wrong">): JSX.Element {
   if (field.kind === "check") {
-    return <input type="checkbox" checked={text === "true"} onChange={(event) => type(String(event.currentTarget.checked))} />;
+    return <input name={field.name} type="checkbox" checked={text === "true"} onChange={(event) => type(String(event.currentTarget.checked))} />;
   }
   if (field.kind === "choice") {
     return (
-      <select value={text} onChange={(event) => type(event.currentTarget.value)}>
+      <select name={field.name} value={text} onChange={(event) => type(event.currentTarget.value)}>
         {!field.required && <option value="" />}
         {field.choices.map((one) => <option key={one} value={one}>{one}</option>)}
       </select>
     );
   }
-  if (field.kind === "json") return <textarea rows={3} class="mono" value={text} onInput={(event) => type(event.currentTarget.value)} />;
+  if (field.kind === "json") return <textarea name={field.name} rows={3} class="mono" value={text} onInput={(event) => type(event.currentTarget.value)} />;
   const mode = field.kind === "integer" ? "numeric" : field.kind === "number" ? "decimal" : "text";
-  return <input inputMode={mode} value={text} onInput={(event) => type(event.currentTarget.value)} />;
+  return <input name={field.name} inputMode={mode} value={text} onInput={(event) => type(event.currentTarget.value)} />;
 }

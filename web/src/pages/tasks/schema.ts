@@ -4,6 +4,7 @@ import type { JsonSchema } from "../../api/types";
 export type FieldKind = "text" | "number" | "integer" | "check" | "choice" | "list" | "json";
 
 export interface Field {
+  /** Of what stands inside another: strategy.mode. */
   name: string;
   kind: FieldKind;
   about: string;
@@ -19,14 +20,20 @@ export interface Field {
 export type Typed = Record<string, string>;
 
 export function fields(schema: JsonSchema): Field[] {
-  return Object.entries(schema.properties ?? {}).map(([name, given]) => {
+  return inside(schema, schema, "");
+}
+
+function inside(part: JsonSchema, schema: JsonSchema, prefix: string): Field[] {
+  return Object.entries(part.properties ?? {}).flatMap(([own, given]) => {
+    const name = `${prefix}${own}`;
     const one = plain(given, schema);
+    if (one.properties) return inside(one, schema, `${name}.`);
     const kind = kindOf(one);
     return {
       name,
       kind,
       about: given.description ?? one.description ?? given.title ?? "",
-      required: schema.required?.includes(name) ?? false,
+      required: part.required?.includes(own) ?? false,
       choices: (one.enum ?? []).map(String),
       numbers: kind === "list" && ["number", "integer"].includes(String(plain(one.items ?? {}, schema).type)),
       first: shown(given.default ?? one.default, kind),
@@ -84,9 +91,15 @@ export function values(of: readonly Field[], typed: Typed): { parameters: Record
     }
     const value = valueOf(field, text);
     if (value.wrong) wrong[field.name] = value.wrong;
-    else parameters[field.name] = value.value;
+    else put(parameters, field.name.split("."), value.value);
   }
   return { parameters, wrong };
+}
+
+function put(into: Record<string, unknown>, [first, ...rest]: string[], value: unknown): void {
+  if (first === undefined) return;
+  if (rest.length === 0) into[first] = value;
+  else put((into[first] ??= {}) as Record<string, unknown>, rest, value);
 }
 
 function valueOf(field: Field, text: string): { value?: unknown; wrong?: Wrong } {
