@@ -46,7 +46,7 @@ export function answer(method, url, body, isEmpty) {
   return route ? route(query, parts.slice(1), isEmpty) : [404, { title: "Not found", status: 404 }];
 }
 
-const ROUTES = { overview, gaps, klines, metrics5m, funding, analysis, tasks: taskRoute, batches, alerts: alertRoute };
+const ROUTES = { overview, gaps, symbols: symbolRows, klines, metrics5m, funding, analysis, tasks: taskRoute, batches, alerts: alertRoute };
 
 function overview(query, [what], isEmpty) {
   if (what === "coverage") return coverage(query, isEmpty);
@@ -98,6 +98,11 @@ function gaps(query) {
   return [200, { data: [{ symbol: query.get("symbol"), start_ms: start + 3 * 3_600_000, end_ms: start + 4 * 3_600_000, minutes: 60, state: "missing", reason: "the connection was lost; asked again in 4 min" }], next: null }];
 }
 
+function symbolRows(query) {
+  const found = symbols.filter((one) => one.includes(query.get("search") ?? "")).slice(0, Number(query.get("limit") ?? 1000));
+  return [200, { data: found.map((symbol) => ({ symbol, status: "TRADING", onboard_ms: began - 90 * DAY, end_ms: null })), next: null }];
+}
+
 function klines(query, _rest, isEmpty) {
   const symbol = query.get("symbol");
   if (symbol === "NOSUCH") return [404, { title: "Not found", status: 404, detail: "no symbol NOSUCH" }];
@@ -113,7 +118,7 @@ function klines(query, _rest, isEmpty) {
     const [open_time, o, high, low, close, volume, quote_volume, trade_count] = bar(symbol, open, length);
     data.push({ open_time, open: o, high, low, close, volume, quote_volume, trade_count });
   }
-  return [200, { data: isEmpty ? [] : data, next: null }];
+  return [200, { symbol, interval: name, made_to_ms: until, data: isEmpty ? [] : data, next: null }];
 }
 
 function spaced(query, step) {
@@ -142,7 +147,7 @@ function result(n, timeframe = "1h") {
   return {
     id: n + 1, exchange: "binance", symbol, market_type: "future", timeframe, input_limit: 2000, last_price: price,
     support_levels: [level("support", 0.985, 87.4, 6), level("support", 0.972, 61.2, 4), level("support", 0.961, 40.9, 2)],
-    resistance_levels: [level("resistance", 1.012, 91.3, 8), level("resistance", 1.021, 55, 3)], created_at: began, updated_at: Date.now() - n * 61_000 - 30_000,
+    resistance_levels: [level("resistance", 1.012, 91.3, 8), level("resistance", 1.021, 55, 3)], created_at: began, known_to_ms: Math.floor(Date.now() / 3_600_000) * 3_600_000, updated_at: Date.now() - n * 61_000 - 30_000,
   };
 }
 
@@ -180,6 +185,6 @@ function batches(query, [id, what], isEmpty) {
 
 function alertRoute(_query, [what], isEmpty) {
   if (what === "targets") return [200, { targets: ["desk", "phone"] }];
-  if (what === "events") return [200, { data: isEmpty ? [] : [{ event_id: 1, alert_id: 1, symbol: "BTCUSDT", price: 90_100, direction: "long", bucket_ms: began, close: 90_080.5, delivery: "delivered to desk" }], next: null }];
+  if (what === "events") return [200, { data: isEmpty ? [] : [{ event_id: 1, alert_id: 1, symbol: "BTCUSDT", price: 90_100, direction: "long", bucket_ms: began, close: 90_080.5, delivery: "delivered", target: "desk", attempts: 1, error: "" }], next: null }];
   return [200, { data: alerts, next: null }];
 }

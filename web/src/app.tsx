@@ -64,7 +64,8 @@ function Loaded({ load }: { load: () => Promise<{ default: Page }> }): JSX.Eleme
 function LiveState(): JSX.Element {
   const t = useText();
   const state = useValue(live.state);
-  return <span class={`link ${state}`} role="status">{t(`live.${state}`)}</span>;
+  // A page that shows nothing live says nothing of it.
+  return <span class={`link ${state}`} role="status">{state === "off" ? "" : t(`live.${state}`)}</span>;
 }
 
 function Look(): JSX.Element {

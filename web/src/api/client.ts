@@ -52,6 +52,10 @@ export function post<T>(path: string, body: unknown = {}): Promise<T> {
   return ask<T>("POST", path, body);
 }
 
+export function patch<T>(path: string, body: unknown): Promise<T> {
+  return ask<T>("PATCH", path, body);
+}
+
 export function remove<T>(path: string): Promise<T> {
   return ask<T>("DELETE", path);
 }

@@ -119,6 +119,7 @@ export interface GapRow {
   minutes: number;
   state: string;
   reason: string;
+  next_look_ms: number | null;
 }
 
 // ---- GET /api/v1/symbols, /klines, /metrics5m, /funding, /levels ----
@@ -139,6 +140,11 @@ export interface Kline {
   volume: number;
   quote_volume: number | null;
   trade_count: number | null;
+}
+
+/** Bars that are over; those of stored minutes that are over by `made_to_ms` are made (null of 1m, and where none is). */
+export interface Klines extends Piece<Kline> {
+  made_to_ms: number | null;
 }
 
 export interface MetricsRow {
@@ -165,7 +171,7 @@ export interface Level {
   low: number;
   high: number;
   score: number;
-  state: string;
+  state: "formed" | "tested" | "broken";
   pivots: number;
   tests: number;
   founded_at: string;
@@ -177,12 +183,14 @@ export interface Analysis {
   id: number;
   exchange: string;
   symbol: string;
-  market_type: string;
+  market_type: "future" | "spot";
   timeframe: string;
   input_limit: number;
   last_price: number;
   support_levels: Level[];
   resistance_levels: Level[];
+  /** The close of the last bar that was used: what it says was known then. */
+  known_to_ms: number;
   created_at: number;
   updated_at: number;
 }
@@ -272,8 +280,8 @@ export interface Opportunity {
   pool: string;
   exchange: string;
   symbol: string;
-  mode: string;
-  status: string;
+  mode: "screen" | "execution";
+  status: "screened" | "filled" | "no_block" | "no_cex_trade" | "no_base_fee" | "beyond_range";
   transaction_hash: string;
   details: Record<string, unknown>;
   risk_metrics: Record<string, unknown>;
@@ -331,7 +339,10 @@ export interface AlertEvent {
   direction: Direction;
   bucket_ms: number;
   close: number;
-  delivery: string;
+  delivery: "none" | "waiting" | "delivered" | "dead";
+  target: string | null;
+  attempts: number;
+  error: string;
 }
 
 // ---- WebSocket /api/v1/live ----

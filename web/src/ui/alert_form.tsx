@@ -6,6 +6,7 @@ import type { Alert, Direction, NewAlert } from "../api/types";
 import { useRead } from "../api/use";
 import { useText } from "../i18n/text";
 import { Failure } from "./states";
+import { SymbolInput } from "./symbol_input";
 
 interface AlertFormProps {
   first: Partial<NewAlert>;
@@ -23,7 +24,9 @@ export function AlertForm({ first, made }: AlertFormProps): JSX.Element {
     event.preventDefault();
     setSending(true);
     setError(null);
-    await post<Alert>("/api/v1/alerts", wish).then(made, setError);
+    // What was left empty is left out: an empty name is not a name.
+    const said = Object.fromEntries(Object.entries(wish).filter(([, value]) => value !== ""));
+    await post<Alert>("/api/v1/alerts", said).then(made, setError);
     setSending(false);
   };
   return (
@@ -31,7 +34,7 @@ export function AlertForm({ first, made }: AlertFormProps): JSX.Element {
       <div class="row">
         <label>
           {t("alert.symbol")}
-          <input required value={wish.symbol ?? ""} onInput={(event) => set({ symbol: event.currentTarget.value.trim().toUpperCase() })} />
+          <SymbolInput value={wish.symbol ?? ""} set={(symbol) => set({ symbol })} />
         </label>
         <label>
           {t("alert.price")}

@@ -1,7 +1,7 @@
 // Alerts: made by hand or from a level, and when they fired.
 import type { JSX } from "preact";
 import { useEffect, useState } from "preact/hooks";
-import { get, remove } from "../../api/client";
+import { get, patch, remove } from "../../api/client";
 import { live } from "../../api/live";
 import type { Alert, AlertEvent, Piece } from "../../api/types";
 import { useRead } from "../../api/use";
@@ -57,7 +57,9 @@ export default function AlertsPage(): JSX.Element {
 function List({ of, changed }: { of: Alert[]; changed: () => void }): JSX.Element {
   const t = useText();
   const [error, setError] = useState<unknown>(null);
-  const drop = (id: number): void => void remove(`/api/v1/alerts/${id}`).then(changed, setError);
+  const done = (work: Promise<unknown>): void => void work.then(() => (setError(null), changed()), setError);
+  const drop = (id: number): void => done(remove(`/api/v1/alerts/${id}`));
+  const turn = (one: Alert): void => done(patch(`/api/v1/alerts/${one.alert_id}`, { enabled: !one.enabled }));
   return (
     <div class="scroll">
       {error !== null && <Failure error={error} />}
@@ -75,14 +77,17 @@ function List({ of, changed }: { of: Alert[]; changed: () => void }): JSX.Elemen
         </thead>
         <tbody>
           {of.map((one) => (
-            <tr key={one.alert_id}>
+            <tr key={one.alert_id} class={one.enabled ? "" : "soft"}>
               <td><a href={address("/chart", { symbol: one.symbol })}>{one.symbol}</a></td>
               <td class="number">{price(one.price)}</td>
               <td class={one.direction}>{t(`alert.${one.direction}`)}</td>
               <td>{one.target ?? "–"}</td>
               <td class="wide">{one.note}</td>
-              <td>{one.last_event_ms === null ? <span class="soft">{t("alerts.never")}</span> : `${one.events} × ${minute(one.last_event_ms)}`}</td>
-              <td><button type="button" class="plain danger" onClick={() => drop(one.alert_id)}>{t("alerts.remove")}</button></td>
+              <td>{one.last_event_ms === null ? <span class="soft">{t("alerts.never")}</span> : t("alerts.times", { times: one.events, time: minute(one.last_event_ms) })}</td>
+              <td><span class="acts">
+                <button type="button" class="text" onClick={() => turn(one)}>{t(one.enabled ? "alerts.off" : "alerts.on")}</button>
+                <button type="button" class="text danger" onClick={() => drop(one.alert_id)}>{t("alerts.remove")}</button>
+              </span></td>
             </tr>
           ))}
         </tbody>
@@ -114,7 +119,12 @@ function History({ of }: { of: AlertEvent[] }): JSX.Element {
               <td class="number">{price(one.price)}</td>
               <td class="number">{price(one.close)}</td>
               <td class={one.direction}>{t(`alert.${one.direction}`)}</td>
-              <td>{one.delivery}</td>
+              <td>
+                <span class={one.delivery === "dead" ? "bad" : one.delivery === "none" ? "soft" : ""}>
+                  {t(`alerts.delivery.${one.delivery}`, { target: one.target ?? "" })}
+                </span>
+                {one.error && <span class="soft"> {one.error}</span>}
+              </td>
             </tr>
           ))}
         </tbody>

@@ -11,6 +11,7 @@ import { address, place, refine } from "../../state/place";
 import { useValue } from "../../state/value";
 import { Pager } from "../../ui/pager";
 import { Empty, Failure, Shown } from "../../ui/states";
+import { SymbolInput } from "../../ui/symbol_input";
 
 const PAGE_SIZE = 25;
 const EVERY_MS = 15_000;
@@ -76,17 +77,17 @@ function Results({ of }: { of: Analysis[] }): JSX.Element {
           {of.map((one) => (
             <Fragment key={one.id}>
               <tr class={open === one.id ? "chosen" : ""}>
-                <td><b>{one.symbol}</b> <span class="soft">{one.market_type}</span></td>
+                <td><b>{one.symbol}</b> <span class="soft">{t(`market.${one.market_type}`)}</span></td>
                 <td>{one.timeframe}</td>
                 <td class="number">{price(one.last_price)}</td>
                 <td class="long">{prices(one.support_levels)}</td>
                 <td class="short">{prices(one.resistance_levels)}</td>
                 <td class="number">{whole(one.input_limit)}</td>
                 <td>{minute(one.updated_at)}</td>
-                <td>
-                  <button type="button" class="plain" aria-expanded={open === one.id} onClick={() => setOpen(open === one.id ? null : one.id)}>{t("analysis.details")}</button>
+                <td><span class="acts">
+                  <button type="button" class="text" aria-expanded={open === one.id} onClick={() => setOpen(open === one.id ? null : one.id)}>{t("analysis.details")}</button>
                   <a href={address("/chart", { id: one.id, interval: one.timeframe })}>{t("analysis.chart")}</a>
-                </td>
+                </span></td>
               </tr>
               {open === one.id && <tr class="chosen"><td colSpan={8}><Levels of={one} /></td></tr>}
             </Fragment>
@@ -126,7 +127,7 @@ function Levels({ of }: { of: Analysis }): JSX.Element {
             <td class="number">{price(level.price)}</td>
             <td class="number">{level.score.toFixed(1)}</td>
             <td class="number">{level.pivots}</td>
-            <td>{level.state}</td>
+            <td>{t(`level.${level.state}`)}</td>
           </tr>
         ))}
       </tbody>
@@ -151,7 +152,7 @@ function Start({ again }: { again: () => void }): JSX.Element {
     <form class="tools end" onSubmit={start}>
       <label>
         {t("analysis.start")}
-        <input class="symbol" required placeholder="BTCUSDT" value={wish.symbol} onInput={(event) => setWish({ ...wish, symbol: event.currentTarget.value.trim().toUpperCase() })} />
+        <SymbolInput value={wish.symbol} set={(symbol) => setWish({ ...wish, symbol })} />
       </label>
       <label>
         {t("analysis.interval")}

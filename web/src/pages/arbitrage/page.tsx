@@ -130,8 +130,8 @@ function Opportunities({ batch, least }: { batch: Batch; least: string }): JSX.E
                         <td class={`number ${(one.profit_usdt ?? 0) < 0 ? "bad" : "good"}`}>{one.profit_usdt === null ? "–" : signed(one.profit_usdt)}</td>
                         <td>{one.buy_platform} {price(one.buy_price)}</td>
                         <td>{one.sell_platform} {price(one.sell_price)}</td>
-                        <td>{one.mode}</td>
-                        <td>{one.status}</td>
+                        <td>{t(`arbitrage.mode.${one.mode}`)}</td>
+                        <td>{t(`arbitrage.status.${one.status}`)}</td>
                       </tr>
                     ))}
                   </tbody>

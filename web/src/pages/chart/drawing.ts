@@ -24,6 +24,8 @@ export interface Curve {
   pane: number;
   /** What the pane shows, said at its top. */
   title: string;
+  /** What the curve is where its pane has several: said at its newest value. */
+  name?: string;
   colour: string;
   /** Drawn as steps from zero. */
   bars?: boolean;
@@ -37,6 +39,14 @@ export interface ChartEvents {
   level: (line: Line) => void;
   /** The left edge is near: older bars are wanted. */
   older: () => void;
+  /** Where the lines of levels are now; only those in sight. */
+  placed: (all: Placed[]) => void;
+}
+
+/** The line of a level, and how far below the top of the chart it is drawn, in pixels. */
+export interface Placed {
+  line: Line;
+  y: number;
 }
 
 /** Bars to the left of what is seen below which older ones are asked for. */
@@ -52,9 +62,11 @@ export class Drawing {
   #curves: ISeriesApi<"Line" | "Histogram">[] = [];
   #titles: ITextWatermarkPluginApi<Time>[] = [];
   #lines: { line: Line; drawn: IPriceLine }[] = [];
+  #placed: Placed[] = [];
   #bars: readonly (Bar | Hole)[] = [];
   #first: number | null = null;
   #digits = -1;
+  #closed = false;
 
   constructor(
     box: HTMLElement,
@@ -73,6 +85,8 @@ export class Drawing {
     this.#volume.priceScale().applyOptions({ scaleMargins: { top: 0.82, bottom: 0 } });
     this.#chart.subscribeCrosshairMove((event) => events.over(this.#barAt(event)));
     this.#chart.subscribeClick((event) => this.#clicked(event));
+    // Nothing is drawn by it: it is asked whenever the picture changes, also when only the scale of prices did.
+    this.#candles.attachPrimitive({ updateAllViews: () => queueMicrotask(() => this.#place()) });
     this.#chart.timeScale().subscribeVisibleLogicalRangeChange((range) => {
       if (range && range.from < MARGIN_BARS && this.#bars.length > 0) events.older();
     });
@@ -110,6 +124,7 @@ export class Drawing {
 
   /** The newest bar changed, or one came; without drawing the others anew. */
   grow(bar: Bar, all: readonly (Bar | Hole)[]): void {
+    if (all.length > this.#bars.length + 1) return this.show(all); // bars between are missing: their places are new too
     this.#bars = all;
     this.#candles.update({ ...bar, time: at(bar.open_time) });
     this.#volume.update(this.#column(bar, this.#colours()));
@@ -144,9 +159,10 @@ export class Drawing {
     const style = this.#colours();
     for (const series of this.#curves) this.#chart.removeSeries(series);
     this.#curves = curves.map((curve) => {
+      const look = { color: style(curve.colour), priceLineVisible: false, title: curve.name ?? "" };
       const series = curve.bars
-        ? this.#chart.addSeries(HistogramSeries, { color: style(curve.colour), priceLineVisible: false }, curve.pane)
-        : this.#chart.addSeries(LineSeries, { color: style(curve.colour), lineWidth: 1, priceLineVisible: false }, curve.pane);
+        ? this.#chart.addSeries(HistogramSeries, look, curve.pane)
+        : this.#chart.addSeries(LineSeries, { ...look, lineWidth: 1 }, curve.pane);
       const largest = curve.points.reduce((most, one) => Math.max(most, Math.abs(one.value ?? 0)), 0);
       const digits = largest >= 1_000 ? 0 : Math.min(decimals(largest), 4);
       series.applyOptions({ priceFormat: digits === 0 ? { type: "volume" } : { type: "price", precision: digits, minMove: 10 ** -digits } });
@@ -163,7 +179,21 @@ export class Drawing {
   }
 
   close(): void {
+    this.#closed = true;
     this.#chart.remove();
+  }
+
+  #place(): void {
+    if (this.#closed) return;
+    const height = this.#chart.panes()[0]?.getHeight() ?? 0;
+    const now = this.#lines.flatMap(({ line }) => {
+      const y = this.where(line.price);
+      return y !== null && y >= 0 && y <= height ? [{ line, y }] : [];
+    });
+    const before = this.#placed;
+    if (now.length === before.length && now.every((one, at) => one.line.id === before[at]?.line.id && one.y === before[at]?.y)) return;
+    this.#placed = now;
+    this.events.placed(now);
   }
 
   #entitle(titles: ReadonlyMap<number, string>, style: (name: string) => string): void {

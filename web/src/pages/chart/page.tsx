@@ -12,6 +12,7 @@ import { useValue } from "../../state/value";
 import { AlertForm } from "../../ui/alert_form";
 import { Dialog } from "../../ui/dialog";
 import { Empty, Failure, Loading, Words } from "../../ui/states";
+import { SymbolInput } from "../../ui/symbol_input";
 import { expected, lines, type Line } from "./levels";
 import { ChartView } from "./view";
 
@@ -50,7 +51,7 @@ function Picker({ symbol, interval }: { symbol: string; interval: string }): JSX
     <form class="tools" onSubmit={show}>
       <label>
         {t("chart.symbol")}
-        <input class="symbol" required autofocus={!symbol} value={wish.symbol} onInput={(event) => setWish({ ...wish, symbol: event.currentTarget.value.trim().toUpperCase() })} />
+        <SymbolInput autofocus={!symbol} value={wish.symbol} set={(next) => setWish({ ...wish, symbol: next })} />
       </label>
       <label>
         {t("chart.interval")}
@@ -91,7 +92,7 @@ function Chart({ symbol, interval, given }: { symbol: string; interval: string; 
         </section>
         <aside class="card chart-side">
           <h2>{t("chart.levels")}</h2>
-          {analysis && <p class="soft">{t("chart.levels.as", { time: minute(analysis.updated_at), bars: whole(analysis.input_limit) })}</p>}
+          {analysis && <p class="soft">{t("chart.levels.as", { time: minute(analysis.known_to_ms), bars: whole(analysis.input_limit) })}</p>}
           {known && !analysis && <Wanted symbol={symbol} interval={interval} />}
           {drawn.length > 0 && <p class="hint">{t("chart.click")}</p>}
           {[...drawn].sort((a, b) => b.price - a.price).map((line) => (

@@ -3,7 +3,7 @@ import type { FundingRow, MetricsRow } from "../../api/types";
 import { floor } from "../../format/times";
 import type { Curve } from "./drawing";
 
-export type Titles = Record<"interest" | "ratios" | "taker" | "funding", string>;
+export type Titles = Record<"interest" | "ratios" | "accounts" | "topAccounts" | "topPositions" | "taker" | "funding", string>;
 
 /** The curves of the panes; where a bar's time has no value there is a gap. */
 export function curves(
@@ -17,9 +17,9 @@ export function curves(
   const found: Curve[] = [];
   if (metrics.length > 0) {
     found.push({ pane: 1, title: titles.interest, colour: "series-1", points: of((row) => row.sum_open_interest) });
-    found.push({ pane: 2, title: titles.ratios, colour: "series-1", points: of((row) => row.count_long_short_ratio) });
-    found.push({ pane: 2, title: titles.ratios, colour: "series-2", points: of((row) => row.count_toptrader_long_short_ratio) });
-    found.push({ pane: 2, title: titles.ratios, colour: "series-3", points: of((row) => row.sum_toptrader_long_short_ratio) });
+    found.push({ pane: 2, title: titles.ratios, name: titles.accounts, colour: "series-1", points: of((row) => row.count_long_short_ratio) });
+    found.push({ pane: 2, title: titles.ratios, name: titles.topAccounts, colour: "series-2", points: of((row) => row.count_toptrader_long_short_ratio) });
+    found.push({ pane: 2, title: titles.ratios, name: titles.topPositions, colour: "series-3", points: of((row) => row.sum_toptrader_long_short_ratio) });
     found.push({ pane: 3, title: titles.taker, colour: "series-2", points: of((row) => row.sum_taker_long_short_vol_ratio) });
   }
   if (funding.length > 0) {

@@ -1,12 +1,19 @@
 // What a chart shows, read from the API and grown by the live feed: newest first, older pieces as one scrolls.
 import { get } from "../../api/client";
 import { live } from "../../api/live";
-import type { Kline, LiveCandle, Piece } from "../../api/types";
+import type { Kline, Klines, LiveCandle } from "../../api/types";
 import { floor, interval as lengthOf } from "../../format/times";
 import { grown, merged, type Bar } from "./series";
 
 const PIECE = 1_000;
+/** Pieces in a row that catch up; who was away for longer sees a hole that the next connection fills. */
+const MOST_PIECES = 50;
 const MINUTE_MS = 60_000;
+
+interface Range {
+  start?: number;
+  end?: number | null;
+}
 
 export interface ChartData {
   bars: Bar[];
@@ -23,6 +30,8 @@ export class ChartStore {
   #readTo = 0;
   #whole = false;
   #reading = false;
+  /** Something was read: what comes can be put behind it. */
+  #begun = false;
   #end: () => void = () => undefined;
   readonly #ending = new AbortController();
 
@@ -36,7 +45,8 @@ export class ChartStore {
 
   /** Read what is newest, or the time around `around`, and hear what comes. */
   open(around: number | null): void {
-    void this.#read({ end: around === null ? null : around + 300 * this.length });
+    const end = around === null ? null : around + 300 * this.length;
+    void this.#older(end);
     this.#end = live.watch({
       wish: { candles: [this.symbol] },
       hear: (frame) => {
@@ -45,7 +55,7 @@ export class ChartStore {
         if (filled) void this.#mend(filled);
       },
       // What was committed while nobody listened: from the newest bar on, over HTTP.
-      ready: () => void this.#catchUp(),
+      ready: () => void (this.#begun ? this.#catchUp() : this.#older(end)),
     });
   }
 
@@ -57,19 +67,21 @@ export class ChartStore {
   /** Read a piece of what is before the first bar; nothing while one is being read. */
   older(): void {
     const first = this.#stored[0];
-    if (first && !this.#whole) void this.#read({ end: first.open_time });
+    if (first && !this.#whole) void this.#older(first.open_time);
   }
 
-  async #read(range: { end?: number | null; start?: number }): Promise<void> {
+  async #older(end: number | null): Promise<void> {
     if (this.#reading) return;
     this.#reading = true;
+    const isFirst = !this.#begun;
     try {
-      const bars = await this.#piece(range);
-      if (range.start === undefined && bars.length === 0) this.#whole = true;
-      const isFirst = this.#stored.length === 0;
-      this.#take(bars);
+      const { data, next } = await this.#piece({ end });
+      this.#take(data);
+      if (isFirst && data.length === 0) await this.#unmade(end);
+      else this.#whole = next === null;
+      this.#begun = true;
       this.#tell(null);
-      if (isFirst && range.start === undefined) await this.#catchUp();
+      if (isFirst) await this.#catchUp();
     } catch (error) {
       if (!this.#ending.signal.aborted) this.changed({ bars: this.#all(), whole: this.#whole, error }, null);
     } finally {
@@ -77,32 +89,40 @@ export class ChartStore {
     }
   }
 
+  /** No bar of this length is made yet: they are made here, of the newest minutes. */
+  async #unmade(end: number | null): Promise<void> {
+    if (this.length === MINUTE_MS) return;
+    const { data, next } = await this.#piece({ end }, "1m");
+    const first = data[0];
+    if (!first) return;
+    const begins = floor(first.open_time, this.length);
+    this.#readTo = next === null || begins === first.open_time ? begins : begins + this.length;
+    this.#minutes = data;
+    this.#whole = next === null;
+  }
+
   /** Everything from the newest stored bar on: bars, and the minutes that are not a whole bar yet. */
   async #catchUp(): Promise<void> {
     try {
-      let last = this.#stored[this.#stored.length - 1];
-      while (last) {
-        const bars = await this.#piece({ start: last.open_time });
-        this.#take(bars);
-        const newest = bars[bars.length - 1];
-        if (bars.length < PIECE || !newest || newest.open_time === last.open_time) break;
-        last = newest;
-      }
-      if (this.length > MINUTE_MS && last) await this.#minutesSince(this.#readTo);
+      const last = this.#stored[this.#stored.length - 1];
+      if (last) this.#take(await this.#from(last.open_time, this.interval));
+      if (this.length > MINUTE_MS && this.#readTo > 0) this.#minutes.push(...(await this.#from(this.#readTo, "1m")));
       this.#tell(null);
     } catch {
       // What is shown stays; the next connection or the next bar catches up.
     }
   }
 
-  async #minutesSince(start: number): Promise<void> {
-    for (let from = start; ; ) {
-      const minutes = await this.#piece({ start: from }, "1m");
-      this.#minutes.push(...minutes);
-      const last = minutes[minutes.length - 1];
-      if (minutes.length < PIECE || !last) return;
-      from = last.open_time + MINUTE_MS;
+  async #from(start: number, interval: string): Promise<Kline[]> {
+    const found: Kline[] = [];
+    let cursor: string | number | null = null;
+    for (let n = 0; n < MOST_PIECES; n++) {
+      const { data, next }: Klines = await this.#piece({ start }, interval, cursor);
+      found.push(...data);
+      if (next === null || next === cursor) break;
+      cursor = next;
     }
+    return found;
   }
 
   /** Minutes that were stored late: the bars that hold them are read again. */
@@ -110,21 +130,21 @@ export class ChartStore {
     const oldest = this.#stored[0];
     if (!oldest || last < oldest.open_time) return;
     const start = floor(Math.max(first, oldest.open_time), this.length);
-    this.#take(await this.#piece({ start, end: last + 1 }).catch(() => []));
+    const found = await this.#piece({ start, end: last + 1 }).catch(() => null);
+    if (found) this.#take(found.data);
     this.#tell(null);
   }
 
-  async #piece(range: { end?: number | null; start?: number }, interval = this.interval): Promise<Kline[]> {
-    const query = { symbol: this.symbol, interval, limit: PIECE, start: range.start, end: range.end };
-    const answer = await get<Piece<Kline>>("/api/v1/klines", query, this.#ending.signal);
-    return answer.data;
+  #piece(range: Range, interval = this.interval, cursor: string | number | null = null): Promise<Klines> {
+    const query = { symbol: this.symbol, interval, limit: PIECE, start: range.start, end: range.end, cursor };
+    return get<Klines>("/api/v1/klines", query, this.#ending.signal);
   }
 
+  /** Bars from the API are over; the one of the present is made of its minutes, which go on coming. */
   #take(bars: Bar[]): void {
-    // A bar that is not over yet is made of its minutes, which go on coming.
-    this.#stored = merged(this.#stored, bars.filter((one) => one.open_time + this.length <= Date.now() + MINUTE_MS / 2));
+    this.#stored = merged(this.#stored, bars);
     const last = this.#stored[this.#stored.length - 1];
-    if (last) this.#readTo = Math.max(this.#readTo, last.open_time + this.length);
+    if (last) this.#readTo = Math.max(this.#readTo, floor(last.open_time, this.length) + this.length);
     this.#minutes = this.#minutes.filter((one) => one.open_time >= this.#readTo);
   }
 

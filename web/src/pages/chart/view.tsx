@@ -10,11 +10,16 @@ import { dark, language } from "../../state/choices";
 import { place } from "../../state/place";
 import { useValue } from "../../state/value";
 import { Empty, Failure, Loading } from "../../ui/states";
-import { Drawing } from "./drawing";
+import { Drawing, type Placed } from "./drawing";
 import type { Line } from "./levels";
 import { curves } from "./panes";
 import { missing, withHoles, type Bar } from "./series";
 import { ChartStore, type ChartData } from "./store";
+import { LevelTags } from "./tags";
+
+const PIECE = 1_000;
+/** Of metrics: five weeks. */
+const MOST_PIECES = 10;
 
 interface ChartViewProps {
   symbol: string;
@@ -33,6 +38,7 @@ export function ChartView({ symbol, interval, levels, pick }: ChartViewProps): J
   picked.current = pick;
   const [data, setData] = useState<ChartData | null>(null);
   const [over, setOver] = useState<Bar | null>(null);
+  const [tags, setTags] = useState<Placed[]>([]);
 
   useEffect(() => {
     if (!box.current) return;
@@ -40,16 +46,22 @@ export function ChartView({ symbol, interval, levels, pick }: ChartViewProps): J
       over: setOver,
       level: (line) => picked.current(line),
       older: () => store.current?.older(),
+      placed: setTags,
     });
+    const asked = Number(place.now.query.get("at")) || null;
+    let looked = false;
     const source = new ChartStore(symbol, interval, (now, newest) => {
       const drawn = withHoles(now.bars, source.length);
       if (newest) chart.grow(newest, drawn);
       else chart.show(drawn);
+      if (asked !== null && !looked && now.bars.length > 0) {
+        looked = true;
+        chart.look(asked);
+      }
       setData(now);
     });
     drawing.current = chart;
     store.current = source;
-    const asked = Number(place.now.query.get("at")) || null;
     source.open(asked);
     return () => {
       source.close();
@@ -74,6 +86,7 @@ export function ChartView({ symbol, interval, levels, pick }: ChartViewProps): J
       <div class="chart-box" hidden={nothing}>
         {shown && <div class="chart-values">{t("chart.values", words(shown))}</div>}
         <div ref={box} style={{ height: "100%" }} />
+        <LevelTags of={tags} pick={pick} />
       </div>
       <div class="chart-foot">
         <span>
@@ -90,6 +103,21 @@ function words(bar: Bar): Record<string, string> {
   return { open: price(bar.open), high: price(bar.high), low: price(bar.low), close: price(bar.close), volume: short(bar.volume) };
 }
 
+/** Rows of the range, the newest pieces of them where there are too many to draw. */
+async function newest<T>(path: string, symbol: string, range: { start: number; end: number } | null, time: (row: T) => number, signal: AbortSignal): Promise<T[]> {
+  if (range === null) return [];
+  let found: T[] = [];
+  let cursor: string | number | null = null;
+  for (let n = 0; n < MOST_PIECES; n++) {
+    const { data, next }: Piece<T> = await get<Piece<T>>(path, { symbol, end: range.end, limit: PIECE, cursor }, signal);
+    found = [...data, ...found];
+    const first = data[0];
+    if (next === null || first === undefined || time(first) <= range.start) break;
+    cursor = next;
+  }
+  return found;
+}
+
 /** Read what is below the candles for the time that is loaded, in steps so that not every bar asks again. */
 function usePanes(drawing: { current: Drawing | null }, symbol: string, data: ChartData | null, length: number): void {
   const t = useText();
@@ -100,17 +128,20 @@ function usePanes(drawing: { current: Drawing | null }, symbol: string, data: Ch
   const step = Math.max(length, 300_000);
   const range = first === null || last === null ? null : { start: first, end: Math.floor((last + length) / step) * step };
   const key = range && `${symbol}/${range.start}/${range.end}`;
-  const metrics = useRead(key, (signal) => get<Piece<MetricsRow>>("/api/v1/metrics5m", { symbol, ...range, limit: 1000 }, signal));
-  const funding = useRead(key, (signal) => get<Piece<FundingRow>>("/api/v1/funding", { symbol, ...range, limit: 1000 }, signal));
+  const metrics = useRead(key, (signal) => newest<MetricsRow>("/api/v1/metrics5m", symbol, range, (row) => row.create_time, signal));
+  const funding = useRead(key, (signal) => newest<FundingRow>("/api/v1/funding", symbol, range, (row) => row.funding_time, signal));
   useEffect(() => {
     if (!drawing.current || !data) return;
     const opens = withHoles(data.bars, length).map((one) => one.open_time);
     const titles = {
       interest: t("chart.pane.interest"),
       ratios: t("chart.pane.ratios"),
+      accounts: t("chart.pane.accounts"),
+      topAccounts: t("chart.pane.topAccounts"),
+      topPositions: t("chart.pane.topPositions"),
       taker: t("chart.pane.taker"),
       funding: t("chart.pane.funding"),
     };
-    drawing.current.panes(curves(metrics.data?.data ?? [], funding.data?.data ?? [], opens, length, titles));
+    drawing.current.panes(curves(metrics.data ?? [], funding.data ?? [], opens, length, titles));
   }, [metrics.data, funding.data, spoken, isDark]);
 }
