@@ -11,6 +11,8 @@ from ..adapters.timescale.sessions.role_lock import SessionLock
 from ..api.app import Access, make_app
 from ..api.feed.hub import Hub
 from ..api.feed.watch import CandleWatch, TaskWatch
+from ..api.grpc.server import GrpcServer
+from ..api.grpc.service import Market, ServiceOptions, TaskService
 from ..api.limits import Limits
 from ..api.origins import Origins
 from ..api.parts import Parts
@@ -18,6 +20,7 @@ from ..api.security import Guard, Tokens
 from ..api.server import HttpServer
 from ..collectors.running.daemon import Closer, Keeper, Part
 from ..collectors.running.role import LockKeeper
+from ..config import Settings
 from ..config.listening import Listener, PortTaken
 from ..telemetry.log import get_logger
 from . import options
@@ -62,17 +65,22 @@ class ApiRole(Role):
         )
         listener = Listener(settings.api_host, settings.api_port, setting="API")
         self._app: ASGIApp | None = None
+        self.guard = Guard(self.tokens)
+        self._parts: Parts | None = None
         self.server = HttpServer(self._made, listener, self._limits, metrics)
+        grpc_listener = Listener(settings.api_host, settings.grpc_port, setting="GRPC")
+        self.grpc = GrpcServer(self._service, grpc_listener, self.guard, self._limits, metrics)
 
     def prepare(self) -> None:
         """Read the tokens and take the port. Raises ``ConfigError``; a standby waits for the port of the other one."""
         self.tokens.load()
-        try:
-            self.server.prepare()
-        except PortTaken as error:
-            if not self._standby:
-                raise
-            _log.warning("port_held", msg=str(error))
+        for server in (self.server, self.grpc):
+            try:
+                server.prepare()
+            except PortTaken as error:
+                if not self._standby:
+                    raise
+                _log.warning("port_held", msg=str(error))
 
     def reload(self) -> None:
         """Read the tokens again. Raises ``ConfigError`` and keeps those it had."""
@@ -85,7 +93,12 @@ class ApiRole(Role):
         await self.work.open()
 
     def collectors(self) -> list[Part]:
-        loops = [("api", self.server.run), ("feed", self.hub.run), ("task_watch", self.watch.run)]
+        loops = [
+            ("api", self.server.run),
+            ("grpc", self.grpc.run),
+            ("feed", self.hub.run),
+            ("task_watch", self.watch.run),
+        ]
         if self.candle_watch is not None:
             loops.append(("candle_watch", self.candle_watch.run))
         return [self._core.supervised(name, run, turn=self.keeper.settled) for name, run in loops]
@@ -93,6 +106,7 @@ class ApiRole(Role):
     def closers(self) -> list[Closer]:
         return [
             Closer("api", self.server.close),
+            Closer("grpc", self.grpc.close),
             Closer("api_reader", self.reader.close),
             Closer("api_work", self.work.close),
             Closer("api_lock", self.lock.close),
@@ -108,19 +122,38 @@ class ApiRole(Role):
         return self._app
 
     def _make(self) -> ASGIApp:
-        core, settings = self._core, self._core.settings
-        parts = Parts(
-            reader=self.reader,
-            desk=self.desk,
-            batches=BatchStore(self.work.pool),
-            hub=self.hub,
-            watch=self.watch,
-            guard=Guard(self.tokens),
-            clock=core.clock,
-            metrics=core.metrics,
-            health=core.health,
-            exchange=settings.binance_ws_db_exchange,
-            version=__version__,
-        )
+        settings = self._core.settings
         origins = Origins(settings.api_allowed_hosts, settings.api_cors_origins)
-        return make_app(parts, Access(origins, self._limits))
+        return make_app(self._joined(), Access(origins, self._limits))
+
+    def _service(self) -> TaskService:
+        settings = self._core.settings
+        given = ServiceOptions(kept=_kept(settings), takes_overrides=settings.grpc_db_overrides)
+        return TaskService(self._joined(), given)
+
+    def _joined(self) -> Parts:
+        """What HTTP and gRPC work with, the same for both."""
+        if self._parts is None:
+            core, settings = self._core, self._core.settings
+            self._parts = Parts(
+                reader=self.reader,
+                desk=self.desk,
+                batches=BatchStore(self.work.pool),
+                hub=self.hub,
+                watch=self.watch,
+                guard=self.guard,
+                clock=core.clock,
+                metrics=core.metrics,
+                health=core.health,
+                exchange=settings.binance_ws_db_exchange,
+                version=__version__,
+            )
+        return self._parts
+
+
+def _kept(settings: Settings) -> tuple[Market, str] | None:
+    """The one symbol whose trades are kept, of spot before futures."""
+    found: tuple[Market, tuple[str, ...]] = ("spot", settings.spot_trade_symbols)
+    if not found[1]:
+        found = "futures", settings.trade_symbols
+    return (found[0], found[1][0]) if len(found[1]) == 1 else None

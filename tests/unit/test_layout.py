@@ -63,7 +63,10 @@ def test_tests_and_benchmarks_know_the_package_as_src_only() -> None:
 
 
 def test_files_stay_small() -> None:
-    names = {path: path.relative_to(ROOT) for path in _PYTHON}
+    # What protoc writes is as long as it is; scripts/protos.sh makes it, nobody reads it.
+    names = {
+        path: path.relative_to(ROOT) for path in _PYTHON if not path.stem.endswith(("_pb2", "_pb2_grpc"))
+    }
     sizes = {name: len(path.read_text(encoding="utf-8").splitlines()) for path, name in names.items()}
     assert {str(name): size for name, size in sizes.items() if size > _MOST_LINES[name.parts[0]]} == {}
 

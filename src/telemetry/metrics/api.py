@@ -13,7 +13,7 @@ class ApiFamilies(Families):
     def _api(self) -> None:
         self.api_requests = self._counter(
             "api_requests",
-            "Requests, by route and status code (0: the client left before).",
+            "Requests, by route and status code (0: the client left before); of gRPC by method and status.",
             "route",
             "code",
         )
