@@ -234,6 +234,8 @@ def settings_of(folder: Path, url: str, venue: dict[str, Any]) -> dict[str, str]
         BINANCE_ALPHA_URL=venue["alpha_url"],
         ARCHIVE_FOLDER=str(folder / "archive"),
         METRICS_PORT="0",
+        API_PORT="0",
+        GRPC_PORT="0",
         LOG_FORMAT="json",
     )
 
