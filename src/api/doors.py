@@ -73,6 +73,11 @@ class Doors:
         for door in (*self._callers, *self._listeners):
             door.cut()
 
+    def cut_listeners(self) -> None:
+        """End the live feed's connections; whoever still may listen comes back."""
+        for door in tuple(self._listeners):
+            door.cut()
+
     def _count(self) -> None:
         self._metrics.api_connections.labels(kind="http").set(len(self._callers))
         self._metrics.api_connections.labels(kind="feed").set(len(self._listeners))

@@ -12,12 +12,15 @@ from starlette.datastructures import Headers
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from ..telemetry.log import get_logger
 from ..telemetry.metrics import Metrics
 from .limits import Limits, Rates, network_of
 from .origins import Origins
 from .problems import TOLD, ProblemError, answer, place_of, problem, unexpected
 from .security import PRINCIPAL, Guard, Principal, bearer, unauthorized
 from .strict import check_json
+
+_log = get_logger("api")
 
 CUT = "marketd.cut"
 """Key in a request's scope: called, it ends the connection at once."""
@@ -80,9 +83,7 @@ class Gate:
         except Exception as error:
             await self._failed(error, scope, receive, answering)
         if scope["type"] == "http":
-            code = str(answering.status or 0)
-            self._metrics.api_requests.labels(route=place_of(scope), code=code).inc()
-            self._metrics.api_duration.observe(perf_counter() - started)
+            self._count(scope, answering.status, perf_counter() - started)
 
     async def _pass(self, scope: Scope, receive: Receive, send: _Answering) -> None:
         headers = Headers(scope=scope)
@@ -91,6 +92,7 @@ class Gate:
         origin = headers.get("origin")
         if self._origins.check_origin(origin, host) and origin is not None:
             send.headers["access-control-allow-origin"] = origin
+            send.headers["access-control-expose-headers"] = "Retry-After"
             send.headers["vary"] = "origin"
             if scope["type"] == "http" and scope["method"] == "OPTIONS":
                 await send.give(Response(status_code=204, headers=self._origins.preflight(headers)), receive)
@@ -104,6 +106,20 @@ class Gate:
         async with self._place(is_public):
             async with asyncio.timeout(self._limits.handler_s):
                 await self._app(scope, _Replay(body, receive), send)
+
+    def _count(self, scope: Scope, status: int, seconds: float) -> None:
+        place = place_of(scope)
+        self._metrics.api_requests.labels(route=place, code=str(status)).inc()
+        self._metrics.api_duration.observe(seconds)
+        who = scope.get(PRINCIPAL)
+        _log.debug(
+            "request",
+            method=scope["method"][:10],
+            route=place,
+            code=status,
+            ms=round(seconds * 1000, 1),
+            caller=who.name if isinstance(who, Principal) else "",
+        )
 
     def _is_public(self, path: str) -> bool:
         return path in self._public or path.startswith(self._public_folders)
@@ -212,7 +228,7 @@ class _Answering:
         return found + [
             (name.encode(), value.encode("latin-1"))
             for name, value in ours.items()
-            if name.encode() not in names
+            if name.encode() not in names or name == "vary"
         ]
 
 

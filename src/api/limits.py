@@ -38,6 +38,11 @@ class Limits:
     sweep_s: float = 1.0
     """How often the deadlines are looked at."""
 
+    @property
+    def whole_s(self) -> float:
+        """From the end of a request's head to the end of its answer, at most."""
+        return self.receipt_s + self.turn_s + self.handler_s + self.linger_s
+
 
 class Rates:
     """A token bucket for each key: ``per_minute`` on average, a sixth of it at once."""

@@ -43,7 +43,7 @@ class Parts:
     cache: AnswerCache = field(default_factory=AnswerCache)
 
 
-def parts(connection: HTTPConnection) -> Parts:
+async def parts(connection: HTTPConnection) -> Parts:
     found = connection.app.state.parts
     assert isinstance(found, Parts)  # noqa: S101 - make_app sets it
     return found

@@ -5,6 +5,7 @@ Its own takes a request for as long as the other side cares to send it, of any s
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import httptools
@@ -67,8 +68,8 @@ class GuardedProtocol(HttpToolsProtocol):
             if self._in_head and self._head_bytes > self._limits.header_bytes + self._limits.url_bytes:
                 self._refusal = (431, "header")
                 self._refuse()
-        except httptools.HttpParserUpgrade:
-            self._upgrade()
+        except httptools.HttpParserUpgrade as upgrade:
+            self._upgrade(data[upgrade.args[0] :])
         except httptools.HttpParserError:
             self._refuse()
 
@@ -117,27 +118,40 @@ class GuardedProtocol(HttpToolsProtocol):
     def on_response_complete(self) -> None:
         super().on_response_complete()
         self._idle_since = self._now()
-        self._answering_since = self._idle_since if self.pipeline else None
+        if self.pipeline:
+            self._answering_since = self._idle_since
 
     # --- how it ends ---
 
     def overdue(self, now: float) -> None:
-        limits = self._limits
-        if self.transport.is_closing() or self._ending_since is not None:
+        limits, is_closing = self._limits, self.transport.is_closing()
+        if self._answering_since is not None:
+            if self._is_taken():
+                self._answering_since = None
+            else:
+                self._idle_since = now
+        if self._ending_since is not None or (is_closing and self._answering_since is None):
             self._ending_since = self._ending_since or now
             if now - self._ending_since >= limits.linger_s:
                 self.cut()
-        elif self._receiving_since is not None and not self.pipeline:
+        elif self._receiving_since is not None and not self.pipeline and not is_closing:
             if now - self._receiving_since >= limits.receipt_s:
                 self._refusal = (408, "slow")
                 self._refuse()
         elif self._answering_since is not None:
-            # The gate has ended it long ago, unless the other side does not take what it is sent.
-            if now - self._answering_since >= limits.handler_s + limits.linger_s:
+            # The gate has ended it before, unless the other side takes too long to take what it is sent.
+            if now - self._answering_since >= limits.whole_s:
                 self._doors.refused("deadline")
+                self._ending_since = now
                 self.cut()
         elif now - self._idle_since >= limits.idle_s:
             self.transport.close()
+
+    def _is_taken(self) -> bool:
+        """Whether the answer is whole and the other side's system has all of it."""
+        cycle: RequestResponseCycle | None = self.cycle
+        is_whole = cycle is not None and cycle.response_complete
+        return is_whole and self.transport.get_write_buffer_size() == 0
 
     def cut(self) -> None:
         """End it at once."""
@@ -154,18 +168,20 @@ class GuardedProtocol(HttpToolsProtocol):
         self._ending_since = self._now()
         self.flow.pause_reading()
         cycle: RequestResponseCycle | None = self.cycle
+        is_answered = cycle is not None and cycle.response_started and not self._in_head
         if cycle is not None and not cycle.response_complete:
             # Whoever works at it is told that the other side is gone; its answer goes nowhere.
-            is_begun, cycle.disconnected = cycle.response_started, True
+            cycle.disconnected = True
             cycle.message_event.set()
-            if is_begun:
-                self.cut()
-                return
+        if is_answered:
+            self.transport.close()
+            return
         self.transport.write(_answer(status))
         if self.transport.can_write_eof():
             self.transport.write_eof()
 
-    def _upgrade(self) -> None:
+    def _upgrade(self, rest: bytes) -> None:
+        """Hand the connection over, with what came behind the handshake: uvicorn would lose it."""
         if not self._should_upgrade():
             return  # another protocol was offered; the request is answered as it is
         if not self._doors.may_listen:
@@ -174,6 +190,9 @@ class GuardedProtocol(HttpToolsProtocol):
             return
         self._doors.leave(self)
         self.handle_websocket_upgrade()
+        successor = self.transport.get_protocol()
+        if rest and isinstance(successor, asyncio.Protocol):
+            successor.data_received(rest)
 
 
 def _answer(status: int) -> bytes:

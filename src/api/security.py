@@ -218,7 +218,7 @@ def unauthorized(detail: str) -> ProblemError:
     return problem(401, detail=detail, headers={"WWW-Authenticate": 'Bearer realm="marketd"'})
 
 
-def caller(connection: HTTPConnection) -> Principal:
+async def caller(connection: HTTPConnection) -> Principal:
     found = connection.scope.get(PRINCIPAL, STRANGER)
     assert isinstance(found, Principal)  # noqa: S101 - Gate sets it
     return found
@@ -228,13 +228,19 @@ Caller = Annotated[Principal, Depends(caller)]
 """Type of a route's parameter that takes who asks; its ``name`` is for ``requested_by``."""
 
 
+@dataclass(frozen=True, slots=True)
+class Needs:
+    """A dependency: who asks may do what ``scope`` is for."""
+
+    scope: Scope
+
+    async def __call__(self, principal: Caller) -> None:
+        demand(principal, self.scope)
+
+
 def needs(scope: Scope) -> Any:
     """``dependencies=[needs(Scope.TASK)]`` of a route: 401 without a token, 403 with one of a smaller scope."""
-
-    def check(principal: Caller) -> None:
-        demand(principal, scope)
-
-    return Depends(check)
+    return Depends(Needs(scope))
 
 
 def demand(principal: Principal, scope: Scope) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -36,6 +37,17 @@ class _Server(uvicorn.Server):
         yield
 
 
+class _NotCancelled(logging.Filter):
+    """A request that is ended because the server ends is no error, and its traceback tells nobody anything."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        error = record.exc_info[1] if isinstance(record.exc_info, tuple) else None
+        return not isinstance(error, asyncio.CancelledError)
+
+
+_QUIET = _NotCancelled()
+
+
 class HttpServer:
     """Construct, ``prepare`` (takes the port), ``run``, ``close``. ``app`` is made when it first runs."""
 
@@ -64,8 +76,10 @@ class HttpServer:
     async def run(self) -> None:
         """Serve until cancelled. Takes the port where ``prepare`` did not, and waits for it."""
         await self._wait_for_port()
+        logging.getLogger("uvicorn.error").addFilter(_QUIET)
         server = self._server = _Server(self._config())
-        _log.info("api_listening", msg=f"http://{self._listener.host}:{self.port}/", port=self.port)
+        host = f"[{self._listener.host}]" if ":" in self._listener.host else self._listener.host
+        _log.info("api_listening", msg=f"http://{host}:{self.port}/", port=self.port)
         try:
             async with asyncio.TaskGroup() as group:
                 sweeping = group.create_task(self._sweep(), name="api_sweep")
@@ -114,6 +128,6 @@ class HttpServer:
             access_log=False,
             proxy_headers=False,
             server_header=False,
-            timeout_keep_alive=int(self._limits.idle_s) + 1,
+            timeout_keep_alive=int(self._limits.idle_s + self._limits.whole_s) + 1,  # ours is told above
             timeout_graceful_shutdown=_GRACE_S,
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import faulthandler
 import os
+import resource
 import signal
 import sys
 import threading
@@ -43,6 +44,7 @@ def run_daemon(context: Context, *, roles: Sequence[str] | None, standby: bool) 
     _open_logs(settings, metrics, run_id)
     application = Application(settings, metrics, roles=roles, run_id=run_id, standby=standby)
     application.prepare()
+    leave_no_core()
     niceness = go_first()
     _log.info(
         "starting", msg=f"marketd {__version__}", version=__version__, pid=os.getpid(), niceness=niceness
@@ -65,6 +67,11 @@ def go_first() -> int:
         if os.getsid(0) == os.getpid() and _AUTOGROUP.exists():
             _AUTOGROUP.write_text(str(_NICENESS))
     return os.getpriority(os.PRIO_PROCESS, 0)
+
+
+def leave_no_core() -> None:
+    """A core file would hold every password; where each thread was stands in the log (``faulthandler``)."""
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 
 def _open_logs(settings: Settings, metrics: Metrics, run_id: str) -> None:

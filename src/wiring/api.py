@@ -22,6 +22,7 @@ from ..collectors.running.daemon import Closer, Keeper, Part
 from ..collectors.running.role import LockKeeper
 from ..config import Settings
 from ..config.listening import Listener, PortTaken
+from ..config.network import is_loopback
 from ..telemetry.log import get_logger
 from . import options
 from .core import Core
@@ -74,6 +75,11 @@ class ApiRole(Role):
     def prepare(self) -> None:
         """Read the tokens and take the port. Raises ``ConfigError``; a standby waits for the port of the other one."""
         self.tokens.load()
+        host = self._core.settings.api_host
+        if not is_loopback(host):
+            _log.warning(
+                "api_exposed", msg=f"API_HOST={host}: other machines can use it; there is no TLS here"
+            )
         for server in (self.server, self.grpc):
             try:
                 server.prepare()
@@ -86,6 +92,8 @@ class ApiRole(Role):
         """Read the tokens again. Raises ``ConfigError`` and keeps those it had."""
         if self.tokens.demanded:
             _log.info("tokens_read", msg="API_TOKENS_FILE was read again", tokens=self.tokens.load())
+            # They were let in once; who has no token any more must not go on listening.
+            self.server.doors.cut_listeners()
 
     async def open(self) -> None:
         self._made()

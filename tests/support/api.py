@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
+from fastapi import FastAPI
+from starlette.routing import BaseRoute
 from starlette.types import ASGIApp
 
 from src.api.app import Access, make_app
@@ -102,6 +104,7 @@ class Api:
     parts: Parts
     server: HttpServer
     tokens: Tokens
+    app: ASGIApp = field(repr=False)
     metrics: Metrics = field(repr=False)
 
     @property
@@ -111,6 +114,11 @@ class Api:
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
+
+    def answered(self, route: str, code: int = 200) -> float:
+        """How often a route has answered so."""
+        labels = {"route": route, "code": str(code)}
+        return self.metrics.registry.get_sample_value("marketd_api_requests_total", labels) or 0.0
 
     def refused(self, reason: str) -> float:
         """How often something was refused for this reason."""
@@ -143,6 +151,21 @@ def made_parts(
     )
 
 
+def routes_of(routes: Sequence[BaseRoute]) -> Iterator[BaseRoute]:
+    """Every route, those of included routers too."""
+    for route in routes:
+        if (included := getattr(route, "original_router", None)) is not None:
+            yield from routes_of(included.routes)
+        else:
+            yield route
+
+
+def routes_in(app: ASGIApp) -> FastAPI:
+    """The application's own part, behind the gate and what packs answers."""
+    found: FastAPI = app._app.app  # type: ignore[attr-defined] # of the gate
+    return found
+
+
 @asynccontextmanager
 async def served(
     *,
@@ -160,14 +183,15 @@ async def served(
     hub, metrics = parts.hub, parts.metrics
     access = Access(origins or Origins((), ()), limits or Limits())
     listener = Listener("127.0.0.1", 0, setting="API")
-    server = HttpServer(lambda: app(parts, access), listener, access.limits, metrics)
+    made = app(parts, access)
+    server = HttpServer(lambda: made, listener, access.limits, metrics)
     server.prepare()
     running = [
         asyncio.create_task(run(), name=name) for name, run in (("api", server.run), ("feed", hub.run))
     ]
     try:
-        await eventually(lambda: server.serving)
-        yield Api(parts, server, tokens, metrics)
+        await eventually(lambda: server.serving, timeout=60)
+        yield Api(parts, server, tokens, made, metrics)
     finally:
         for task in running:
             task.cancel()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import re
 import signal
 import time
 import weakref
@@ -16,6 +17,7 @@ from pathlib import Path
 import aiohttp
 from prometheus_client.parser import text_string_to_metric_families
 
+from .eventually import eventually
 from .processes import Child, port_of, reserved_port
 
 START_S = 120.0
@@ -158,6 +160,14 @@ class Daemon:
                 return answer.status, await answer.text()
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             return 0, repr(error)
+
+    async def api_url(self, *, within: float = START_S) -> str:
+        """Where its API answers: on a port that the system chose, which it logs."""
+        pattern = re.compile(r'"api_listening".*?"(http://[^"/]+)/"')
+        await eventually(
+            lambda: pattern.search(self.child.text()), timeout=within, message="the API's port is in the log"
+        )
+        return str(pattern.findall(self.child.text())[-1])
 
     async def is_ready(self) -> bool:
         return (await self.get("/readyz"))[0] == 200

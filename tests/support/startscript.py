@@ -30,6 +30,8 @@ class StartScript:
             "MARKETD_ENV_FILE": "/dev/null",
             "MARKETD_CONFIG_FILE": "/dev/null",
             "METRICS_PORT": "0",
+            "API_PORT": "0",
+            "GRPC_PORT": "0",
             **NOWHERE,
             **settings,
         }

@@ -14,7 +14,7 @@ symbol: whoever shows them asks for them again.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, TypeVar
 
@@ -110,21 +110,22 @@ class Bundle:
         self,
         at_ms: int,
         *,
-        candles: Iterable[Candle] = (),
         filled: Mapping[str, tuple[int, int]] | None = None,
         tasks: Mapping[str, TaskNews] | None = None,
         alerts: Sequence[Mapping[str, Any]] = (),
     ) -> None:
         self._head = b'{"type":"live","at_ms":%d' % at_ms
         self._candles: dict[str, list[bytes]] = {}
-        for candle in candles:
-            row = encode([candle.symbol, candle.open_ms, *candle.values])
-            self._candles.setdefault(candle.symbol, []).append(row)
         self._filled = {name: encode(name) + b":" + encode(span) for name, span in (filled or {}).items()}
         self._tasks = {
             name: encode(name) + b":" + encode(news.plain()) for name, news in (tasks or {}).items()
         }
         self._alerts = b",".join(map(encode, alerts))
+
+    def add(self, candle: Candle) -> None:
+        """One more candle."""
+        row = encode([candle.symbol, candle.open_ms, *candle.values])
+        self._candles.setdefault(candle.symbol, []).append(row)
 
     def text(self, wanted: Subscription) -> bytes | None:
         """The message for one subscription; None where it holds nothing for it."""

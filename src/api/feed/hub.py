@@ -34,7 +34,8 @@ class Hub:
         self._clock = clock
         self._metrics = metrics
         self._listeners: dict[Listener, Subscription] = {}
-        self._candles: list[Candle] = []
+        self._candles: list[Sequence[Candle]] = []
+        self._rows = 0
         self._filled: dict[str, tuple[int, int]] = {}
         self._tasks: dict[str, TaskNews] = {}
         self._alerts: list[Mapping[str, Any]] = []
@@ -44,15 +45,15 @@ class Hub:
     # --- who tells ---
 
     def candles(self, candles: Sequence[Candle]) -> None:
-        """Candles that are committed."""
+        """Candles that are committed. They are looked at later: the writer is who calls."""
         if not self._listeners:
             return
-        young_ms = self._clock.now_ms() - YOUNG_MS
-        for candle in candles:
-            if candle.close_ms >= young_ms and len(self._candles) < _MOST_CANDLES:
-                self._candles.append(candle)
-            else:
+        if self._rows + len(candles) > _MOST_CANDLES:
+            for candle in candles:
                 self._fill(candle)
+        else:
+            self._candles.append(candles)
+            self._rows += len(candles)
         self._wake()
 
     def task(self, task_id: str, news: TaskNews) -> None:
@@ -98,26 +99,32 @@ class Hub:
             await self._woken.wait()
             self._woken.clear()
             oldest, self._oldest = self._oldest, None
-            bundle = self._take()
-            await self._tell(bundle)
+            await self._tell(await self._bundle())
             if oldest is not None:
                 self._metrics.feed_delay.observe(perf_counter() - oldest)
 
-    def _take(self) -> Bundle:
-        bundle = Bundle(
-            self._clock.now_ms(),
-            candles=self._candles,
-            filled=self._filled,
-            tasks=self._tasks,
-            alerts=self._alerts,
-        )
-        self._candles, self._filled, self._tasks, self._alerts = [], {}, {}, []
+    async def _bundle(self) -> Bundle:
+        """All that waits, candles encoded in slices like the telling."""
+        now_ms = self._clock.now_ms()
+        told, self._candles, self._rows = self._candles, [], 0
+        young = []
+        for candle in (candle for candles in told for candle in candles):
+            if candle.close_ms >= now_ms - YOUNG_MS:
+                young.append(candle)
+            else:
+                self._fill(candle)
+        bundle = Bundle(now_ms, filled=self._filled, tasks=self._tasks, alerts=self._alerts)
+        self._filled, self._tasks, self._alerts = {}, {}, []
+        turn = _Slices()
+        for candle in young:
+            bundle.add(candle)
+            await turn.end()
         return bundle
 
     async def _tell(self, bundle: Bundle) -> None:
         """To everybody, in slices between which others have their turn."""
         frames: dict[Subscription, bytes | None] = {}
-        until = perf_counter() + _SLICE_S
+        turn = _Slices()
         for listener, wanted in list(self._listeners.items()):
             if wanted not in frames:
                 text = bundle.text(wanted)
@@ -128,9 +135,7 @@ class Hub:
                     self._metrics.feed_frames.inc()
                 else:
                     self.leave(listener)
-            if perf_counter() >= until:
-                await asyncio.sleep(0)
-                until = perf_counter() + _SLICE_S
+            await turn.end()
 
     def _fill(self, candle: Candle) -> None:
         first, last = self._filled.get(candle.symbol, (candle.open_ms, candle.open_ms))
@@ -140,3 +145,16 @@ class Hub:
         if self._oldest is None:
             self._oldest = perf_counter()
         self._woken.set()
+
+
+class _Slices:
+    """Lets others on the loop have their turn after each ``_SLICE_S`` of work."""
+
+    def __init__(self) -> None:
+        self._until = perf_counter() + _SLICE_S
+
+    async def end(self) -> None:
+        """Called after each small piece."""
+        if perf_counter() >= self._until:
+            await asyncio.sleep(0)
+            self._until = perf_counter() + _SLICE_S

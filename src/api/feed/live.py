@@ -8,7 +8,7 @@ from typing import Any
 
 from fastapi import APIRouter, WebSocket
 
-from ...errors import MarketdError
+from ...errors import MarketdError, TooWide
 from ..limits import network_of
 from ..parts import Given, Parts
 from ..problems import ProblemError, encode
@@ -87,6 +87,9 @@ class _Conversation:
         try:
             # What is in the logs by now is asked over HTTP, after our answer: nothing falls in between.
             await self._given.watch.follow(wanted.tasks)
+        except TooWide as error:
+            self._complain(str(error))
+            return
         except MarketdError:
             self._complain("the logs of tasks cannot be read now; try again in a moment")
             return

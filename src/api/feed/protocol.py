@@ -34,7 +34,7 @@ class FeedProtocol(WebSocketsSansIOProtocol):
         super().__init__(*args, **options)
         self._doors, self._limits = doors, doors.limits
         self._received_bytes = 0
-        self._opened_at = self._now()
+        self._opened_at = self._counted_since = self._now()
         self._ending_since: float | None = None
 
     def _now(self) -> float:
@@ -57,7 +57,8 @@ class FeedProtocol(WebSocketsSansIOProtocol):
         self.transport.abort()
 
     def overdue(self, now: float) -> None:
-        self._received_bytes = 0
+        if now - self._counted_since >= 1:
+            self._received_bytes, self._counted_since = 0, now
         if self.transport.is_closing() or self.close_sent:
             self._ending_since = self._ending_since or now
             if now - self._ending_since >= self._limits.linger_s:

@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import Iterable
 from typing import Any
 
+from ...errors import TooWide
 from ...model import Authority, Candle
 from ...ports import Clock
 from ...ports.reading import Reader
@@ -32,10 +33,12 @@ class TaskWatch:
         """By task: the last line that was told, the state and the share."""
 
     async def follow(self, task_ids: Iterable[str]) -> None:
-        """From now on the lines behind those that are there are told. Raises what the reader raises."""
-        new = [task_id for task_id in task_ids if task_id not in self._seen][:_MOST_FOLLOWED]
+        """From now on the lines behind those that are there are told. Raises ``TooWide``, or what the reader raises."""
+        new = [task_id for task_id in task_ids if task_id not in self._seen]
         if not new:
             return
+        if len(self._seen) + len(new) > _MOST_FOLLOWED:
+            raise TooWide(f"more than {_MOST_FOLLOWED} tasks are followed by all who listen")
         for task_id, number, state, share in await self._reader.rows("feed.task_ends", task_ids=new):
             self._seen.setdefault(task_id, (number, state, share))
 

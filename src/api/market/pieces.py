@@ -63,7 +63,7 @@ class Asked:
         return low, high
 
 
-def asked(
+async def asked(
     start: Annotated[Instant | None, Query(description=START)] = None,
     end: Annotated[Instant | None, Query(description=END)] = None,
     cursor: Annotated[

@@ -13,7 +13,7 @@ from ..parts import Given, Parts
 from ..problems import problem
 from ..security import Caller, Principal, Scope, needs
 
-router = APIRouter(tags=["analysis"])
+router = APIRouter(tags=["analysis"], dependencies=[needs(Scope.READ)])
 
 KIND = "Levels"
 Timeframe = Literal["5m", "15m", "1h", "4h", "1d"]

@@ -13,7 +13,7 @@ from ..parts import Given, Parts
 from ..problems import problem
 from ..security import Scope, needs
 
-router = APIRouter(prefix="/api/v1/batches", tags=["arbitrage"])
+router = APIRouter(prefix="/api/v1/batches", tags=["arbitrage"], dependencies=[needs(Scope.READ)])
 
 _POINTS = 2_000
 """As many as a picture has room for, of each line."""

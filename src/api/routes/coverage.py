@@ -17,8 +17,9 @@ from ..market.ledger_days import day_of
 from ..market.waiting import waiting
 from ..parts import Given
 from ..problems import encode
+from ..security import Scope, needs
 
-router = APIRouter(prefix="/api/v1", tags=["coverage"])
+router = APIRouter(prefix="/api/v1", tags=["coverage"], dependencies=[needs(Scope.READ)])
 
 _KEPT_S = 10.0
 """Everybody who has the overview open asks for the same, and it is a quarter of a second's work for the database."""

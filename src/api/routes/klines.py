@@ -18,8 +18,9 @@ from ..market.intervals import INTERVALS, Interval, IntervalName
 from ..market.known import Known, SymbolName, known
 from ..market.pieces import Asked, Piece, Range, looking, sweep
 from ..parts import Given, Parts
+from ..security import Scope, needs
 
-router = APIRouter(prefix="/api/v1", tags=["market"])
+router = APIRouter(prefix="/api/v1", tags=["market"], dependencies=[needs(Scope.READ)])
 
 MOST_KLINES = 10_000
 

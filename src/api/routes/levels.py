@@ -12,9 +12,10 @@ from ..market.answer import framed
 from ..market.instants import Instant, utc
 from ..market.known import SymbolName, unknown
 from ..parts import Given
+from ..security import Scope, needs
 from .trades import MarketType, exchange_of
 
-router = APIRouter(prefix="/api/v1", tags=["market"])
+router = APIRouter(prefix="/api/v1", tags=["market"], dependencies=[needs(Scope.READ)])
 
 _VENUE = "binance"
 _MOST = 10_000

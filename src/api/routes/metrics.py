@@ -12,8 +12,9 @@ from ..market.answer import keep, piece_of
 from ..market.known import SymbolName, known
 from ..market.pieces import Asked, Range, looking, sweep
 from ..parts import Given, Parts
+from ..security import Scope, needs
 
-router = APIRouter(prefix="/api/v1", tags=["market"])
+router = APIRouter(prefix="/api/v1", tags=["market"], dependencies=[needs(Scope.READ)])
 
 _SETTLED_AFTER_MS = DAY_MS // 3
 """The usual time between two settlements; where it is shorter, fewer rows are read at once."""

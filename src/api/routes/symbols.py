@@ -12,8 +12,9 @@ from ..answers import Json
 from ..market.instants import MOST_MS, utc
 from ..parts import Given
 from ..problems import problem
+from ..security import Scope, needs
 
-router = APIRouter(prefix="/api/v1", tags=["market"])
+router = APIRouter(prefix="/api/v1", tags=["market"], dependencies=[needs(Scope.READ)])
 
 _CURSOR = re.compile(r"([0-9]{1,15})-(.{1,64})", re.DOTALL)
 

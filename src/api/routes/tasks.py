@@ -14,7 +14,7 @@ from ..parts import Given, Parts
 from ..problems import ProblemError, problem
 from ..security import Caller, Scope, needs
 
-router = APIRouter(prefix="/api/v1/tasks", tags=["tasks"])
+router = APIRouter(prefix="/api/v1/tasks", tags=["tasks"], dependencies=[needs(Scope.READ)])
 
 TaskId = Annotated[str, Path(min_length=1, max_length=200)]
 

@@ -14,8 +14,9 @@ from ..market.instants import MOST_MS, utc
 from ..market.known import SymbolName, unknown
 from ..market.pieces import BIGGEST_ID, Asked, Range, looking, sweep
 from ..parts import Given, Parts
+from ..security import Scope, needs
 
-router = APIRouter(prefix="/api/v1", tags=["market"])
+router = APIRouter(prefix="/api/v1", tags=["market"], dependencies=[needs(Scope.READ)])
 
 SPOT = "binance_spot"
 _VENUE_FROM_MS = 1_483_228_800_000

@@ -21,9 +21,10 @@ from ..market.pieces import Asked
 from ..market.resolutions import EXCHANGE, RESOLUTIONS, interval_of, symbol_info, symbol_of
 from ..parts import Given, Parts
 from ..problems import FieldError, ProblemError, phrase
+from ..security import Scope, needs
 from .klines import MOST_KLINES, read_klines
 
-router = APIRouter(prefix="/udf", tags=["TradingView UDF"])
+router = APIRouter(prefix="/udf", tags=["TradingView UDF"], dependencies=[needs(Scope.READ)])
 
 _LAST_S = 253_402_300_799
 """The last second of the year 9999."""

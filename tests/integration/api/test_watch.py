@@ -21,6 +21,7 @@ from tests.faults.database import ask
 from tests.support.eventually import eventually
 from tests.support.fakes import make_candle
 
+SOON_S = 60.0
 EXCHANGE = "binance_futures_um"
 
 
@@ -67,10 +68,10 @@ async def test_candles_of_another_process_are_told_once(database: str, reader: R
         hub.hear(everything, Subscription(None))
         hub.hear(one, Subscription(frozenset({"ETHUSDT"})))
         await store.write(candles(clock, "BTCUSDT", "ETHUSDT", back=3), [])
-        await eventually(lambda: everything.heard.count(b'"BTCUSDT"') == 1)
-        await eventually(lambda: one.heard.count(b'"ETHUSDT"') == 1)
+        await eventually(lambda: everything.heard.count(b'"BTCUSDT"') == 1, timeout=SOON_S)
+        await eventually(lambda: one.heard.count(b'"ETHUSDT"') == 1, timeout=SOON_S)
         await store.write(candles(clock, "BTCUSDT", back=2), [])
-        await eventually(lambda: everything.heard.count(b'"BTCUSDT"') == 2)
+        await eventually(lambda: everything.heard.count(b'"BTCUSDT"') == 2, timeout=SOON_S)
         assert everything.heard.count(b'"ETHUSDT"') == 1
         assert b"BTCUSDT" not in one.heard
     finally:
@@ -90,11 +91,11 @@ async def test_the_news_of_tasks_are_told_from_where_one_began_to_follow(
         await watch.follow(["a", "none"])
         hub.hear(ear, Subscription(tasks=frozenset({"a", "none"})))
         await ask(database, add.format("first"))
-        await eventually(lambda: b"first" in ear.heard)
+        await eventually(lambda: b"first" in ear.heard, timeout=SOON_S)
         await ask(database, "UPDATE market_data.tasks SET state = 'RUNNING', share = 0.5 RETURNING 1")
-        await eventually(lambda: b'"state":"RUNNING","share":0.5,"lines":[]' in ear.heard)
+        await eventually(lambda: b'"state":"RUNNING","share":0.5,"lines":[]' in ear.heard, timeout=SOON_S)
         await ask(database, add.format("second"))
-        await eventually(lambda: b"second" in ear.heard)
+        await eventually(lambda: b"second" in ear.heard, timeout=SOON_S)
         assert ear.heard.count(b"first") == 1
         assert b"before" not in ear.heard
     finally:
