@@ -191,12 +191,21 @@ def handle(app: FastAPI) -> None:
     app.add_exception_handler(Exception, _of_unexpected)
 
 
-async def _of_http(_: Request, error: Exception) -> Response:
+async def _of_http(request: Request, error: Exception) -> Response:
     if isinstance(error, ProblemError):
         return answer(error)
     assert isinstance(error, HTTPException)  # noqa: S101 - registered for these
     detail = "" if error.detail == phrase(error.status_code) else error.detail
-    return answer(ProblemError(error.status_code, phrase(error.status_code), detail, headers=error.headers))
+    headers = dict(error.headers or {})
+    if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED and (methods := _methods(request)):
+        headers["Allow"] = ", ".join(methods)
+    return answer(ProblemError(error.status_code, phrase(error.status_code), detail, headers=headers))
+
+
+def _methods(request: Request) -> list[str]:
+    """What can be done at the path of a request, by all its routes; the framework names those of one of them."""
+    path = getattr(request.scope.get("route"), "path_format", "")
+    return sorted(method.upper() for method in request.app.openapi()["paths"].get(path, ()))
 
 
 async def _of_validation(_: Request, error: Exception) -> Response:

@@ -10,11 +10,10 @@ from __future__ import annotations
 import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any, NamedTuple, cast
 
 from fastapi import Depends, Query
 
-from ..problems import problem
 from .instants import MOST_MS, Instant, utc
 
 _WIDER = 8
@@ -73,10 +72,8 @@ async def asked(
     """The parameters of every route that answers in pieces."""
     if cursor is None:
         return Asked(start, end, start is not None, None)
-    found = _CURSOR.fullmatch(cursor)
-    if found is None or int(found[3]) > BIGGEST_ID:
-        raise problem(422, detail="not one of ours; give `next` as it was answered", field="query.cursor")
-    return Asked(start, end, found[1] == "newer", Row(int(found[2]), int(found[3])))
+    word, ms, row_id = cast(re.Match[str], _CURSOR.fullmatch(cursor)).groups()
+    return Asked(start, end, word == "newer", Row(int(ms), min(int(row_id), BIGGEST_ID)))
 
 
 Range = Annotated[Asked, Depends(asked)]

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from decimal import Decimal, InvalidOperation
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 EXCHANGE: Final = "BINANCE"
+
+Resolution = Literal[
+    "1", "3", "5", "15", "30", "60", "120", "240", "360", "480", "720", "1D", "3D", "1W", "D", "W"
+]
 
 _INTERVALS: Final = {
     "1": "1m",
@@ -29,9 +33,9 @@ _UNKNOWN_TICK: Final = (1, 10_000)
 _MOST_DECIMALS: Final = 16
 
 
-def interval_of(resolution: str) -> str | None:
+def interval_of(resolution: Resolution) -> str:
     """Our name of a resolution; ``D`` and ``W`` are ``1D`` and ``1W``."""
-    return _INTERVALS.get(f"1{resolution}" if resolution in ("D", "W") else resolution)
+    return _INTERVALS[f"1{resolution}" if resolution in ("D", "W") else resolution]
 
 
 def symbol_of(name: str) -> str:

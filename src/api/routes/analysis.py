@@ -132,7 +132,7 @@ async def result_page(
     return Json(page_of(rows, total, page, page_size))
 
 
-@router.get("/api/v1/analysis/{result_id}", response_model=Result)
+@router.get("/api/v1/analysis/{result_id:int}", response_model=Result)
 async def result(result_id: Annotated[int, Path(ge=1, le=BIGGEST_ID)], given: Given) -> Json:
     """One result."""
     for row in await given.reader.records("api_work.result", id=result_id):

@@ -119,7 +119,7 @@ async def gaps(
     end: Annotated[Instant | None, Query(description="Until this, excluded.")] = None,
     limit: Annotated[int, Query(ge=1, le=1_000)] = 100,
     cursor: Annotated[
-        str | None, Query(max_length=80, description="`next` of the piece before.", pattern=f"^({CURSOR})$")
+        str | None, Query(max_length=80, description="`next` of the piece before.", pattern=CURSOR)
     ] = None,
 ) -> Json:
     """What is missing, to the minute, with what is known of why and when it is asked for again.

@@ -18,9 +18,9 @@ from ..answers import Json
 from ..market.intervals import INTERVALS, Interval
 from ..market.known import Known, known
 from ..market.pieces import Asked
-from ..market.resolutions import EXCHANGE, RESOLUTIONS, interval_of, symbol_info, symbol_of
+from ..market.resolutions import EXCHANGE, RESOLUTIONS, Resolution, interval_of, symbol_info, symbol_of
 from ..parts import Given, Parts
-from ..problems import FieldError, ProblemError, phrase
+from ..problems import ProblemError
 from ..security import Scope, needs
 from .klines import MOST_KLINES, read_klines
 
@@ -147,7 +147,7 @@ async def search(
 async def history(
     given: Given,
     symbol: Name,
-    resolution: Annotated[str, Query(max_length=8, description="1, 5, 60, 1D, 1W ...")],
+    resolution: Annotated[Resolution, Query(description="Minutes, days or weeks.")],
     to: Seconds,
     from_: Annotated[int, Query(alias="from", ge=-_LAST_S, le=_LAST_S, description="UTC seconds.")] = 0,
     countback: Annotated[
@@ -156,11 +156,8 @@ async def history(
     ] = None,
 ) -> Json:
     """Bars that open in [from, to): those that are over. Of a longer range than an answer holds, the newest."""
-    name = interval_of(resolution)
-    if name is None:
-        raise _error(422, f"{resolution}: no resolution; /udf/config lists them", field="query.resolution")
     found = await _known(given, symbol_of(symbol))
-    interval = INTERVALS[name]
+    interval = INTERVALS[interval_of(resolution)]
     start_ms = None if countback is not None else from_ * 1000
     limit = min(countback or MOST_KLINES, MOST_KLINES)
     asked = Asked(start_ms, to * 1000, forward=False, after=None)
@@ -196,11 +193,5 @@ async def _known(given: Parts, symbol: str) -> Known:
     try:
         return await known(given, symbol, Dataset.CANDLES)
     except ProblemError as error:
-        raise _error(error.status_code, "unknown_symbol") from None
-
-
-def _error(status: int, message: str, *, field: str = "") -> ProblemError:
-    errors = [FieldError(field=field, message=message)] if field else []
-    return ProblemError(
-        status, phrase(status), message, errors=errors, more={"s": "error", "errmsg": message}
-    )
+        told = {"s": "error", "errmsg": "unknown_symbol"}
+        raise ProblemError(error.status_code, error.title, error.detail, more=told) from None

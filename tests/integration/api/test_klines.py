@@ -211,7 +211,8 @@ async def test_what_is_not_known_is_404_and_nothing_stored_is_an_empty_list(worl
         ({"start": "yesterday"}, "query.start"),
         ({"end": "2026-11-31"}, "query.end"),
         ({"cursor": "newer-1"}, "query.cursor"),
-        ({"cursor": "newer-1-9999999999999999999"}, "query.cursor"),
+        ({"cursor": "newer-1-99999999999999999999"}, "query.cursor"),
+        ({"cursor": "older-1-x"}, "query.cursor"),
     ],
 )
 async def test_the_field_that_is_wrong_is_named(world: MarketApi, query: dict[str, Any], field: str) -> None:
