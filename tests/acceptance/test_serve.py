@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import aiohttp
 import pytest
@@ -41,6 +42,13 @@ async def running(
         await daemon.kill()
 
 
+def password_of(url: str) -> str:
+    """The password in a database's URL, which is long and random."""
+    found = urlsplit(url).password or ""
+    assert len(found) > 16
+    return found
+
+
 def _proc(pid: int, name: str) -> str:
     return Path(f"/proc/{pid}/{name}").read_text(encoding="utf-8")
 
@@ -55,7 +63,12 @@ async def get(url: str, *, token: str = "", **headers: str) -> tuple[int, str]:
 async def test_it_serves_alone_and_reads_its_tokens_again(database: str, tmp_path: Path) -> None:
     tokens = tmp_path / "tokens"
     tokens.write_text(f"me admin {OLD}\n")
-    settings = {"DATABASE_URL": database, "API_TOKENS_FILE": str(tokens)}
+    settings = {
+        "DATABASE_URL": database,
+        "API_TOKENS_FILE": str(tokens),
+        "ALERT_TARGETS": "phone=https://127.0.0.1:9/hushhush-hook",
+        "LOG_LEVEL": "debug",
+    }
     async with running(settings, tmp_path, "serve") as (daemon, url):
         assert await get(f"{url}/health") == (200, '{"status":"ok","version":""}')
         assert (await get(f"{url}/readyz"))[0] == 200
@@ -82,6 +95,7 @@ async def test_it_serves_alone_and_reads_its_tokens_again(database: str, tmp_pat
         shown += [(await daemon.get(path))[1] for path in ("/metrics", "/status")]
         for text in (*shown, _proc(pid, "cmdline"), daemon.child.text()):  # H14
             assert "hushhush" not in text
+            assert password_of(database) not in text
         assert re.search(r"^Max core file size +0 +0 ", _proc(pid, "limits"), re.MULTILINE)
     assert await ask(database, "SELECT role, clean FROM market_data.daemon_runs") == [("api", True)]
 
