@@ -3,33 +3,47 @@
 -- name: days
 -- For each symbol a list a part, one number a day. Every line is cut to what it expects, in the order have, absent, expired,
 -- pending, as `marketd coverage` does; what is in no list is missing. "waiting" are rows that are not due yet, less those
--- that are stored already, and rows that a request is about to fill.
+-- that are stored already, and rows that a request is about to fill. Joined by places: sorting a quarter of a million
+-- names takes a second.
+WITH asked AS (
+    SELECT symbol, place FROM unnest(%(symbols)s::text[]) WITH ORDINALITY AS asked (symbol, place)
+),
+counted AS (
+    SELECT asked.place, day - %(first)s::date AS number, expected, least(have, expected) AS have,
+           least(absent, greatest(expected - have, 0)) AS absent,
+           least(expired, greatest(expected - have - absent, 0)) AS expired
+    FROM asked
+    JOIN coverage_days USING (symbol)
+    WHERE exchange = %(exchange)s AND dataset = %(dataset)s
+      AND day >= %(first)s::date AND day < %(first)s::date + %(days)s
+),
+waits AS (
+    SELECT asked.place, day - %(first)s::date AS number, sum(rows)::bigint AS waiting
+    FROM unnest(%(waiting_symbols)s::text[], %(waiting_days)s::date[], %(waiting_rows)s::bigint[])
+         AS known (symbol, day, rows)
+    JOIN asked USING (symbol)
+    GROUP BY 1, 2
+),
+grid AS (
+    SELECT place, number FROM (SELECT DISTINCT place FROM counted) AS there, generate_series(0, %(days)s - 1) AS number
+)
 SELECT string_agg(row_to_json(line)::text, ',' ORDER BY symbol COLLATE "C")
 FROM (
-    SELECT asked.symbol,
-           array_agg(coalesce(expected, 0) ORDER BY number) AS expected,
-           array_agg(coalesce(have, 0) ORDER BY number) AS have,
-           array_agg(coalesce(least(coalesce(waiting, 0), expected - have - absent - expired), 0) ORDER BY number) AS pending,
-           array_agg(coalesce(absent, 0) ORDER BY number) AS absent,
-           array_agg(coalesce(expired, 0) ORDER BY number) AS expired
-    FROM unnest(%(symbols)s::text[]) AS asked (symbol)
-    CROSS JOIN generate_series(0, %(days)s - 1) AS number
-    LEFT JOIN (
-        SELECT symbol, day - %(first)s::date AS number, expected, least(have, expected) AS have,
-               least(absent, greatest(expected - have, 0)) AS absent,
-               least(expired, greatest(expected - have - absent, 0)) AS expired
-        FROM coverage_days
-        WHERE exchange = %(exchange)s AND dataset = %(dataset)s AND symbol = ANY(%(symbols)s::text[])
-          AND day >= %(first)s::date AND day < %(first)s::date + %(days)s
-    ) AS counted USING (symbol, number)
-    LEFT JOIN (
-        SELECT symbol, day - %(first)s::date AS number, sum(rows)::bigint AS waiting
-        FROM unnest(%(waiting_symbols)s::text[], %(waiting_days)s::date[], %(waiting_rows)s::bigint[])
-             AS known (symbol, day, rows)
-        GROUP BY 1, 2
-    ) AS waits USING (symbol, number)
-    GROUP BY asked.symbol
-    HAVING count(expected) > 0
+    SELECT asked.symbol, days.expected, days.have, days.pending, days.absent, days.expired
+    FROM (
+        SELECT place,
+               array_agg(coalesce(expected, 0) ORDER BY number) AS expected,
+               array_agg(coalesce(have, 0) ORDER BY number) AS have,
+               array_agg(coalesce(least(coalesce(waiting, 0), expected - have - absent - expired), 0) ORDER BY number)
+                   AS pending,
+               array_agg(coalesce(absent, 0) ORDER BY number) AS absent,
+               array_agg(coalesce(expired, 0) ORDER BY number) AS expired
+        FROM grid
+        LEFT JOIN counted USING (place, number)
+        LEFT JOIN waits USING (place, number)
+        GROUP BY place
+    ) AS days
+    JOIN asked USING (place)
 ) AS line;
 
 -- name: open_days

@@ -21,8 +21,8 @@ from starlette.responses import Response
 CLOSED_S: Final = 60.0
 """How long the answer about a range that is over is kept."""
 _MOST_BYTES: Final = 32 * 1_048_576
-_BIGGEST_SHARE: Final = 8
-"""One answer takes an eighth of the room at most."""
+_BIGGEST_SHARE: Final = 4
+"""One answer takes a quarter of the room at most: the map of a year of all symbols is 5 MB."""
 _ENTRY_BYTES: Final = 1_024
 """What an entry takes besides its bodies."""
 _ZIP_FROM_BYTES: Final = 1_024

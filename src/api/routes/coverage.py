@@ -22,7 +22,7 @@ from ..security import Scope, needs
 router = APIRouter(prefix="/api/v1", tags=["coverage"], dependencies=[needs(Scope.READ)])
 
 _KEPT_S = 10.0
-"""Everybody who has the overview open asks for the same, and it is a quarter of a second's work for the database."""
+"""Everybody who has the overview open asks for the same, and a year of all symbols takes the database a second."""
 
 DatasetName = Annotated[Dataset, Query(description="What is counted.")]
 

@@ -89,5 +89,5 @@ async def test_the_least_used_goes_first() -> None:
     cache.keep(asked("new"), answer(b"x" * 3_900), 60, 0)
     assert await cache.answer(asked("b"), 1) is None
     assert await cache.answer(asked("a"), 1) is not None
-    cache.keep(asked("huge"), answer(b"x" * 6_000), 60, 0)
+    cache.keep(asked("huge"), answer(b"x" * 9_500), 60, 0)
     assert await cache.answer(asked("huge"), 1) is None
