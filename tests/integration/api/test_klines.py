@@ -94,14 +94,14 @@ async def test_every_interval_equals_the_naive_twin(world: MarketApi) -> None:
 
 
 async def test_a_bar_is_there_once_it_is_made_and_the_answer_says_up_to_when(world: MarketApi) -> None:
-    await world.market.store(plain("AUSDT", START_MS, 150))
+    await world.market.store(plain("AUSDT", START_MS, 165))
     for interval in ("5m", "30m", "3m"):
         body = await world.get(URL, symbol="AUSDT", interval=interval)
         assert (body["data"], body["made_to_ms"]) == ([], None)
     world.market.keep()
-    for interval, bars in (("5m", 30), ("30m", 5), ("3m", 50), ("1h", 2), ("2h", 1), ("4h", 0)):
+    for interval, bars in (("5m", 33), ("30m", 5), ("3m", 55), ("1h", 2), ("2h", 1), ("4h", 0)):
         body = await world.get(URL, symbol="AUSDT", interval=interval)
-        assert (len(body["data"]), body["made_to_ms"]) == (bars, START_MS + 150 * MINUTE_MS), interval
+        assert (len(body["data"]), body["made_to_ms"]) == (bars, START_MS + 165 * MINUTE_MS), interval
 
 
 async def test_what_is_missing_in_a_bar_is_said_and_mended_with_it(world: MarketApi) -> None:
