@@ -40,3 +40,4 @@ GRANT EXECUTE ON FUNCTION {schema}.account_trades(
     text, text[], timestamptz[], bigint[], bigint[], timestamptz[], timestamptz[]
 ) TO {role};
 GRANT INSERT ON {schema}.level_fetches TO {role};
+GRANT INSERT, UPDATE ON {schema}.alerts, {schema}.alert_events TO {role};

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Annotated
 
@@ -9,6 +10,7 @@ from fastapi import Depends
 from starlette.requests import HTTPConnection
 
 from ..ports import Clock
+from ..ports.alerts import AlertBook
 from ..ports.reading import Reader
 from ..ports.work import Batches, TaskDesk
 from ..telemetry.health import Health
@@ -24,13 +26,15 @@ from .security import Guard
 class Parts:
     """``exchange`` is the word of the futures in the column ``exchange``.
 
-    ``hub`` tells those who listen live, ``watch`` has the news of tasks for it; ``guard`` knows who a token is;
-    ``cache`` keeps answers about ranges that are over.
+    ``target_names`` are those of ``ALERT_TARGETS``; ``hub`` tells those who listen live, ``watch`` has the news of
+    tasks for it; ``guard`` knows who a token is; ``cache`` keeps answers about ranges that are over.
     """
 
     reader: Reader
     desk: TaskDesk
     batches: Batches
+    alerts: AlertBook
+    target_names: Collection[str]
     hub: Hub
     watch: TaskWatch
     guard: Guard

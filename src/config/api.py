@@ -81,3 +81,9 @@ class ApiSettings(AnalysisSettings):
         group="API",
         accepts="name=https://... pairs, comma-separated, or http:// on loopback",
     )
+    alert_secret: checks.Token | None = setting(
+        None,
+        "What deliveries of alerts are signed with (HMAC-SHA256), so that a target knows who sent them.",
+        group="API",
+        accepts="16 characters or more, such as the output of `openssl rand -hex 32`",
+    )

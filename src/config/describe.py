@@ -26,6 +26,7 @@ def secret_names() -> tuple[str, ...]:
         "HTTP_PROXY",
         "METRICS_TOKEN",
         "ALERT_TARGETS",
+        "ALERT_SECRET",
     )
 
 

@@ -184,6 +184,13 @@ class Settings(ApiSettings):
                     "UNISWAP_POOLS: their swaps are read from a node; set ETH_RPC_URL (or ETH_RPC_URL_FILE)",
                 )
             )
+        if self.alert_targets is not None and self.alert_secret is None:
+            found.append(
+                (
+                    frozenset({"alert_targets", "alert_secret"}),
+                    "ALERT_TARGETS: what they are sent is signed; set ALERT_SECRET (or ALERT_SECRET_FILE)",
+                )
+            )
         if not network.is_loopback(self.api_host) and self.api_tokens_file is None:
             found.append(
                 (

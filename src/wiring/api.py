@@ -5,10 +5,13 @@ from __future__ import annotations
 from starlette.types import ASGIApp
 
 from .. import __version__
+from ..adapters.timescale.alert_store import AlertStore
 from ..adapters.timescale.batch_store import BatchStore
 from ..adapters.timescale.sessions.reader import ReadPool
 from ..adapters.timescale.sessions.role_lock import SessionLock
+from ..adapters.webhooks.targets import WebhookTargets
 from ..api.app import Access, make_app
+from ..api.feed.alert_watch import AlertWatch
 from ..api.feed.hub import Hub
 from ..api.feed.watch import CandleWatch, TaskWatch
 from ..api.grpc.server import GrpcServer
@@ -18,9 +21,11 @@ from ..api.origins import Origins
 from ..api.parts import Parts
 from ..api.security import Guard, Tokens
 from ..api.server import HttpServer
+from ..collectors.alerts.delivering import AlertDelivery
+from ..collectors.alerts.looking import AlertLooker
 from ..collectors.running.daemon import Closer, Keeper, Part
 from ..collectors.running.role import LockKeeper
-from ..config import Settings
+from ..config import Settings, network
 from ..config.listening import Listener, PortTaken
 from ..config.network import is_loopback
 from ..telemetry.log import get_logger
@@ -54,6 +59,11 @@ class ApiRole(Role):
         self.tokens = Tokens(settings.api_tokens_file)
         self.hub = Hub(core.clock, metrics)
         self.watch = TaskWatch(self.hub, self.reader)
+        self.alerts = AlertStore(self.work.pool, exchange=settings.binance_ws_db_exchange)
+        self.alert_watch = AlertWatch(self.hub, self.reader)
+        self.targets = WebhookTargets(_targets(settings), options.plain(settings.alert_secret) or "")
+        self.looker = AlertLooker(self.alerts, core.clock, metrics)
+        self.delivery = AlertDelivery(self.alerts, self.targets, core.clock, metrics)
         self.candle_watch = (
             None
             if beside_live
@@ -106,6 +116,9 @@ class ApiRole(Role):
             ("grpc", self.grpc.run),
             ("feed", self.hub.run),
             ("task_watch", self.watch.run),
+            ("alert_watch", self.alert_watch.run),
+            ("alerts", self.looker.run),
+            ("alert_delivery", self.delivery.run),
         ]
         if self.candle_watch is not None:
             loops.append(("candle_watch", self.candle_watch.run))
@@ -116,6 +129,7 @@ class ApiRole(Role):
             Closer("api", self.server.close),
             Closer("grpc", self.grpc.close),
             Closer("api_reader", self.reader.close),
+            Closer("alert_targets", self.targets.close),
             Closer("api_work", self.work.close),
             Closer("api_lock", self.lock.close),
         ]
@@ -147,6 +161,8 @@ class ApiRole(Role):
                 reader=self.reader,
                 desk=self.desk,
                 batches=BatchStore(self.work.pool),
+                alerts=self.alerts,
+                target_names=self.targets.names,
                 hub=self.hub,
                 watch=self.watch,
                 guard=self.guard,
@@ -157,6 +173,11 @@ class ApiRole(Role):
                 version=__version__,
             )
         return self._parts
+
+
+def _targets(settings: Settings) -> dict[str, str]:
+    """The addresses of ``ALERT_TARGETS`` by name."""
+    return network.named_endpoints(options.plain(settings.alert_targets) or "")
 
 
 def _kept(settings: Settings) -> tuple[Market, str] | None:

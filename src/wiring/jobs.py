@@ -37,6 +37,8 @@ from .uniswap import SwapTasks
 
 _SPARE_SESSIONS = 2
 """For heartbeats, schedules and whoever asks, while every task writes into its log."""
+_ASKING_SESSIONS = 2
+"""Of the API besides, whose alerts are looked at and delivered on them."""
 
 
 def kinds(
@@ -72,8 +74,8 @@ class Desk:
     def of(
         cls, settings: Settings, database: DatabaseOptions, metrics: Metrics, *, only_asks: bool = False
     ) -> Desk:
-        """``only_asks``: no tasks are worked at here, so a few sessions will do."""
-        works = 0 if only_asks else settings.task_concurrency
+        """``only_asks``: no tasks are worked at here."""
+        works = _ASKING_SESSIONS if only_asks else settings.task_concurrency
         pool = make_pool(database, purpose=JOBS, size=works + _SPARE_SESSIONS)
         return cls(pool, JobQueue(pool, metrics, QueueOptions(settings.task_concurrency)), TaskStore(pool))
 

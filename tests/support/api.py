@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
@@ -24,6 +24,8 @@ from src.clock import VenueClock
 from src.config.listening import Listener
 from src.errors import Unavailable
 from src.model import Task, TaskLine, TaskState
+from src.model.alerts import NewAlert
+from src.ports.alerts import AlertBook
 from src.ports.reading import Reader
 from src.ports.work import Batches, KindView, TaskDesk
 from src.telemetry.health import Health
@@ -97,6 +99,19 @@ class NoBatches:
         raise Unavailable("no batches here")
 
 
+class NoAlerts:
+    """``ports.alerts.AlertBook`` that keeps none."""
+
+    async def add(self, alert: NewAlert, *, now_ms: int) -> int | None:
+        raise Unavailable("no alerts here")
+
+    async def switch(self, alert_id: int, *, enabled: bool, now_ms: int) -> bool:
+        raise Unavailable("no alerts here")
+
+    async def remove(self, alert_id: int) -> bool:
+        raise Unavailable("no alerts here")
+
+
 @dataclass(slots=True)
 class Api:
     """A served API: its parts, its port, and what it has counted."""
@@ -131,6 +146,8 @@ def made_parts(
     reader: Reader | None = None,
     desk: TaskDesk | None = None,
     batches: Batches | None = None,
+    alerts: AlertBook | None = None,
+    target_names: Collection[str] = (),
 ) -> Parts:
     """What routes work with; what is not given answers nothing."""
     metrics, clock = Metrics(), VenueClock()
@@ -140,6 +157,8 @@ def made_parts(
         reader=reader,
         desk=ClosedDesk() if desk is None else desk,
         batches=NoBatches() if batches is None else batches,
+        alerts=NoAlerts() if alerts is None else alerts,
+        target_names=target_names,
         hub=hub,
         watch=TaskWatch(hub, reader),
         guard=Guard(tokens or Tokens(None)),
@@ -175,11 +194,15 @@ async def served(
     reader: Reader | None = None,
     desk: TaskDesk | None = None,
     batches: Batches | None = None,
+    alerts: AlertBook | None = None,
+    target_names: Collection[str] = (),
     app: Callable[[Parts, Access], ASGIApp] = make_app,
 ) -> AsyncIterator[Api]:
     """The API on a free port of 127.0.0.1, with its feed running."""
     tokens = tokens or Tokens(None)
-    parts = made_parts(tokens=tokens, reader=reader, desk=desk, batches=batches)
+    parts = made_parts(
+        tokens=tokens, reader=reader, desk=desk, batches=batches, alerts=alerts, target_names=target_names
+    )
     hub, metrics = parts.hub, parts.metrics
     access = Access(origins or Origins((), ()), limits or Limits())
     listener = Listener("127.0.0.1", 0, setting="API")

@@ -91,6 +91,10 @@ class Hub:
     def wants_candles(self) -> bool:
         return any(wanted.symbols is None or wanted.symbols for wanted in self._listeners.values())
 
+    @property
+    def wants_alerts(self) -> bool:
+        return any(wanted.alerts for wanted in self._listeners.values())
+
     # --- telling ---
 
     async def run(self) -> None:

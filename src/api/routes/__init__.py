@@ -5,6 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter
 
 from . import (
+    alerts,
     analysis,
     batches,
     coverage,
@@ -32,5 +33,6 @@ ROUTERS: tuple[APIRouter, ...] = (
     tasks.router,
     analysis.router,
     batches.router,
+    alerts.router,
 )
 """A new module is added here and nowhere else."""

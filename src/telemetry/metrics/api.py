@@ -29,6 +29,15 @@ class ApiFamilies(Families):
         self.api_connections = self._gauge(
             "api_connections", "Open connections, by kind: http, feed.", "kind"
         )
+        self.alert_events = self._counter("alert_events", "Candles that crossed the price of an alert.")
+        self.alerts_behind = self._gauge(
+            "alerts_behind", "Alerts whose candles were looked at up to more than an hour ago."
+        )
+        self.alert_deliveries = self._counter(
+            "alert_deliveries",
+            "Attempts to deliver an event to its target, by result: delivered, again, dead (given up).",
+            "result",
+        )
         self.feed_frames = self._counter("feed_frames", "Frames sent to listeners of the live feed.")
         self.feed_dropped = self._counter("feed_dropped", "Alerts not told: too many waited.")
         self.feed_delay = self._histogram(

@@ -1,0 +1,1 @@
+"""What alerts say, carried to the targets of the configuration."""

@@ -1,0 +1,1 @@
+"""Alerts: candles are looked at once, and what they crossed is delivered."""

@@ -1,0 +1,363 @@
+"""Alerts over a real database: each crossing once, whoever looks, whatever is killed on the way."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
+from random import Random
+
+import orjson
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from src.adapters.timescale.alert_store import AlertStore
+from src.adapters.timescale.candles.store import CandleStore
+from src.adapters.timescale.options import DatabaseOptions
+from src.adapters.timescale.sessions.pool import make_pool
+from src.adapters.webhooks.targets import WebhookTargets
+from src.clock import VenueClock
+from src.collectors.alerts.delivering import ATTEMPTS, AlertDelivery
+from src.model import DAY_MS, MINUTE_MS, Candle
+from src.model.alerts import Direction, NewAlert
+from src.telemetry.metrics import Metrics
+from tests.faults.database import ask
+from tests.support.eventually import eventually
+from tests.support.fakes import make_candle
+from tests.support.processes import ROOT
+from tests.support.receiver import receiving, signed
+
+EXCHANGE = "binance_futures_um"
+NOW_MS = 1_793_491_200_000
+"""2026-11-01T00:00:00Z"""
+SECRET = "0123456789abcdef"
+DIRECTIONS: tuple[Direction, ...] = ("long", "short")
+
+
+def candle(minute: int, close: float, symbol: str = "BTCUSDT") -> Candle:
+    made = make_candle(symbol, NOW_MS + minute * MINUTE_MS)
+    return replace(made, open=close, high=close + 1, low=close / 2, close=close)
+
+
+@pytest.fixture
+async def candles(database: str) -> AsyncIterator[CandleStore]:
+    store = CandleStore(DatabaseOptions(database, exchange=EXCHANGE), Metrics())
+    await store.open()
+    yield store
+    await store.close()
+
+
+@pytest.fixture
+async def book(database: str) -> AsyncIterator[AlertStore]:
+    pool = make_pool(DatabaseOptions(database, exchange=EXCHANGE), purpose="alerts", size=4)
+    await pool.open()
+    yield AlertStore(pool, exchange=EXCHANGE)
+    await pool.close()
+
+
+async def crossed(database: str) -> list[tuple[object, ...]]:
+    """(alert, minute) of every event, in order."""
+    return await ask(
+        database,
+        "SELECT alert_id, ((extract(epoch FROM bucket_ts) * 1000 - %s) / 60000)::integer FROM market_data.alert_events"
+        " ORDER BY alert_id, bucket_ts",
+        NOW_MS,
+    )
+
+
+async def time_passes(database: str) -> None:
+    """Until every attempt that was put off is due."""
+    await ask(database, "UPDATE market_data.alert_events SET due_at = now() RETURNING 1")
+
+
+def naive(closes: Sequence[float], price: float, direction: Direction) -> list[int]:
+    """The minutes that cross, by the sentence of the decision."""
+    found = []
+    for minute in range(1, len(closes)):
+        before, after = closes[minute - 1], closes[minute]
+        if direction == "long" and before > price >= after:
+            found.append(minute)
+        if direction == "short" and before < price <= after:
+            found.append(minute)
+    return found
+
+
+async def test_a_close_that_crosses_is_told_once(
+    database: str, candles: CandleStore, book: AlertStore
+) -> None:
+    closes = [110, 105, 100, 101, 99, 95, 105, 100, 100, 90, 120]
+    await candles.write([candle(0, closes[0])], [])
+    support = await book.add(NewAlert("BTCUSDT", 100.0, "long"), now_ms=NOW_MS + MINUTE_MS)
+    resistance = await book.add(NewAlert("BTCUSDT", 100.0, "short"), now_ms=NOW_MS + MINUTE_MS)
+    for minute, close in enumerate(closes[1:], 1):
+        await candles.write([candle(minute, close)], [])
+        looks = [book.look(NOW_MS + (minute + 1) * MINUTE_MS) for _ in range(3)]
+        await asyncio.gather(*looks)
+        await book.look(NOW_MS + (minute + 1) * MINUTE_MS)
+    wanted = [(support, minute) for minute in naive(closes, 100, "long")]
+    wanted += [(resistance, minute) for minute in naive(closes, 100, "short")]
+    assert await crossed(database) == wanted
+
+
+async def test_what_was_crossed_while_nobody_looked_is_told_late(
+    database: str, candles: CandleStore, book: AlertStore
+) -> None:
+    await candles.write([candle(0, 110)], [])
+    alert = await book.add(NewAlert("BTCUSDT", 100.0, "long"), now_ms=NOW_MS + MINUTE_MS)
+    day = DAY_MS // MINUTE_MS
+    minutes = {1: 105.0, 5: 99.0, 3 * day: 120.0, 3 * day + 40: 90.0}
+    await candles.write([candle(minute, close) for minute, close in minutes.items()], [])
+    until_ms = NOW_MS + (3 * day + 41) * MINUTE_MS
+    for _ in range(6):
+        found = await book.look(until_ms)
+    assert found.behind == 0
+    assert await crossed(database) == [(alert, 5), (alert, 3 * day + 40)]
+
+
+async def test_the_minute_that_closed_before_an_alert_was_made_may_be_stored_after_it(
+    database: str, candles: CandleStore, book: AlertStore
+) -> None:
+    await candles.write([candle(0, 90)], [])
+    support = await book.add(NewAlert("BTCUSDT", 100.0, "long"), now_ms=NOW_MS + 2 * MINUTE_MS)
+    await book.add(NewAlert("BTCUSDT", 100.0, "short"), now_ms=NOW_MS + 2 * MINUTE_MS)
+    await candles.write([candle(1, 110)], [])
+    await book.look(NOW_MS + 2 * MINUTE_MS)
+    assert await crossed(database) == []
+    await candles.write([candle(2, 95)], [])
+    await book.look(NOW_MS + 3 * MINUTE_MS)
+    assert await crossed(database) == [(support, 2)]
+
+
+async def test_one_that_was_off_tells_nothing_of_meanwhile(
+    database: str, candles: CandleStore, book: AlertStore
+) -> None:
+    await candles.write([candle(0, 110)], [])
+    alert = await book.add(NewAlert("BTCUSDT", 100.0, "long"), now_ms=NOW_MS + MINUTE_MS)
+    assert alert is not None
+    assert await book.switch(alert, enabled=False, now_ms=NOW_MS + MINUTE_MS)
+    await candles.write([candle(1, 90), candle(2, 110)], [])
+    await book.look(NOW_MS + 3 * MINUTE_MS)
+    assert await book.switch(alert, enabled=True, now_ms=NOW_MS + 3 * MINUTE_MS)
+    await candles.write([candle(3, 110), candle(4, 95)], [])
+    await book.look(NOW_MS + 5 * MINUTE_MS)
+    assert await crossed(database) == [(alert, 4)]
+    assert await book.remove(alert)
+    assert not await book.remove(alert)
+    assert not await book.switch(alert, enabled=True, now_ms=NOW_MS)
+
+
+async def test_each_event_is_taken_by_one_and_comes_again_unless_it_is_settled(
+    database: str, candles: CandleStore, book: AlertStore
+) -> None:
+    await candles.write([candle(0, 110)], [])
+    await book.add(NewAlert("BTCUSDT", 100.0, "long", target="desk"), now_ms=NOW_MS + MINUTE_MS)
+    await book.add(NewAlert("BTCUSDT", 100.0, "long"), now_ms=NOW_MS + MINUTE_MS)
+    await candles.write([candle(1, 90)], [])
+    await book.look(NOW_MS + 2 * MINUTE_MS)
+    taken = await asyncio.gather(*(book.take(limit=8, lease_s=3600) for _ in range(4)))
+    [first] = [delivery for some in taken for delivery in some]
+    assert (first.target, first.attempt, first.close, first.bucket_ms) == (
+        "desk",
+        1,
+        90.0,
+        NOW_MS + MINUTE_MS,
+    )
+    assert await book.take(limit=8, lease_s=3600) == []
+    await time_passes(database)
+    [again] = await book.take(limit=8, lease_s=3600)
+    assert (again.event_id, again.attempt) == (first.event_id, 2)
+    await book.settle(first, "dead", error="of the one that was taken for dead")
+    await book.settle(again, "delivered")
+    assert await ask(
+        database, "SELECT delivery, error FROM market_data.alert_events ORDER BY target NULLS LAST"
+    ) == [("delivered", ""), ("none", "")]
+    await time_passes(database)
+    assert await book.take(limit=8, lease_s=3600) == []
+
+
+_KILLED = """
+import asyncio, os, signal, sys, psycopg
+from src.adapters.timescale.queries import query
+
+async def main():
+    connection = await psycopg.AsyncConnection.connect(sys.argv[1], options="-c search_path=market_data,public")
+    await connection.execute(query("alerts", "evaluate"), {"until_ms": int(sys.argv[2])})
+    os.kill(os.getpid(), signal.SIGKILL)  # it is written, and not committed
+
+asyncio.run(main())
+"""
+
+
+async def test_a_kill_leaves_all_of_a_look_or_nothing(
+    database: str, candles: CandleStore, book: AlertStore
+) -> None:
+    await candles.write([candle(0, 110)], [])
+    alert = await book.add(NewAlert("BTCUSDT", 100.0, "long"), now_ms=NOW_MS + MINUTE_MS)
+    await candles.write([candle(1, 90), candle(2, 110), candle(3, 80)], [])
+    until_ms = NOW_MS + 4 * MINUTE_MS
+    done = await asyncio.to_thread(
+        subprocess.run,
+        [sys.executable, "-c", _KILLED, database, str(until_ms)],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        check=False,
+    )
+    assert done.returncode == -signal.SIGKILL
+    assert await crossed(database) == []
+    await eventually(lambda: _looked(book, until_ms))
+    assert await crossed(database) == [(alert, 1), (alert, 3)]
+
+
+async def _looked(book: AlertStore, until_ms: int) -> bool:
+    """Whether the server has let go of what the dead session held."""
+    return (await book.look(until_ms)).moved > 0
+
+
+_LOOKS = """
+import asyncio, sys
+from src.adapters.timescale.alert_store import AlertStore
+from src.adapters.timescale.options import DatabaseOptions
+from src.adapters.timescale.sessions.pool import make_pool
+
+async def main(url, exchange, until_ms):
+    pool = make_pool(DatabaseOptions(url, exchange=exchange), purpose="alerts", size=1)
+    await pool.open()
+    book = AlertStore(pool, exchange=exchange)
+    while True:
+        await book.look(int(until_ms))
+
+asyncio.run(main(*sys.argv[1:]))
+"""
+
+
+async def test_who_is_killed_again_and_again_tells_each_crossing_once(
+    database: str, candles: CandleStore, book: AlertStore
+) -> None:
+    rng = Random(20261127)
+    closes = [rng.choice([97.0, 99.0, 100.0, 101.0, 103.0]) for _ in range(120)]
+    until_ms = NOW_MS + 1000 * MINUTE_MS
+    minute = 0
+
+    async def close_one() -> None:
+        nonlocal minute
+        await candles.write([candle(minute, closes[minute])], [])
+        minute += 1
+
+    await close_one()
+    alerts = {
+        direction: await book.add(NewAlert("BTCUSDT", 100.0, direction), now_ms=NOW_MS + MINUTE_MS)
+        for direction in DIRECTIONS
+    }
+    for _ in range(3):
+        looking = await asyncio.create_subprocess_exec(
+            sys.executable, "-c", _LOOKS, database, EXCHANGE, str(until_ms), cwd=ROOT
+        )
+        try:
+            for _ in range(30):
+                await close_one()
+            # It is seen to be at work, and is killed in the middle of it, wherever that is.
+            await eventually(lambda: _watermark(database, at_least=minute), timeout=60)
+            for _ in range(rng.randrange(1, 8)):
+                await close_one()
+        finally:
+            looking.kill()
+            await looking.wait()
+        assert looking.returncode == -signal.SIGKILL
+    while minute < len(closes):
+        await close_one()
+    await eventually(lambda: _at_end(book, database, until_ms, minute))
+    wanted = [
+        (alerts[direction], crossing)
+        for direction in DIRECTIONS
+        for crossing in naive(closes, 100.0, direction)
+    ]
+    assert await crossed(database) == wanted
+
+
+async def _watermark(database: str, *, at_least: int) -> bool:
+    """Whether every alert was looked at up to this minute."""
+    [(first_ms,)] = await ask(
+        database, "SELECT (extract(epoch FROM min(watermark)) * 1000)::bigint FROM market_data.alerts"
+    )
+    return int(str(first_ms)) >= NOW_MS + at_least * MINUTE_MS
+
+
+async def _at_end(book: AlertStore, database: str, until_ms: int, minute: int) -> bool:
+    """Looks until the server has let go of what the dead held, and nothing is left."""
+    await book.look(until_ms)
+    return await _watermark(database, at_least=minute)
+
+
+async def test_an_event_is_tried_until_its_target_has_it(
+    database: str, candles: CandleStore, book: AlertStore
+) -> None:
+    await candles.write([candle(0, 110)], [])
+    alert = await book.add(
+        NewAlert("BTCUSDT", 100.0, "long", note="support", target="desk"), now_ms=NOW_MS + MINUTE_MS
+    )
+    await candles.write([candle(1, 90)], [])
+    await book.look(NOW_MS + 2 * MINUTE_MS)
+    metrics = Metrics()
+    async with receiving() as receiver:
+        receiver.statuses = [503, 429]
+        targets = WebhookTargets({"desk": receiver.url}, SECRET)
+        delivery = AlertDelivery(book, targets, VenueClock(), metrics)
+        try:
+            for tried, state in enumerate(("waiting", "waiting", "delivered"), 1):
+                assert await delivery.deliver() == 1
+                assert await _delivery(database) == [(state, tried)]
+                assert await delivery.deliver() == 0, "not before its time"
+                await time_passes(database)
+            assert await delivery.deliver() == 0
+        finally:
+            await targets.close()
+        assert len(receiver.seen) == 3
+        for headers, body in receiver.seen:
+            assert headers["X-Marketd-Signature"] == signed(SECRET, headers, body)
+            told = orjson.loads(body)
+            assert (told["alert_id"], told["bucket_ms"], told["close"]) == (alert, NOW_MS + MINUTE_MS, 90.0)
+        assert len({headers["X-Marketd-Event"] for headers, _ in receiver.seen}) == 1
+
+
+async def test_a_target_that_never_takes_it_is_given_up_and_counted(
+    database: str, candles: CandleStore, book: AlertStore
+) -> None:
+    await candles.write([candle(0, 110)], [])
+    await book.add(NewAlert("BTCUSDT", 100.0, "long", target="desk"), now_ms=NOW_MS + MINUTE_MS)
+    await candles.write([candle(1, 90)], [])
+    await book.look(NOW_MS + 2 * MINUTE_MS)
+    metrics = Metrics()
+    async with receiving() as receiver:
+        receiver.status = 500
+        targets = WebhookTargets({"desk": receiver.url}, SECRET)
+        delivery = AlertDelivery(book, targets, VenueClock(), metrics)
+        try:
+            for _ in range(ATTEMPTS):
+                assert await delivery.deliver() == 1
+                await time_passes(database)
+            assert await delivery.deliver() == 0
+        finally:
+            await targets.close()
+        assert len(receiver.seen) == ATTEMPTS
+    assert await _delivery(database) == [("dead", ATTEMPTS)]
+    count = metrics.registry.get_sample_value
+    assert count("marketd_alert_deliveries_total", {"result": "dead"}) == 1
+    assert count("marketd_alert_deliveries_total", {"result": "again"}) == ATTEMPTS - 1
+
+
+async def _delivery(database: str) -> list[tuple[object, ...]]:
+    return await ask(database, "SELECT delivery, attempts FROM market_data.alert_events")
+
+
+@given(st.lists(st.sampled_from([98.0, 99.0, 100.0, 101.0, 102.0]), max_size=12))
+def test_the_sentence_of_the_decision_never_tells_two_crossings_the_same_way_in_a_row(
+    closes: list[float],
+) -> None:
+    long, short = (set(naive(closes, 100.0, direction)) for direction in ("long", "short"))
+    assert not long & short
+    assert not any(minute + 1 in long for minute in long)
