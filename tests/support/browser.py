@@ -46,6 +46,14 @@ _PLACE = """async (words, among) => {
 }"""
 """The middle of the first visible thing that says words; null while it moves or is covered."""
 
+_CHOOSE = """(selector, value) => {
+    const one = document.querySelector(selector);
+    if (!one || ![...one.options].some((option) => option.value === value)) return false;
+    one.value = value;
+    one.dispatchEvent(new Event("change", { bubbles: true }));
+    return true;
+}"""
+
 
 def chromium() -> str | None:
     """The browser of this machine; None where there is none."""
@@ -124,7 +132,7 @@ class Page:
 
         await eventually(there, timeout=within)
 
-    async def becomes(self, expression: str, wanted: Any) -> None:
+    async def becomes(self, expression: str, wanted: Any, *, within: float = PATIENCE_S) -> None:
         """Wait until JavaScript makes ``wanted`` of ``expression``: effects come a moment after the text."""
 
         async def there() -> bool:
@@ -132,7 +140,15 @@ class Page:
             assert found == wanted, f"{expression} is {found!r}, not {wanted!r}"
             return True
 
-        await eventually(there, timeout=PATIENCE_S)
+        await eventually(there, timeout=within)
+
+    async def choose(self, selector: str, value: str) -> None:
+        """Choose an entry of a list, once it is there."""
+        await eventually(
+            lambda: self.value(f"({_CHOOSE})({json.dumps(selector)}, {json.dumps(value)})"),
+            timeout=PATIENCE_S,
+            message=f"no {value!r} in {selector}",
+        )
 
     async def click_at(self, x: float, y: float) -> None:
         await self.call("Input.dispatchMouseEvent", type="mouseMoved", x=x, y=y)
@@ -149,13 +165,17 @@ class Page:
         await self.click_at(place["x"], place["y"])
 
     async def type(self, selector: str, text: str) -> None:
-        """Put ``text`` in the place of what stands in a field."""
+        """Put ``text`` in the place of what stands in a field, once it takes the keyboard: a dialog does a moment after
+        it is there."""
         field = f"document.querySelector({json.dumps(selector)})"
-        await eventually(
-            lambda: self.value(f"{field} !== null"), timeout=PATIENCE_S, message=f"no {selector}"
+        takes = (
+            f"(one => one ? (one.focus(), one.select?.(), document.activeElement === one) : false)({field})"
         )
-        await self.value(f"({field}.focus(), {field}.select?.())")
+        await eventually(
+            lambda: self.value(takes), timeout=PATIENCE_S, message=f"{selector} takes no keyboard"
+        )
         await self.call("Input.insertText", text=text)
+        await self.becomes(f"{field}?.value", text)
 
     async def press(self, key: str) -> None:
         # Only a key with a text types; Enter in a field sends its form because of it.

@@ -58,6 +58,7 @@ export const en = {
   "overview.health": "Healthy?",
   "overview.complete": "Complete?",
   "overview.late": "Late?",
+  "overview.connections.one": "1 connection live",
   "overview.connections.live": "{count} connections live",
   "overview.symbols": "{subscribed} of {expected} symbols subscribed, {stale} stale, {quiet} quiet",
   "overview.complete.big": "{minutes} missing",

@@ -60,6 +60,7 @@ export const zh: Record<Name, string> = {
   "overview.health": "是否正常",
   "overview.complete": "是否完整",
   "overview.late": "是否延迟",
+  "overview.connections.one": "1 个连接正常",
   "overview.connections.live": "{count} 个连接正常",
   "overview.symbols": "已订阅 {subscribed} / {expected} 个交易对，{stale} 个停滞，{quiet} 个无成交",
   "overview.complete.big": "缺 {minutes}",

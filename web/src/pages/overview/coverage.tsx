@@ -16,7 +16,7 @@ import { CoverageMap } from "./map";
 const DATASETS = ["candles_1m", "metrics_5m", "funding", "agg_trades"] as const;
 const SPANS = [30, 90, 180, 365] as const;
 const LEGEND: readonly Exclude<Mark, "none">[] = ["whole", "absent", "expired", "pending", "few", "some", "many", "all"];
-const REFRESH_MS = 30_000;
+const REFRESH_MS = 10_000;
 
 export function CoveragePart(): JSX.Element {
   const t = useText();

@@ -6,7 +6,9 @@ import { useText } from "../../i18n/text";
 import { dark } from "../../state/choices";
 import { useValue } from "../../state/value";
 import { AXIS_HEIGHT, drawAxis, drawRows, palette, type Palette } from "./drawing";
-import { cellAt, dayOf, geometry, moved, type Cell, type Coverage, type Row } from "./grid";
+import { cellAt, dayOf, geometry, moved, ROW_HEIGHT, type Cell, type Coverage, type Row } from "./grid";
+
+const LEAST_ROWS = 6;
 
 interface MapProps {
   coverage: Coverage;
@@ -83,6 +85,7 @@ export function CoverageMap({ coverage, rows, chosen, choose, tip }: MapProps): 
       <canvas class="map-axis" ref={axis} height={AXIS_HEIGHT} aria-hidden="true" />
       <div
         class="map-scroll"
+        style={{ height: `min(34rem, 62vh, ${Math.max(rows.length, LEAST_ROWS) * ROW_HEIGHT}px)` }}
         ref={window_}
         tabIndex={0}
         role="application"

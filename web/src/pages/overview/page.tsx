@@ -87,7 +87,7 @@ function Health({ of }: { of: Overview }): JSX.Element {
   return (
     <Answer
       title={t("overview.health")}
-      big={t("overview.connections.live", { count: one.connections["live"] ?? 0 })}
+      big={t(one.connections["live"] === 1 ? "overview.connections.one" : "overview.connections.live", { count: one.connections["live"] ?? 0 })}
       tone={of.ready ? "" : "bad"}
     >
       {others.length > 0 && <p class="warn">{others.map(([state, count]) => `${count} ${state}`).join(", ")}</p>}

@@ -1,0 +1,195 @@
+"""What a person does with a running marketd, from the first task to the repair of a hole: all in Chromium."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.acceptance.pages.living import PATIENCE_S, Living, living
+from tests.acceptance.pages.pictures import pictured
+from tests.faults.database import ask
+from tests.integration.arbitrage.world import END_MS, POOL, START_MS, SYMBOL, iso, stored_world
+from tests.support.browser import Page
+from tests.support.eventually import eventually
+
+pytestmark = pytest.mark.timeout(900)
+
+_SYMBOL = "BTCUSDT"
+_TIMEFRAME = "5m"
+_STATE = "document.querySelector('.task-page h2 .tag')?.innerText"
+
+
+async def test_from_a_task_to_the_repair_of_a_hole(page: Page, database: str, tmp_path: Path) -> None:
+    await stored_world(database)
+    async with living(database, tmp_path) as market:
+        await _make_bars(page, market)
+        await _analyse(page)
+        await _look_at_the_chart(page, market)
+        await _see_it_grow(page)
+        await _look_for_arbitrage(page, market)
+        await _see_a_hole_and_its_repair(page, market)
+        assert page.problems == []
+        assert [url for url in page.requests if not url.startswith((market.url, "data:"))] == []
+
+
+async def _make_bars(page: Page, market: Living) -> None:
+    await page.open(f"{market.url}/tasks")
+    await page.sees("Bars@", within=PATIENCE_S)  # the schedule's, of a period that was over at the start
+    await page.click("New task")
+    await page.choose("dialog select", "Bars")
+    await page.sees("How many days of symbols are made anew in this run")
+    await page.click("Start", among="dialog button")
+    await page.becomes(_STATE, "done", within=PATIENCE_S)
+
+
+async def _analyse(page: Page) -> None:
+    await page.click("Analysis")
+    await page.sees("Nothing was analysed yet.")
+    await page.type("form input.symbol", _SYMBOL)
+    await page.choose("form select", _TIMEFRAME)
+    await page.click("Start")
+    await page.click("Asked for as task")
+    await page.becomes(_STATE, "done", within=PATIENCE_S)
+    await pictured(page, "tasks")
+    await page.click("Analysis")
+    await page.click("Details")
+    await page.sees("Touches")
+    await pictured(page, "analysis")
+
+
+async def _look_at_the_chart(page: Page, market: Living) -> None:
+    """The lines are where the result says: at its prices, by the scale that the candles have."""
+    await page.click("Chart", among="td a")
+    await page.becomes("location.pathname", "/chart")
+    (result,) = (await market.get("/api/v1/analysis/results", symbol=_SYMBOL))["data"]
+    told = {one["price"]: "support" for one in result["support_levels"]}
+    told |= {one["price"]: "resistance" for one in result["resistance_levels"]}
+    assert told, "the analysis found levels"
+
+    async def drawn() -> bool:
+        lines = await _lines(page)
+        assert lines, "no level is in sight"
+        assert {one["price"]: one["side"] for one in lines}.items() <= told.items()
+        heights = [one["y"] for one in lines]
+        for line in lines:
+            # Of two lines in one place the upper one is seen.
+            is_alone = all(other == line["y"] or abs(other - line["y"]) > 3 for other in heights)
+            assert line["dashes"] > 5 or not is_alone, f"nothing is drawn at {line}"
+        return True
+
+    await eventually(drawn, timeout=PATIENCE_S)
+
+
+async def _lines(page: Page) -> list[dict[str, Any]]:
+    """The levels in sight, in one and the same picture: price, side, where their marks are, and how many dashes are
+    drawn beside them."""
+    found: list[dict[str, Any]] = await page.value(_LINES)
+    return found
+
+
+_LINES = """new Promise((done) => requestAnimationFrame(() => setTimeout(() => {
+    const canvas = document.querySelector(".chart-box canvas");
+    if (!canvas) return done([]);
+    const frame = canvas.getBoundingClientRect();
+    const scale = canvas.width / frame.width;
+    const pen = canvas.getContext("2d");
+    const probe = document.body.appendChild(document.createElement("i"));
+    const dashes = (y, side) => {
+        probe.style.color = `var(--${side === "support" ? "up" : "down"})`;
+        const wanted = getComputedStyle(probe).color.match(/\\d+/g).slice(0, 3).map(Number);
+        const middle = Math.round((y - frame.y) * scale);
+        const counts = [-2, -1, 0, 1, 2].map((off) => {
+            const line = pen.getImageData(0, Math.max(middle + off, 0), canvas.width, 1).data;
+            const is = (from) => wanted.every((one, n) => Math.abs(line[from + n] - one) < 8);
+            let count = 0;
+            for (let at = 4; at < line.length; at += 4) if (is(at) && !is(at - 4)) count++;
+            return count;
+        });
+        return Math.max(...counts);
+    };
+    const found = [...document.querySelectorAll(".chart-tags button")].map((one) => {
+        const box = one.getBoundingClientRect();
+        const [x, y] = [box.x + box.width / 2, box.y + box.height / 2];
+        return { price: Number(one.dataset.price), side: one.className, x, y, dashes: dashes(y, one.className) };
+    });
+    probe.remove();
+    done(found);
+})))"""
+
+
+async def _see_it_grow(page: Page) -> None:
+    """The bar of the present takes up each minute as it closes."""
+    await page.becomes("document.querySelector('.link')?.innerText", "live")
+    seen = await page.value(_NEWEST)
+    for _ in range(3):
+        seen = await eventually(partial(_another, page, seen), timeout=PATIENCE_S)
+    await pictured(page, "chart")
+
+
+_NEWEST = "document.querySelector('.chart-values')?.innerText"
+
+
+async def _another(page: Page, before: str) -> str:
+    found = str(await page.value(_NEWEST))
+    return found if found != before else ""
+
+
+async def _look_for_arbitrage(page: Page, market: Living) -> None:
+    """Of trades and swaps that were stored before: series of both prices, and what an analysis makes of them."""
+    await page.click("Arbitrage")
+    await page.sees("There are no batches.")
+    await market.do(
+        "ProcessPrices", start_date=iso(START_MS), end_date=iso(END_MS), symbol=SYMBOL, pool=POOL.address
+    )
+    await page.click("Tasks")
+    await page.click("New task")
+    await page.choose("dialog select", "Analyse")
+    await page.sees("screen compares the two prices")
+    await pictured(page, "new-task")
+    await page.type(_field("strategy.symbol"), SYMBOL)
+    await page.type(_field("strategy.pool"), POOL.address)
+    await page.click("Start", among="dialog button")
+    await page.becomes(_STATE, "done", within=PATIENCE_S)
+    await page.click("Arbitrage")
+    await page.sees("Auto Batch 1")
+    (batch,) = (await market.get("/api/v1/batches"))["data"]
+    assert batch["opportunities"] > 0
+    await page.sees(f"{batch['opportunities']} in all")
+    await page.becomes("document.querySelectorAll('.small-chart canvas').length > 0", True)
+    await pictured(page, "arbitrage")
+
+
+def _field(name: str) -> str:
+    return f"dialog input[name='{name}']"
+
+
+async def _see_a_hole_and_its_repair(page: Page, market: Living) -> None:
+    """Minutes that are lost are on the map until they are there again: at first the exchange does not answer."""
+    yesterday = datetime.fromtimestamp(market.sandbox.now(), UTC).date() - timedelta(days=1)
+    await page.open(f"{market.url}/?days=30&search=ETHUSDT")
+    await page.sees("due are stored")
+    await page.value("document.querySelector('.map-scroll').focus()")
+    await page.press("ArrowLeft")
+    await page.sees(f"ETHUSDT, {yesterday}")
+    await page.sees("1 440 of 1 440 stored, 0 missing")
+    await page.sees("No minute of this day is missing.")
+    market.sandbox.control.rest(mode="error", status=503, path="klines")
+    lost = await ask(
+        market.database,
+        "DELETE FROM market_data.candles_1m WHERE symbol = 'ETHUSDT'"
+        " AND bucket_ts >= %s::date + interval '3 hours' AND bucket_ts < %s::date + interval '3 hours 37 minutes'"
+        " RETURNING 1",
+        yesterday,
+        yesterday,
+    )
+    assert len(lost) == 37
+    await page.sees("1 403 of 1 440 stored, 37 missing", within=PATIENCE_S)
+    await page.sees(f"{yesterday} 03:37", within=PATIENCE_S)
+    await pictured(page, "overview")
+    market.sandbox.control.clear()
+    await page.sees("1 440 of 1 440 stored, 0 missing", within=PATIENCE_S)
+    await page.sees("No minute of this day is missing.", within=PATIENCE_S)
