@@ -114,3 +114,29 @@ WHERE batch_id = %(batch_id)s AND profit_usdt IS NOT NULL
 GROUP BY 1
 ORDER BY 1
 LIMIT %(limit)s;
+
+-- name: backfills
+SELECT id, symbols, (extract(epoch FROM from_ts) * 1000)::bigint AS from_ms,
+       (extract(epoch FROM to_ts) * 1000)::bigint AS to_ms, source, force, requested_by, state, cancel AS is_unwanted,
+       progress, detail, (extract(epoch FROM requested_at) * 1000)::bigint AS requested_ms,
+       (extract(epoch FROM started_at) * 1000)::bigint AS started_ms,
+       (extract(epoch FROM finished_at) * 1000)::bigint AS finished_ms
+FROM backfill_requests
+WHERE exchange = %(exchange)s
+  AND (%(id)s::bigint IS NULL OR id = %(id)s)
+  AND (%(before)s::bigint IS NULL OR id < %(before)s)
+ORDER BY id DESC
+LIMIT %(limit)s;
+
+-- name: minutes_to_read
+-- Stored minutes of a symbol from a day on: what bars of candles are built from.
+SELECT coalesce(sum(have), 0)::bigint
+FROM coverage_days
+WHERE exchange = %(exchange)s AND dataset = 'candles_1m' AND symbol = %(symbol)s
+  AND day >= (to_timestamp(%(since_ms)s / 1000.0) AT TIME ZONE 'UTC')::date;
+
+-- name: trades_to_read
+-- Ids of a symbol's trades from first to last, of all its listings: what other bars are built from.
+SELECT coalesce(sum(last_id - first_id + 1), 0)::bigint
+FROM trade_reach
+WHERE exchange = %(exchange)s AND symbol = %(symbol)s AND first_id IS NOT NULL;

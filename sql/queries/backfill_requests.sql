@@ -38,3 +38,16 @@ WHERE id = %(id)s AND exchange = %(exchange)s AND state IN ('waiting', 'running'
 SELECT state, progress, detail
 FROM backfill_requests
 WHERE id = %(id)s AND exchange = %(exchange)s;
+
+-- name: same
+-- One that asks for just the same, and is not over.
+SELECT id
+FROM backfill_requests
+WHERE exchange = %(exchange)s AND state IN ('waiting', 'running') AND NOT cancel
+  AND symbols = %(symbols)s::text[] AND from_ts = %(since)s AND to_ts = %(until)s
+  AND source = %(source)s AND force = %(force)s AND keep = %(keep)s
+ORDER BY id
+LIMIT 1;
+
+-- name: open
+SELECT count(*) FROM backfill_requests WHERE exchange = %(exchange)s AND state IN ('waiting', 'running');

@@ -12,7 +12,7 @@ from starlette.requests import HTTPConnection
 from ..ports import Clock
 from ..ports.alerts import AlertBook
 from ..ports.reading import Reader
-from ..ports.work import Batches, TaskDesk
+from ..ports.work import Backfills, Batches, TaskDesk
 from ..telemetry.health import Health
 from ..telemetry.metrics import Metrics
 from .cache import AnswerCache
@@ -33,6 +33,7 @@ class Parts:
     reader: Reader
     desk: TaskDesk
     batches: Batches
+    backfills: Backfills
     alerts: AlertBook
     target_names: Collection[str]
     hub: Hub

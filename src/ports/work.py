@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from ..model import Task, TaskLine, TaskState
+from ..model import BackfillRequest, Task, TaskLine, TaskState
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,3 +61,32 @@ class Batches(Protocol):
     """Batches of opportunities. ``add`` makes one; None where the name is taken. Raises ``Retryable``."""
 
     async def add(self, name: str) -> int | None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class BackfillCost:
+    """What filling would cost: ``rows`` to fill, ``files`` and ``requests`` to ask for, bytes to download and to store,
+    request ``weight``, ``seconds`` at the budget; ``left`` minutes nobody can be asked for now."""
+
+    rows: int
+    files: int
+    requests: int
+    download_bytes: int
+    stored_bytes: int
+    weight: int
+    seconds: float
+    left: int
+
+
+class Backfills(Protocol):
+    """History to be filled. All raise ``BadFields`` for a range that cannot be, ``QueueFull`` or ``Retryable``.
+
+    ``estimate`` plans and does nothing. ``start`` returns the request as it is kept, and whether it is new: what asks
+    for just the same and is not over yet is one. ``cancel`` ends one that waits, and has one that runs ended.
+    """
+
+    async def estimate(self, wanted: BackfillRequest) -> BackfillCost: ...
+
+    async def start(self, wanted: BackfillRequest, *, requested_by: str) -> tuple[BackfillRequest, bool]: ...
+
+    async def cancel(self, number: int) -> None: ...

@@ -30,6 +30,7 @@ from ..config.listening import Listener, PortTaken
 from ..config.network import is_loopback
 from ..telemetry.log import get_logger
 from . import options
+from .backfill_desk import BackfillDesk
 from .core import Core
 from .desk import WorkDesk
 from .jobs import Desk, kinds
@@ -56,6 +57,7 @@ class ApiRole(Role):
         self.reader = ReadPool(options.reading_options(settings, core.run_id, API), metrics)
         self.work = Desk.of(settings, database, metrics, only_asks=True)
         self.desk = WorkDesk(kinds(core), self.work.queue, self.work.tasks)
+        self.backfills = BackfillDesk(core)
         self.tokens = Tokens(settings.api_tokens_file)
         self.hub = Hub(core.clock, metrics)
         self.watch = TaskWatch(self.hub, self.reader)
@@ -130,6 +132,7 @@ class ApiRole(Role):
             Closer("grpc", self.grpc.close),
             Closer("api_reader", self.reader.close),
             Closer("alert_targets", self.targets.close),
+            Closer("api_backfills", self.backfills.close),
             Closer("api_work", self.work.close),
             Closer("api_lock", self.lock.close),
         ]
@@ -161,6 +164,7 @@ class ApiRole(Role):
                 reader=self.reader,
                 desk=self.desk,
                 batches=BatchStore(self.work.pool),
+                backfills=self.backfills,
                 alerts=self.alerts,
                 target_names=self.targets.names,
                 hub=self.hub,

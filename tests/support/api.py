@@ -23,11 +23,11 @@ from src.api.server import HttpServer
 from src.clock import VenueClock
 from src.config.listening import Listener
 from src.errors import Unavailable
-from src.model import Task, TaskLine, TaskState
+from src.model import BackfillRequest, Task, TaskLine, TaskState
 from src.model.alerts import NewAlert
 from src.ports.alerts import AlertBook
 from src.ports.reading import Reader
-from src.ports.work import Batches, KindView, TaskDesk
+from src.ports.work import BackfillCost, Backfills, Batches, KindView, TaskDesk
 from src.telemetry.health import Health
 from src.telemetry.metrics import Metrics
 
@@ -99,6 +99,19 @@ class NoBatches:
         raise Unavailable("no batches here")
 
 
+class NoBackfills:
+    """``ports.work.Backfills`` that takes none."""
+
+    async def estimate(self, wanted: BackfillRequest) -> BackfillCost:
+        raise Unavailable("no backfills here")
+
+    async def start(self, wanted: BackfillRequest, *, requested_by: str) -> tuple[BackfillRequest, bool]:
+        raise Unavailable("no backfills here")
+
+    async def cancel(self, number: int) -> None:
+        raise Unavailable("no backfills here")
+
+
 class NoAlerts:
     """``ports.alerts.AlertBook`` that keeps none."""
 
@@ -147,6 +160,7 @@ def made_parts(
     desk: TaskDesk | None = None,
     batches: Batches | None = None,
     alerts: AlertBook | None = None,
+    backfills: Backfills | None = None,
     target_names: Collection[str] = (),
 ) -> Parts:
     """What routes work with; what is not given answers nothing."""
@@ -157,6 +171,7 @@ def made_parts(
         reader=reader,
         desk=ClosedDesk() if desk is None else desk,
         batches=NoBatches() if batches is None else batches,
+        backfills=NoBackfills() if backfills is None else backfills,
         alerts=NoAlerts() if alerts is None else alerts,
         target_names=target_names,
         hub=hub,
@@ -195,13 +210,20 @@ async def served(
     desk: TaskDesk | None = None,
     batches: Batches | None = None,
     alerts: AlertBook | None = None,
+    backfills: Backfills | None = None,
     target_names: Collection[str] = (),
     app: Callable[[Parts, Access], ASGIApp] = make_app,
 ) -> AsyncIterator[Api]:
     """The API on a free port of 127.0.0.1, with its feed running."""
     tokens = tokens or Tokens(None)
     parts = made_parts(
-        tokens=tokens, reader=reader, desk=desk, batches=batches, alerts=alerts, target_names=target_names
+        tokens=tokens,
+        reader=reader,
+        desk=desk,
+        batches=batches,
+        alerts=alerts,
+        backfills=backfills,
+        target_names=target_names,
     )
     hub, metrics = parts.hub, parts.metrics
     access = Access(origins or Origins((), ()), limits or Limits())

@@ -5,8 +5,10 @@ from __future__ import annotations
 from fastapi import APIRouter
 
 from . import (
+    aggregations,
     alerts,
     analysis,
+    backfills,
     batches,
     coverage,
     health,
@@ -34,5 +36,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     analysis.router,
     batches.router,
     alerts.router,
+    backfills.router,
+    aggregations.router,
 )
 """A new module is added here and nowhere else."""

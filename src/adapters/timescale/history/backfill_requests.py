@@ -61,17 +61,20 @@ class BackfillRequestStore:
 
     async def ask(self, request: BackfillRequest, *, by: str) -> BackfillRequest:
         """Put a request into the queue; returns it with its number."""
-        given = self._exchange() | {
-            "symbols": list(request.symbols),
-            "since": utc(request.since_ms),
-            "until": utc(request.until_ms),
-            "source": request.source,
-            "force": request.force,
-            "keep": request.keep,
-            "requested_by": printable(by, 200),
-        }
+        given = self._asked(request) | {"requested_by": printable(by, 200)}
         [(number,)] = await self._session.rows(query("backfill_requests", "ask"), given)
         return replace(request, id=number)
+
+    async def same(self, request: BackfillRequest) -> BackfillRequest | None:
+        """The one that asks for just this and is not over."""
+        for (number,) in await self._session.rows(query("backfill_requests", "same"), self._asked(request)):
+            return replace(request, id=number)
+        return None
+
+    async def open(self) -> int:
+        """How many are not over."""
+        [(count,)] = await self._session.rows(query("backfill_requests", "open"), self._exchange())
+        return int(count)
 
     async def cancel(self, request: BackfillRequest) -> None:
         """Ask for it to be ended; one that nobody has begun is ended by this."""
@@ -85,6 +88,16 @@ class BackfillRequestStore:
         for state, progress, detail in rows:
             return RequestView(state, progress, detail)
         return RequestView("cancelled", {}, "nobody knows of it any more")
+
+    def _asked(self, request: BackfillRequest) -> dict[str, object]:
+        return self._exchange() | {
+            "symbols": list(request.symbols),
+            "since": utc(request.since_ms),
+            "until": utc(request.until_ms),
+            "source": request.source,
+            "force": request.force,
+            "keep": request.keep,
+        }
 
     def _exchange(self) -> dict[str, object]:
         return {"exchange": self._session.exchange}
