@@ -68,6 +68,7 @@ async def test_it_serves_alone_and_reads_its_tokens_again(database: str, tmp_pat
         "DATABASE_URL": database,
         "API_TOKENS_FILE": str(tokens),
         "ALERT_TARGETS": "phone=https://127.0.0.1:9/hushhush-hook",
+        "ALERT_SECRET": "hushhush" * 5,
         "LOG_LEVEL": "debug",
     }
     async with running(settings, tmp_path, "serve") as (daemon, url):

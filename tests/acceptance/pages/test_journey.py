@@ -16,7 +16,7 @@ from tests.integration.arbitrage.world import END_MS, POOL, START_MS, SYMBOL, is
 from tests.support.browser import Page
 from tests.support.eventually import eventually
 
-pytestmark = pytest.mark.timeout(900)
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 _SYMBOL = "BTCUSDT"
 _TIMEFRAME = "5m"

@@ -107,7 +107,7 @@ async def asked(session: aiohttp.ClientSession, method: str, url: str, token: st
 
 def path_of(route: APIRoute) -> str:
     """A path that leads to it."""
-    return re.sub(r"\{(\w+)[^}]*\}", r"\1", route.path)
+    return re.sub(r"\{(\w+)(:int)?[^}]*\}", lambda found: "1" if found[2] else found[1], route.path)
 
 
 @pytest.mark.parametrize(
