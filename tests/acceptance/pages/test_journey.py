@@ -1,14 +1,19 @@
-"""What a person does with a running marketd, from the first task to the repair of a hole: all in Chromium."""
+"""What a person does with a running marketd, from the first task to the alert that fires: all in Chromium."""
 
 from __future__ import annotations
 
+from contextlib import suppress
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from src.model import MINUTE_MS
+from src.sandbox.market.candles import candle
 from tests.acceptance.pages.living import PATIENCE_S, Living, living
 from tests.acceptance.pages.pictures import pictured
 from tests.faults.database import ask
@@ -23,13 +28,15 @@ _TIMEFRAME = "5m"
 _STATE = "document.querySelector('.task-page h2 .tag')?.innerText"
 
 
-async def test_from_a_task_to_the_repair_of_a_hole(page: Page, database: str, tmp_path: Path) -> None:
+async def test_from_a_task_to_the_alert_that_fires(page: Page, database: str, tmp_path: Path) -> None:
     await stored_world(database)
     async with living(database, tmp_path) as market:
         await _make_bars(page, market)
         await _analyse(page)
         await _look_at_the_chart(page, market)
         await _see_it_grow(page)
+        alert = await _make_an_alert_of_a_level(page, market)
+        await _see_it_fire(page, market, alert)
         await _look_for_arbitrage(page, market)
         await _see_a_hole_and_its_repair(page, market)
         assert page.problems == []
@@ -136,6 +143,94 @@ _NEWEST = "document.querySelector('.chart-values')?.innerText"
 async def _another(page: Page, before: str) -> str:
     found = str(await page.value(_NEWEST))
     return found if found != before else ""
+
+
+@dataclass(frozen=True, slots=True)
+class Alert:
+    """``earliest`` and ``latest`` are the minutes since 1970 between which it was made."""
+
+    number: int
+    price: float
+    direction: str
+    earliest: int
+    latest: int
+
+    def is_crossed(self, before: float, after: float) -> bool:
+        return before > self.price >= after if self.direction == "long" else before < self.price <= after
+
+
+async def _make_an_alert_of_a_level(page: Page, market: Living) -> Alert:
+    """A click on a line; price and direction are changed to what is crossed soon and often."""
+    line = await eventually(lambda: _clicked(page), timeout=PATIENCE_S)
+    expected = "long" if line["side"] == "support" else "short"
+    await page.becomes("document.querySelector('dialog select')?.value", expected)
+    now = market.sandbox.now_ms() // MINUTE_MS
+    price, direction = _soon_crossed(_closes(market, now + 5, now + 25))
+    await page.type("dialog input[type=number]", str(price))
+    await page.choose("dialog select", direction)
+    await pictured(page, "alert")
+    await page.click("Make the alert")
+    await page.sees(f"The alert on {_SYMBOL}")
+    (made,) = (await market.get("/api/v1/alerts"))["data"]
+    assert (made["symbol"], made["price"], made["direction"]) == (_SYMBOL, price, direction)
+    return Alert(made["alert_id"], price, direction, now, market.sandbox.now_ms() // MINUTE_MS)
+
+
+async def _clicked(page: Page) -> dict[str, Any]:
+    """A line that a click met; none where the scale moved just then, as a candle came."""
+    for line in await _lines(page):
+        await page.click_at(line["x"] + 300, line["y"])
+        with suppress(AssertionError):
+            price = await eventually(lambda: page.value(_ASKED), timeout=5)
+            if price == line["price"]:
+                return line
+            await page.click("×", among="dialog button")
+            await page.becomes(_ASKED, 0)
+    return {}
+
+
+_ASKED = "Number(document.querySelector('dialog[open] input[type=number]')?.value ?? 0)"
+
+
+def _soon_crossed(closes: list[float]) -> tuple[float, str]:
+    """A price that the closes cross as often as any, and from which side they do."""
+    counted = [
+        (
+            sum(
+                before > price >= after if way == "long" else before < price <= after
+                for before, after in pairwise(closes)
+            ),
+            price,
+            way,
+        )
+        for way in ("long", "short")
+        for price in (round((one + other) / 2, 8) for one, other in pairwise(closes))
+    ]
+    _, price, way = max(counted)
+    return price, way
+
+
+def _closes(market: Living, first: int, end: int) -> list[float]:
+    """What minutes [first, end) since 1970 close at, also those to come."""
+    traits = market.sandbox.venue.universe.instruments[_SYMBOL].traits
+    return [float(candle(traits, minute).close) for minute in range(first, end)]
+
+
+async def _see_it_fire(page: Page, market: Living, alert: Alert) -> None:
+    """The page tells of it; and what fired is each crossing once, by the exchange's own word."""
+    await page.click("Alerts")
+    await page.sees("only kept here", within=PATIENCE_S)
+    await pictured(page, "alerts")
+    events = (await market.get("/api/v1/alerts/events", alert_id=alert.number))["data"]
+    fired = sorted((one["bucket_ms"] // MINUTE_MS, one["close"]) for one in events)
+    closes = _closes(market, alert.earliest - 1, fired[-1][0] + 1)
+    crossed = {
+        (alert.earliest + place, after)
+        for place, (before, after) in enumerate(pairwise(closes))
+        if alert.is_crossed(before, after)
+    }
+    assert len(fired) == len(set(fired)) and set(fired) <= crossed
+    assert {one for one in crossed if one[0] > alert.latest} <= set(fired)
 
 
 async def _look_for_arbitrage(page: Page, market: Living) -> None:
