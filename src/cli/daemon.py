@@ -62,7 +62,7 @@ def go_first() -> int:
     milliseconds. Processes of ours that compute go last again. Where Linux groups processes by session, niceness
     counts within a session only, and the session's own beside others; ours is the daemon's when it leads it.
     """
-    with suppress(PermissionError):
+    with suppress(OSError):  # not allowed; or /proc is read-only, as in a container
         os.setpriority(os.PRIO_PROCESS, 0, min(_NICENESS, os.getpriority(os.PRIO_PROCESS, 0)))
         if os.getsid(0) == os.getpid() and _AUTOGROUP.exists():
             _AUTOGROUP.write_text(str(_NICENESS))

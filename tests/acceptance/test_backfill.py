@@ -133,6 +133,6 @@ async def test_a_running_daemon_does_the_work_and_the_command_follows(database: 
             assert await past.sql("SELECT state, detail FROM backfill_requests") == [("done", "complete")]
         finally:
             daemon.signal(signal.SIGTERM)
-            code = await daemon.wait(within=240)
+            code = await daemon.wait(within=40)
         assert code == 0, daemon.tail()
         assert "Traceback" not in daemon.text()

@@ -71,7 +71,7 @@ async def _ended(world: World, number: signal.Signals) -> int:
     workers = [pid for pid in _children(daemon.pid) if "importing.worker" in _command(pid)]
     assert workers or world.daemon.starts > 1
     daemon.signal(number)
-    code = await daemon.wait(within=90)
+    code = await daemon.wait(within=35)
     await eventually(lambda: not any("importing.worker" in _command(pid) for pid in workers))
     return code
 

@@ -36,7 +36,7 @@ async def test_e3_server_killed(world_on_cluster: World, cluster: Cluster) -> No
             await check_books(world)
             world.database.heal()
             await world.database.listen()
-            await eventually(lambda: readiness.now, timeout=60)
+            await eventually(lambda: readiness.now, timeout=30)
         await world.live_rows(2)
         await world.finish(readiness=readiness)
 
@@ -80,7 +80,7 @@ async def test_e15_copy_ends_half_way(world: World, end: Callable[[World, int], 
             await eventually(lambda: not readiness.now)
             world.database.heal()
             await world.database.listen()
-            await eventually(lambda: readiness.now, timeout=60)
+            await eventually(lambda: readiness.now, timeout=30)
         await world.live_rows(1)
         await world.finish(readiness=readiness)
 

@@ -124,7 +124,7 @@ async def test_f3_the_second_signal_ends_it_at_once(world: World, number: signal
         await eventually(lambda: '"stop_requested"' in world.daemon.child.text())
         assert world.daemon.child.exit_code is None, "it did not wait for its flush"
         world.daemon.child.signal(number)
-        assert await world.daemon.child.wait(within=10) == 128 + number
+        assert await world.daemon.child.wait(within=2) == 128 + number
     await world.begin()
     assert (await world.daemon.metrics()).total("clean_start") == 0
     await world.live_rows(1)

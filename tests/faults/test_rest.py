@@ -98,7 +98,7 @@ async def test_c5_unknown_symbol(world: World) -> None:
     await _says(world, -1121, "Invalid symbol.", symbol=one)
     await world.venue.minutes(3)
     others = set(world.venue.symbols) - {one}
-    await eventually(lambda: _have(world, whole_ms, others), timeout=60, message="the others have theirs")
+    await eventually(lambda: _have(world, whole_ms, others), timeout=5, message="the others have theirs")
     of_one = await world.venue.fired("rest")
     assert 2 <= of_one <= 4 * _A_MINUTE
     lost = await world.venue.fired("drop_close")

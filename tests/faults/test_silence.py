@@ -19,7 +19,7 @@ async def test_a3_silent_after_the_ack(world: World) -> None:
     symbols = len(world.venue.symbols)
     await world.venue.control("silence")
     asked = (await world.daemon.metrics()).total("roll_call_filled_total")
-    await world.daemon.wait_metric("ws_reconnects_total", 2, reason="idle")
+    await world.daemon.wait_metric("ws_reconnects_total", 2, reason="idle", within=30)
     await world.daemon.wait_metric("roll_call_filled_total", asked + 3 * symbols)
     connected = (await world.daemon.metrics()).total("ws_connection_attempts_total", result="ok")
     assert connected >= 2, "nothing was connected anew"
@@ -45,7 +45,7 @@ async def test_a4_one_stream_of_many_is_dead(world: World) -> None:
         closes = (await world.venue.stats())["closes_by_symbol"]
         return bool(closes.get(symbol, 0) >= silent + 2)
 
-    await eventually(heard_again, timeout=60)
+    await eventually(heard_again, timeout=30)
     seen = await world.daemon.metrics()
     assert seen.total("ws_reconnects_total") == before.total("ws_reconnects_total")
     await world.live_rows(1)
@@ -67,7 +67,7 @@ async def test_a4_a_stream_that_stays_dead_is_moved(world: World) -> None:
             stream in one["streams"] for one in await world.venue.connections() if one["number"] != first
         )
 
-    await eventually(moved, timeout=60)
+    await eventually(moved, timeout=30)
     await world.live_rows(3)
     await world.finish()
 

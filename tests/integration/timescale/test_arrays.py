@@ -1,4 +1,4 @@
-"""Long lists arrive as they were: a text made here and read by PostgreSQL, against psycopg's own arrays."""
+"""Lists arrive as they were: a text made here and read by PostgreSQL, against psycopg's own arrays."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ _KINDS: dict[str, st.SearchStrategy[object]] = {
 
 
 @pytest.mark.parametrize("kind", _KINDS)
-def test_a_long_list_arrives_as_it_was(database: str, kind: str) -> None:
+def test_a_list_arrives_as_it_was(database: str, kind: str) -> None:
     session = SharedSession(DatabaseOptions(database), purpose="arrays")
     statement = f"SELECT value FROM unnest(%(values)s::{kind}[]) WITH ORDINALITY AS given (value, place) ORDER BY place"
 
     with asyncio.Runner() as runner:
 
         @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-        @given(values=st.lists(st.none() | _KINDS[kind], min_size=32, max_size=60))
+        @given(values=st.lists(st.none() | _KINDS[kind], max_size=60))
         def arrives(values: list[object]) -> None:
             rows = runner.run(session.rows(statement, {"values": values}))
             assert [value for (value,) in rows] == values
@@ -47,12 +47,11 @@ def test_a_long_list_arrives_as_it_was(database: str, kind: str) -> None:
 
 
 def test_what_has_no_literal_is_left_to_the_driver() -> None:
-    """Bytes, lists of lists, several kinds at once, and lists too short to gain by it."""
+    """Bytes, lists of lists, several kinds at once."""
     left = {
         "hashes": [b"\x01"] * 40,
         "spans": [[1, 2]] * 40,
         "mixed": [1, "1"] * 20,
-        "short": ["BTCUSDT"] * 31,
         "text": "{}",
     }
     assert with_literals(left) == left
@@ -62,10 +61,12 @@ def test_what_has_one_becomes_one_text() -> None:
     made = with_literals(
         {
             "rates": [Decimal("0.00010000"), None] * 16,
-            "days": [date(2026, 1, 2)] * 32,
+            "days": [date(2026, 1, 2)],
+            "none": [],
         }
     )
     assert made == {
         "rates": "{" + ",".join(["0.00010000", "NULL"] * 16) + "}",
-        "days": "{" + ",".join(["2026-01-02"] * 32) + "}",
+        "days": "{2026-01-02}",
+        "none": "{}",
     }

@@ -12,7 +12,7 @@ from decimal import Decimal
 _PLAIN = frozenset({int, float, Decimal, bool, date})
 """What PostgreSQL reads as Python writes it, without quotes."""
 _LONG = 32
-"""Shorter lists are psycopg's: nothing is gained."""
+"""Making a shorter list's literal is not worth a turn of its own."""
 
 
 def has_long_lists(parameters: Mapping[str, object]) -> bool:
@@ -20,13 +20,16 @@ def has_long_lists(parameters: Mapping[str, object]) -> bool:
 
 
 def with_literals(parameters: Mapping[str, object]) -> dict[str, object]:
-    """``parameters`` with every long list of numbers, texts or times as one text, which the statement casts
-    (``%(symbols)s::text[]``) or compares with a column (``= ANY(%(symbols)s)``)."""
+    """``parameters`` with every list of numbers, texts or times as one text, which the statement casts
+    (``%(symbols)s::text[]``) or compares with a column (``= ANY(%(symbols)s)``).
+
+    Short ones too: a statement that does not say its types fails with one symbol as it would with 740.
+    """
     return {name: _literal(value) for name, value in parameters.items()}
 
 
 def _literal(value: object) -> object:
-    if not isinstance(value, list) or len(value) < _LONG:
+    if not isinstance(value, list):
         return value
     texts = _texts(value)
     return value if texts is None else "{" + ",".join(texts) + "}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine, Mapping
+from contextlib import nullcontext
 from typing import Any, LiteralString, TypeVar
 
 from psycopg import AsyncConnection
@@ -68,9 +69,8 @@ class SharedSession:
 async def fetch(
     connection: AsyncConnection, statement: LiteralString, parameters: Mapping[str, object]
 ) -> list[Row]:
-    """The rows of ``statement`` within a ``call``; long lists are arrays whose types the statement says."""
-    if has_long_lists(parameters):
-        async with a_slice():
-            parameters = with_literals(parameters)
-    cursor = await connection.execute(statement, parameters)
+    """The rows of ``statement`` within a ``call``; lists are arrays whose types the statement says."""
+    async with a_slice() if has_long_lists(parameters) else nullcontext():
+        given = with_literals(parameters)
+    cursor = await connection.execute(statement, given)
     return await cursor.fetchall() if cursor.description else []
