@@ -76,14 +76,19 @@ WHERE event.event_id > %(after)s
 ORDER BY event.event_id
 LIMIT %(limit)s;
 
+-- name: oldest
+-- The oldest watermark of alerts that are to be looked at.
+SELECT min(watermark) FROM alerts WHERE enabled AND removed_at IS NULL AND watermark < %(until)s;
+
 -- name: evaluate
 -- Look at the candles behind each alert's watermark, up to a day of them, write what crossed, and move the watermark: one
 -- statement, so one transaction. Alerts that another process looks at are left to it. Where a day has no candle, and it is
--- over since an hour, the watermark goes over it.
+-- over since an hour, the watermark goes over it. [day_before, until) holds all that is looked at: a plan made for these bounds
+-- leaves out all other chunks.
 WITH due AS MATERIALIZED (
     SELECT alert_id, exchange, symbol, price, direction, target, watermark, last_close
     FROM alerts
-    WHERE enabled AND removed_at IS NULL AND watermark < to_timestamp(%(until_ms)s / 1000.0)
+    WHERE enabled AND removed_at IS NULL AND watermark >= %(oldest)s AND watermark < %(until)s
     FOR UPDATE SKIP LOCKED
 ),
 candles AS MATERIALIZED (
@@ -98,6 +103,7 @@ candles AS MATERIALIZED (
         FROM candles_1m
         WHERE exchange = due.exchange AND symbol = due.symbol
           AND bucket_ts >= due.watermark - interval '1 day' AND bucket_ts < due.watermark
+          AND bucket_ts >= %(day_before)s AND bucket_ts < %(until)s
         ORDER BY bucket_ts DESC
         LIMIT 1
     ) AS earlier ON true
@@ -106,7 +112,7 @@ candles AS MATERIALIZED (
         FROM candles_1m
         WHERE exchange = due.exchange AND symbol = due.symbol
           AND bucket_ts >= due.watermark AND bucket_ts < due.watermark + interval '1 day'
-          AND bucket_ts < to_timestamp(%(until_ms)s / 1000.0)
+          AND bucket_ts >= %(oldest)s AND bucket_ts < %(until)s
     ) AS candle
 ),
 told AS (
@@ -127,7 +133,7 @@ moved AS (
     UPDATE alerts
     SET watermark = CASE
             WHEN newest.bucket_ts IS NOT NULL THEN newest.bucket_ts + interval '1 minute'
-            WHEN due.watermark + interval '25 hours' < to_timestamp(%(until_ms)s / 1000.0)
+            WHEN due.watermark + interval '25 hours' < %(until)s
                 THEN due.watermark + interval '1 day'
             ELSE due.watermark
         END,
@@ -137,11 +143,11 @@ moved AS (
         SELECT bucket_ts, close FROM candles WHERE candles.alert_id = due.alert_id ORDER BY bucket_ts DESC LIMIT 1
     ) AS newest ON true
     WHERE alerts.alert_id = due.alert_id
-      AND (newest.bucket_ts IS NOT NULL OR due.watermark + interval '25 hours' < to_timestamp(%(until_ms)s / 1000.0))
+      AND (newest.bucket_ts IS NOT NULL OR due.watermark + interval '25 hours' < %(until)s)
     RETURNING alerts.watermark
 )
 SELECT (SELECT count(*) FROM told), (SELECT count(*) FROM moved),
-       (SELECT count(*) FROM moved WHERE watermark < to_timestamp(%(until_ms)s / 1000.0) - interval '1 hour');
+       (SELECT count(*) FROM moved WHERE watermark < %(until)s - interval '1 hour');
 
 -- name: take
 -- Events whose turn it is, with the next attempt moved ahead: whoever dies on the way loses nothing, and is not awaited.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import LiteralString
 
 from psycopg_pool import AsyncConnectionPool
@@ -9,6 +10,7 @@ from psycopg_pool import AsyncConnectionPool
 from ...model import floor_minute
 from ...model.alerts import Delivery, Looked, NewAlert
 from .errors import CLIENT_ERRORS, translate
+from .ledger.days import utc
 from .queries import query
 from .rows import printable
 from .task_store import Rows, fetch
@@ -16,6 +18,7 @@ from .task_store import Rows, fetch
 MOST_ALERTS = 1_000
 """All are looked at together, each minute."""
 _ERROR_LIMIT = 500
+_DAY = timedelta(days=1)
 
 
 class AlertStore:
@@ -51,7 +54,13 @@ class AlertStore:
         return bool(await self._rows(query("alerts", "remove"), alert_id=alert_id))
 
     async def look(self, until_ms: int) -> Looked:
-        [row] = await self._rows(query("alerts", "evaluate"), until_ms=until_ms)
+        until = utc(until_ms)
+        [(oldest,)] = await self._rows(query("alerts", "oldest"), until=until)
+        if oldest is None:
+            return Looked(0, 0, 0)
+        [row] = await self._rows(
+            query("alerts", "evaluate"), oldest=oldest, day_before=oldest - _DAY, until=until
+        )
         return Looked(*row)
 
     async def take(self, *, limit: int, lease_s: float) -> list[Delivery]:

@@ -15,6 +15,7 @@ import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from psycopg import sql
 
 from src.adapters.timescale.alert_store import AlertStore
 from src.adapters.timescale.candles.store import CandleStore
@@ -26,7 +27,7 @@ from src.collectors.alerts.delivering import ATTEMPTS, AlertDelivery
 from src.model import DAY_MS, MINUTE_MS, Candle
 from src.model.alerts import Direction, NewAlert
 from src.telemetry.metrics import Metrics
-from tests.faults.database import ask
+from tests.faults.database import ask, session
 from tests.support.eventually import eventually
 from tests.support.fakes import make_candle
 from tests.support.processes import ROOT
@@ -119,6 +120,29 @@ async def test_what_was_crossed_while_nobody_looked_is_told_late(
     assert await crossed(database) == [(alert, 5), (alert, 3 * day + 40)]
 
 
+async def test_a_look_needs_no_chunk_of_the_past(
+    database: str, candles: CandleStore, book: AlertStore
+) -> None:
+    """Years of chunks would be planned each minute; somebody's lock on one of them would hold all alerts back."""
+    long_ago = -30 * DAY_MS // MINUTE_MS
+    await candles.write([candle(long_ago, 110), candle(0, 110)], [])
+    alert = await book.add(NewAlert("BTCUSDT", 100.0, "long"), now_ms=NOW_MS + MINUTE_MS)
+    await candles.write([candle(1, 90)], [])
+    async with session(database) as other:
+        await other.execute("SET search_path = market_data, public")
+        rows = await other.execute(
+            "SELECT c::text FROM show_chunks('candles_1m', older_than => to_timestamp(%s)) AS c",
+            [NOW_MS / 1000 - 8 * 86_400],
+        )
+        [(chunk,)] = await rows.fetchall()
+        locked = sql.Identifier(*str(chunk).split("."))
+        await other.execute("BEGIN")
+        await other.execute(sql.SQL("LOCK TABLE {} IN ACCESS EXCLUSIVE MODE").format(locked))
+        async with asyncio.timeout(30):
+            assert (await book.look(NOW_MS + 2 * MINUTE_MS)).events == 1
+    assert await crossed(database) == [(alert, 1)]
+
+
 async def test_the_minute_that_closed_before_an_alert_was_made_may_be_stored_after_it(
     database: str, candles: CandleStore, book: AlertStore
 ) -> None:
@@ -182,11 +206,16 @@ async def test_each_event_is_taken_by_one_and_comes_again_unless_it_is_settled(
 
 _KILLED = """
 import asyncio, os, signal, sys, psycopg
+from datetime import timedelta
+from src.adapters.timescale.ledger.days import utc
 from src.adapters.timescale.queries import query
 
 async def main():
     connection = await psycopg.AsyncConnection.connect(sys.argv[1], options="-c search_path=market_data,public")
-    await connection.execute(query("alerts", "evaluate"), {"until_ms": int(sys.argv[2])})
+    until = utc(int(sys.argv[2]))
+    oldest = until - timedelta(hours=1)
+    bounds = {"oldest": oldest, "day_before": oldest - timedelta(days=1), "until": until}
+    await connection.execute(query("alerts", "evaluate"), bounds)
     os.kill(os.getpid(), signal.SIGKILL)  # it is written, and not committed
 
 asyncio.run(main())

@@ -56,7 +56,8 @@ def test_the_session_that_a_daemon_leads_is_served_first_too(alone: bool, expect
 def test_a_proc_that_cannot_be_written_is_no_obstacle() -> None:
     """Containers mount /proc read-only, and the kernel answers EAGAIN to some."""
     script = "from src.cli.daemon import go_first; print(go_first())"
-    mounted = 'mount -o remount,ro /proc 2>/dev/null || mount -t proc -o ro proc /proc; exec "$0" "$@"'
+    # "bind", or the whole machine's would be read-only from here on.
+    mounted = 'mount -o remount,bind,ro /proc && exec "$0" "$@"'
     command = ["unshare", "--mount", "sh", "-c", mounted, sys.executable, "-c", script]
     done = subprocess.run(
         command, cwd=ROOT, capture_output=True, text=True, check=True, start_new_session=True
