@@ -18,6 +18,7 @@ demo() {
         start_exchange
         rm -f "$RUN"/{environment,own-database}
         set_environment MARKETD_ENV_FILE=/dev/null MARKETD_CONFIG_FILE=/dev/null METRICS_PORT=0 \
+            API_PORT=0 GRPC_PORT=0 BACKFILL_FROM=2d \
             "BINANCE_REST_URL=http://127.0.0.1:$EXCHANGE_PORT" "BINANCE_WS_URL=ws://127.0.0.1:$EXCHANGE_PORT/market" \
             "BINANCE_ARCHIVE_URL=http://127.0.0.1:$EXCHANGE_PORT/archive" \
             "BINANCE_ARCHIVE_LIST_URL=http://127.0.0.1:$EXCHANGE_PORT/archive-list" \
@@ -25,7 +26,7 @@ demo() {
         own_database
         load_environment
         migrate
-        start_instance 0 --ws
+        start_instance 0 --all
         load_environment
         await_ready
     fi
@@ -68,9 +69,14 @@ await_ready() { # until the daemon answers that its data is fresh and the databa
     done
 }
 
+pages() { # where they are served; the newest start stands last in the log
+    sed -nE '/api_listening/s#^.*(http://127\.0\.0\.1:[0-9]+/).*$#\1#p' "$LOG" | tail -n 1
+}
+
 describe() {
     cat <<TEXT
 The demo runs and its data is fresh. Everything is on this machine, under $STATE:
+  pages      $(pages)  (and /docs for programs)
   exchange   http://127.0.0.1:${BINANCE_REST_URL##*:}  (a stand-in; candles are made up)
   database   127.0.0.1:$(<"$CLUSTER/port")  (scripts/start.sh psql)
   metrics    http://127.0.0.1:$METRICS_PORT/metrics  (also /healthz and /readyz)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import aiohttp
 import psycopg
 import pytest
 
@@ -58,6 +60,10 @@ async def test_demo_stop_demo_leaves_no_minute_missing(demo: Demo) -> None:
     demo.script.settings.update(DATABASE_URL="postgresql://127.0.0.1:9/real", SYMBOLS="BTCUSDT")
     first = demo.start()
     began_ms = floor_minute(time.time() * 1000)
+    pages = re.search(r"pages +(http://127\.0\.0\.1:\d+/) ", first.stdout)
+    assert pages
+    async with aiohttp.ClientSession() as http, http.get(f"{pages[1]}api/v1/symbols?limit=1") as answer:
+        assert (await answer.json())["data"]
     for part in ("http://127.0.0.1:", "database   127.0.0.1:", "start.sh stop"):
         assert part in first.stdout
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 
+import psycopg
 import pytest
 
 from src.adapters.timescale.candles.store import CandleStore
@@ -111,5 +112,22 @@ async def test_the_reader_only_reads(database: str, reader: ReadPool) -> None:
     with pytest.raises(BadData):
         await reader.rows("tasks.show", task_id="\0")
     # All four sessions are still good, and so are more calls than there are sessions.
+    found = await asyncio.gather(*(reader.rows("session.alive") for _ in range(12)))
+    assert found == [[(1,)]] * 12
+
+
+async def test_lost_sessions_are_not_noticed(database: str, reader: ReadPool) -> None:
+    """The server was restarted, or a firewall forgot who was idle: whoever asks next gets an answer all the same."""
+    name = "marketd/api/%"
+    await asyncio.gather(*(reader.rows("tasks.workers") for _ in range(12)))
+    async with await psycopg.AsyncConnection.connect(database, autocommit=True) as other:
+        ended = await other.execute(
+            "SELECT pg_terminate_backend(pid, 30000) FROM pg_stat_activity"
+            " WHERE application_name LIKE %s AND datname = current_database()",
+            [name],
+        )
+        sessions = await ended.fetchall()
+    assert sessions
+    assert set(sessions) == {(True,)}
     found = await asyncio.gather(*(reader.rows("session.alive") for _ in range(12)))
     assert found == [[(1,)]] * 12

@@ -33,11 +33,17 @@ def make_pool(options: DatabaseOptions, *, purpose: str, size: int) -> AsyncConn
 
 def make_reading_pool(options: DatabaseOptions, *, purpose: str, size: int) -> AsyncConnectionPool:
     """The same for sessions that only read: a standby will do, a query has 10 s, and no more than ``_MOST_WAITING``
-    calls wait for a session."""
+    calls wait for a session, which may turn out to be lost: nobody asks it before."""
     info = conninfo(options.url, application_name=options.application_name(purpose), writable=False)
     configure = partial(_configure_reading, options.schema)
     return _pool(
-        info, options.application_name(purpose), configure, size=size, wait=_READ_WAIT_S, most=_MOST_WAITING
+        info,
+        options.application_name(purpose),
+        configure,
+        size=size,
+        check=None,
+        wait=_READ_WAIT_S,
+        most=_MOST_WAITING,
     )
 
 
@@ -47,6 +53,7 @@ def _pool(
     configure: Callable[[AsyncConnection], Awaitable[None]],
     *,
     size: int,
+    check: Callable[[AsyncConnection], Awaitable[None]] | None = AsyncConnectionPool.check_connection,
     wait: float = _WAIT_S,
     most: int = 0,
 ) -> AsyncConnectionPool:
@@ -57,7 +64,7 @@ def _pool(
         max_waiting=most,
         open=False,
         configure=configure,
-        check=AsyncConnectionPool.check_connection,
+        check=check,
         timeout=wait,
         reconnect_timeout=wait,
         name=name,

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
 
+from psycopg import AsyncConnection
 from psycopg.rows import dict_row
 
 from ....telemetry.metrics import Metrics
@@ -11,6 +13,8 @@ from ..errors import CLIENT_ERRORS, sqlstate_class, translate
 from ..options import DatabaseOptions
 from ..queries import query
 from .pool import make_reading_pool
+
+T = TypeVar("T")
 
 SESSIONS = 4
 """At a time; whoever comes when all are busy waits for one."""
@@ -32,27 +36,39 @@ class ReadPool:
 
     async def rows(self, query: str, **values: Any) -> list[tuple[Any, ...]]:
         """See ``ports.reading.Reader``."""
-        try:
-            async with self._pool.connection() as connection:
-                return await (await connection.execute(_text(query), values)).fetchall()
-        except CLIENT_ERRORS as error:
-            raise self._translated(error) from error
+
+        async def read(connection: AsyncConnection) -> list[tuple[Any, ...]]:
+            return await (await connection.execute(_text(query), values)).fetchall()
+
+        return await self._read(read)
 
     async def records(self, query: str, **values: Any) -> list[dict[str, Any]]:
         """See ``ports.reading.Reader``."""
-        try:
-            async with (
-                self._pool.connection() as connection,
-                connection.cursor(row_factory=dict_row) as cursor,
-            ):
+
+        async def read(connection: AsyncConnection) -> list[dict[str, Any]]:
+            async with connection.cursor(row_factory=dict_row) as cursor:
                 await cursor.execute(_text(query), values)
                 return await cursor.fetchall()
-        except CLIENT_ERRORS as error:
-            raise self._translated(error) from error
 
-    def _translated(self, error: Exception) -> Exception:
-        self._metrics.database_errors.labels(sqlstate_class(error)).inc()
-        return translate(error)
+        return await self._read(read)
+
+    async def _read(self, read: Callable[[AsyncConnection], Awaitable[T]]) -> T:
+        """Idle sessions are not asked whether they live, which would cost a trip each time: what a lost one could not
+        answer is asked again on another, as often as there may be lost ones."""
+        left = SESSIONS
+        while True:
+            lost = False
+            try:
+                async with self._pool.connection() as connection:
+                    try:
+                        return await read(connection)
+                    finally:
+                        lost = connection.broken
+            except CLIENT_ERRORS as error:
+                self._metrics.database_errors.labels(sqlstate_class(error)).inc()
+                left -= 1
+                if not lost or left < 0:
+                    raise translate(error) from error
 
 
 def _text(name: str) -> Any:
