@@ -59,6 +59,8 @@ def _pool(
 ) -> AsyncConnectionPool:
     return AsyncConnectionPool(
         info,
+        # A statement that is prepared may get a plan for any bounds at all, which goes through every chunk there is.
+        kwargs={"prepare_threshold": None},
         min_size=0,
         max_size=size,
         max_waiting=most,
