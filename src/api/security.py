@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hmac
+import re
 from collections import OrderedDict
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -17,7 +18,11 @@ from starlette.requests import HTTPConnection
 from ..errors import ConfigError
 from .problems import ProblemError, problem
 
-_MIN_TOKEN_CHARS = 32
+_HEXADECIMAL = re.compile(r"[0-9A-Fa-f]+")
+_URL_SAFE = re.compile(r"[A-Za-z0-9._~-]+=*")
+_MIN_HEXADECIMAL_CHARS, _MIN_URL_SAFE_CHARS = 64, 43
+"""32 random bytes, in hexadecimal and in URL-safe base64: 256 bits that nobody guesses."""
+_HOW = "make one with `openssl rand -hex 32`"
 _TOKENS_OF_A_NAME = 2
 """The old and the new one, while they are changed."""
 _PATIENCE = 5
@@ -127,9 +132,22 @@ def _parse_line(line: str) -> _Known | str:
     name, scope, token = parts
     if scope.upper() not in Scope.__members__:
         return "the scope must be read, task or admin"
-    if len(token) < _MIN_TOKEN_CHARS or not token.isascii():
-        return f"a token has {_MIN_TOKEN_CHARS} ASCII characters or more, as `openssl rand -hex 32` gives"
+    if problem := _weakness(token):
+        return problem
     return _Known(_digest(token), Principal(name[:80], Scope[scope.upper()]))
+
+
+def _weakness(token: str) -> str:
+    """Why a token has less than 256 bits, empty where it can have them; says nothing of what is in it."""
+    if not _URL_SAFE.fullmatch(token):
+        return f"a token has letters, digits and . _ ~ - alone; {_HOW}"
+    digits, least = ("hexadecimal digits", _MIN_HEXADECIMAL_CHARS)
+    if not _HEXADECIMAL.fullmatch(token):
+        digits, least = "characters", _MIN_URL_SAFE_CHARS
+    found = len(token.rstrip("="))
+    return (
+        f"the token has {found} {digits}, {least} are the fewest (256 bits); {_HOW}" if found < least else ""
+    )
 
 
 def _conflicts(known: Iterable[_Known]) -> list[str]:

@@ -38,7 +38,8 @@ class ApiSettings(AnalysisSettings):
         "Who may use the API: a file with one `name scope token` a line; the scope is read, task or admin, each of"
         " which holds the one before it. SIGHUP reads it again. Without it everybody on this machine may do all.",
         group="API",
-        accepts="the path of a file; tokens have 32 characters or more, such as the output of `openssl rand -hex 32`",
+        accepts="the path of a file; tokens have 256 bits: 64 hexadecimal digits, as `openssl rand -hex 32` gives, or"
+        " 43 or more URL-safe characters",
     )
     api_allowed_hosts: checks.HostNames = setting(
         (),

@@ -18,7 +18,7 @@ from tests.support.fakes import StepClock
 
 from .conftest import EXCHANGE
 
-_TOKEN = "t" * 40
+_TOKEN = "t" * 64
 
 
 async def test_it_is_seen_in_both_languages_light_and_dark_without_a_complaint(

@@ -24,7 +24,7 @@ from tests.support.api import Api, routes_in, served
 from tests.support.raw_client import RawClient, status_of
 from tests.unit.api.test_routes import http_routes, is_public, methods_of, scope_of
 
-TOKENS = {"read": "r" * 40, "task": "t" * 40, "admin": "a" * 40}
+TOKENS = {"read": "r" * 64, "task": "t" * 64, "admin": "a" * 64}
 SITE = "https://charts.example.org"
 
 
@@ -91,7 +91,7 @@ async def test_every_route_lets_in_whom_its_scope_says(api: Api, session: aiohtt
                 seen.add((route.path, scope, allowed))
             stranger = await asked(session, method, api.url + path_of(route), "")
             assert (stranger == 401) is not is_public(route.path), (method, route.path)
-            wrong = await asked(session, method, api.url + path_of(route), "x" * 40)
+            wrong = await asked(session, method, api.url + path_of(route), "x" * 64)
             assert wrong in (401, 429), (method, route.path)  # also where none is needed
     assert {("/any", "read", True), ("/work", "read", False), ("/work", "task", True)} <= seen
     assert {("/all", "task", False), ("/all", "admin", True), ("/health", "read", True)} <= seen
@@ -113,11 +113,11 @@ def path_of(route: APIRoute) -> str:
 @pytest.mark.parametrize(
     "header",
     [
-        "Bearer " + "x" * 40,
+        "Bearer " + "x" * 64,
         "Bearer",
         "Bearer  ",
-        "Basic " + "r" * 40,
-        "r" * 40,
+        "Basic " + "r" * 64,
+        "r" * 64,
         "Bearer " + "r" * 39,
         "Bearer é",
     ],
@@ -138,7 +138,7 @@ async def test_wrong_tokens_make_their_address_wait(api: Api, session: aiohttp.C
         assert (answer.status, await answer.json()) == (200, {"name": "reader"})
     statuses = []
     while 429 not in statuses:  # each time it waits twice as long: this ends however slowly we ask
-        async with session.get(f"{api.url}/any", headers=bearer("x" * 40)) as answer:
+        async with session.get(f"{api.url}/any", headers=bearer("x" * 64)) as answer:
             statuses.append(answer.status)
             assert answer.status == 401 or 1 <= int(answer.headers["Retry-After"]) <= 60
     assert statuses[:5] == [401] * 5
@@ -151,9 +151,9 @@ async def test_wrong_tokens_make_their_address_wait(api: Api, session: aiohttp.C
 async def test_tokens_of_a_file_that_is_read_again(
     api: Api, session: aiohttp.ClientSession, tmp_path: Path
 ) -> None:
-    (tmp_path / "tokens").write_text(f"reader read {'n' * 40}\n")
+    (tmp_path / "tokens").write_text(f"reader read {'n' * 64}\n")
     api.tokens.load()
-    for token, status in ((TOKENS["read"], 401), ("n" * 40, 200)):
+    for token, status in ((TOKENS["read"], 401), ("n" * 64, 200)):
         async with session.get(f"{api.url}/any", headers=bearer(token)) as answer:
             assert answer.status == status
 

@@ -124,7 +124,7 @@ async def test_errors_say_what_is_wrong(world: MarketApi) -> None:
 
 async def test_a_token_is_given_where_one_is_demanded(tmp_path_factory: pytest.TempPathFactory) -> None:
     path = tmp_path_factory.mktemp("tokens") / "tokens"
-    path.write_text(f"me read {'m' * 32}\n")
+    path.write_text(f"me read {'m' * 64}\n")
     tokens = Tokens(str(path))
     tokens.load()
     reader = StandInReader({"api_market.series": [(False, [], None, None, None)]})
@@ -132,9 +132,9 @@ async def test_a_token_is_given_where_one_is_demanded(tmp_path_factory: pytest.T
         with pytest.raises(ConfigError, match="token"):
             await asyncio.to_thread(Market(api.url).candles, "AUSDT")
         with pytest.raises(ConfigError, match="token"):
-            await asyncio.to_thread(Market(api.url, "x" * 32).candles, "AUSDT")
+            await asyncio.to_thread(Market(api.url, "x" * 64).candles, "AUSDT")
         with pytest.raises(UnknownSymbol):
-            await asyncio.to_thread(Market(api.url, "m" * 32).candles, "AUSDT")
+            await asyncio.to_thread(Market(api.url, "m" * 64).candles, "AUSDT")
 
 
 def test_a_server_that_is_away_is_asked_a_few_times(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -25,7 +25,7 @@ from tests.support.raw_client import RawClient, status_of
 
 SOON_S = 60.0
 LIMITS = Limits(listeners=4, backlog_bytes=65_536, linger_s=0.3, sweep_s=0.02)
-TOKEN = "r" * 40
+TOKEN = "r" * 64
 HANDSHAKE = (
     b"GET /api/v1/live HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
     b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
@@ -147,7 +147,7 @@ async def test_a_token_in_the_header_or_in_the_first_message(
         await hears(socket, candles="*")
         tell(closed_api, "BTCUSDT")
         assert "candles" in await socket.receive_json(timeout=SOON_S)
-    for message in ({"subscribe": {"candles": "*"}}, {"token": "x" * 40, "subscribe": {"candles": "*"}}):
+    for message in ({"subscribe": {"candles": "*"}}, {"token": "x" * 64, "subscribe": {"candles": "*"}}):
         async with session.ws_connect(url) as socket:
             await socket.receive_json(timeout=SOON_S)
             await socket.send_json(message)

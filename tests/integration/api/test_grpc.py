@@ -239,7 +239,7 @@ async def test_health_and_reflection_say_what_is_grpc_served(client: Client) -> 
 
 async def test_a_token_is_asked_for_where_there_are_some(shelf: Shelf, tmp_path: Path) -> None:
     file = tmp_path / "tokens"
-    file.write_text(f"r read {'r' * 32}\nt task {'t' * 32}\n")
+    file.write_text(f"r read {'r' * 64}\nt task {'t' * 64}\n")
     tokens = Tokens(str(file))
     tokens.load()
     run = task_pb2.RunTaskRequest(task_id="t", task_type="Paint", config_json='{"wall": "a"}')
@@ -247,7 +247,7 @@ async def test_a_token_is_asked_for_where_there_are_some(shelf: Shelf, tmp_path:
     async with grpc_served(shelf, tokens=tokens) as client:
 
         def given(letter: str) -> dict[str, Any]:
-            return {"timeout": 30, "metadata": (("authorization", f"Bearer {letter * 32}"),)}
+            return {"timeout": 30, "metadata": (("authorization", f"Bearer {letter * 64}"),)}
 
         assert (await refused(client.tasks.RunTask(run, timeout=30)))[0] is grpc.StatusCode.UNAUTHENTICATED
         assert (await refused(client.tasks.RunTask(run, **given("w"))))[0] is grpc.StatusCode.UNAUTHENTICATED
@@ -261,7 +261,7 @@ async def test_a_token_is_asked_for_where_there_are_some(shelf: Shelf, tmp_path:
         watching = client.tasks.WatchTask(task_pb2.WatchTaskRequest(task_id="t"), **given("r"))
         shelf.tell("t", "one")
         assert (await watching.read()).line == "one"
-        file.write_text(f"t task {'t' * 32}\n")
+        file.write_text(f"t task {'t' * 64}\n")
         tokens.load()
         with pytest.raises(grpc.aio.AioRpcError) as caught:
             await watching.read()

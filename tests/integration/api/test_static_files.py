@@ -50,7 +50,7 @@ def _installed(root: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 async def api(tmp_path: Path) -> AsyncIterator[Api]:
     """Tokens are set: the pages are for strangers all the same."""
     tokens = tmp_path / "tokens.txt"
-    tokens.write_text(f"somebody admin {'s' * 40}\n")
+    tokens.write_text(f"somebody admin {'s' * 64}\n")
     loaded = Tokens(str(tokens))
     loaded.load()
     async with served(tokens=loaded) as api:

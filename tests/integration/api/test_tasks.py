@@ -185,7 +185,7 @@ async def test_an_analysis_is_accepted_at_once(
 async def test_who_only_reads_starts_and_stops_nothing(tmp_path: Path, shelf: Shelf) -> None:
     # H10: route by route.
     file = tmp_path / "tokens"
-    file.write_text(f"r read {'r' * 32}\nt task {'t' * 32}\n")
+    file.write_text(f"r read {'r' * 64}\nt task {'t' * 64}\n")
     tokens = Tokens(str(file))
     tokens.load()
     changes = [URL, f"{URL}/x/cancel", "/analyze", "/api/v1/analysis/trigger", "/api/v1/batches"]
@@ -194,13 +194,13 @@ async def test_who_only_reads_starts_and_stops_nothing(tmp_path: Path, shelf: Sh
         aiohttp.ClientSession(api.url) as session,
     ):
         for path in changes:
-            for headers, status in (({}, 401), ({"Authorization": f"Bearer {'r' * 32}"}, 403)):
+            for headers, status in (({}, 401), ({"Authorization": f"Bearer {'r' * 64}"}, 403)):
                 async with session.post(path, json={}, headers=headers) as answer:
                     assert answer.status == status, path
         async with session.post(
             URL,
             json={"kind": "Paint", "parameters": {"wall": "a"}},
-            headers={"Authorization": f"Bearer {'t' * 32}"},
+            headers={"Authorization": f"Bearer {'t' * 64}"},
         ) as answer:
             assert (answer.status, (await answer.json())["requested_by"]) == (202, "t")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from secrets import token_hex, token_urlsafe
 
 import pytest
 
@@ -21,7 +22,7 @@ from src.api.security import (
 )
 from src.errors import ConfigError
 
-READ, TASK, ADMIN = "r" * 32, "t" * 40, "a" * 64
+READ, TASK, ADMIN = "r" * 43, "t" * 50, "a" * 64
 
 
 @pytest.fixture
@@ -48,10 +49,10 @@ def test_a_token_is_of_whom_the_file_says(tokens: Tokens) -> None:
 
 
 def test_a_file_that_is_read_again_decides_alone(tokens: Tokens, file: Path) -> None:
-    file.write_text(f"grafana read {'n' * 32}\n")
+    file.write_text(f"grafana read {'n' * 43}\n")
     assert tokens.load() == 1
     assert tokens.find(READ) is None
-    assert tokens.find("n" * 32) == Principal("grafana", Scope.READ)
+    assert tokens.find("n" * 43) == Principal("grafana", Scope.READ)
 
 
 def test_a_file_that_is_wrong_changes_nothing(tokens: Tokens, file: Path) -> None:
@@ -71,9 +72,19 @@ def test_a_file_that_is_wrong_changes_nothing(tokens: Tokens, file: Path) -> Non
         ("# nothing\n", "no token"),
         (f"me {ADMIN}\n", "line 1: not"),
         (f"me owner {ADMIN}\n", "line 1: the scope"),
-        ("me admin 0123456789\n", "line 1: a token has 32"),
-        (f"me admin {'é' * 40}\n", "line 1: a token has 32"),
-        ("".join(f"me admin {letter * 32}\n" for letter in "abc"), "me has more than 2"),
+        (
+            f"# 1\nme admin {'a' * 63}\n",
+            "line 2: the token has 63 hexadecimal digits, 64 are the fewest .*openssl rand -hex 32",
+        ),
+        (f"me admin {'A' * 43}\n", "line 1: the token has 43 hexadecimal digits"),
+        (
+            f"me admin {'g' * 42}\n",
+            "line 1: the token has 42 characters, 43 are the fewest .*openssl rand -hex 32",
+        ),
+        (f"me admin {'g' * 42}==\n", "line 1: the token has 42 characters"),
+        (f"me admin {'é' * 70}\n", "line 1: a token has letters"),
+        (f"me admin {'+/' * 30}\n", "line 1: a token has letters.*openssl rand -hex 32"),
+        ("".join(f"me admin {letter * 64}\n" for letter in "abc"), "me has more than 2"),
         (f"me admin {ADMIN}\nyou read {ADMIN}\n", "me and you have the same token"),
     ],
 )
@@ -83,8 +94,13 @@ def test_every_problem_is_named_and_no_token_is_shown(text: str, problem: str) -
     assert all(letter * 8 not in str(raised.value) for letter in "abcé")
 
 
+def test_thirty_two_random_bytes_are_a_token() -> None:
+    for token in (token_hex(32), token_hex(33), token_urlsafe(32), token_urlsafe(32) + "="):
+        assert len(parse_tokens(f"me admin {token}\n", where="")) == 1
+
+
 def test_two_tokens_of_a_name_are_valid_at_once() -> None:
-    known = parse_tokens(f"me admin {'o' * 32}\nme admin {'n' * 32}\n", where="")
+    known = parse_tokens(f"me admin {'o' * 43}\nme admin {'n' * 43}\n", where="")
     assert len(known) == 2
     assert "digest" not in repr(known)
 
@@ -100,7 +116,7 @@ def test_wrong_tokens_make_an_address_wait_longer_and_longer(tokens: Tokens) -> 
     statuses, waits = [], []
     for _ in range(14):
         with pytest.raises(ProblemError) as raised:
-            guard.principal("x" * 32, "10.0.0.1", now)
+            guard.principal("x" * 43, "10.0.0.1", now)
         statuses.append(raised.value.status_code)
         if raised.value.status_code == 429:
             assert raised.value.headers is not None
@@ -116,7 +132,7 @@ def test_while_an_address_waits_only_tokens_it_has_used_are_looked_at(tokens: To
     assert guard.principal(READ, "10.0.0.1", 0.0).name == "grafana"
     for _ in range(5):
         with pytest.raises(ProblemError):
-            guard.principal("x" * 32, "10.0.0.1", 0.0)
+            guard.principal("x" * 43, "10.0.0.1", 0.0)
     assert guard.principal(READ, "10.0.0.1", 0.0).name == "grafana"
     with pytest.raises(ProblemError) as raised:
         guard.principal(ADMIN, "10.0.0.1", 0.0)  # right, and not looked at: a guess learns nothing
