@@ -17,6 +17,14 @@ Candle = tuple[int, float, float, float, float, float, float, int, float]
 Bar = tuple[int, int, int, float, float, float, float, float, float, int, float, float]
 
 
+def newest_of_steps(times_ms: Iterable[int], length_ms: int, origin_ms: int = 0) -> list[int]:
+    """The newest moment of each step (begin, begin + length], from the oldest to the newest."""
+    newest: dict[int, int] = {}
+    for ms in sorted(times_ms):
+        newest[(ms - 1 - origin_ms) // length_ms] = ms
+    return sorted(newest.values())
+
+
 def time_bars_of_trades(
     trades: Sequence[Trade], size_ms: int, cuts: Sequence[int] = (), until_ms: int | None = None
 ) -> list[Bar]:

@@ -186,6 +186,60 @@ FROM (
     ) AS stored
 ) AS metric;
 
+-- name: metrics_before
+-- The newest row of each step, from the newest step back. A step is (bin, bin + length], for rows are named by the end of their
+-- five minutes. One look at an index a step, whatever lies in it and however far it is to the next; the bounds of the whole range
+-- stand beside that of the step, because only they are known when the chunks are chosen.
+WITH RECURSIVE found AS (
+    SELECT 0 AS number, %(to)s::timestamptz AS before, NULL::binance_futures_metrics_5m AS metric
+    UNION ALL
+    SELECT number + 1,
+           date_bin(%(length)s, (newest.metric).create_time - interval '1 microsecond', %(origin)s) + interval '1 microsecond',
+           newest.metric
+    FROM found, LATERAL (
+        SELECT stored AS metric FROM binance_futures_metrics_5m AS stored
+        WHERE exchange = %(exchange)s AND symbol = %(symbol)s AND create_time >= %(from)s AND create_time < %(to)s
+          AND create_time < found.before
+        ORDER BY create_time DESC LIMIT 1
+    ) AS newest
+    WHERE number < %(limit)s
+)
+SELECT count(*), min(create_time), max(create_time), string_agg(row_to_json(told)::text, ',' ORDER BY create_time)
+FROM (
+    SELECT (extract(epoch FROM (metric).create_time) * 1000)::bigint AS create_time, (metric).sum_open_interest,
+           (metric).sum_open_interest_value, (metric).count_toptrader_long_short_ratio,
+           (metric).sum_toptrader_long_short_ratio, (metric).count_long_short_ratio, (metric).sum_taker_long_short_vol_ratio
+    FROM found WHERE number > 0
+) AS told;
+
+-- name: metrics_from
+-- The same from the oldest step on: the first row there is says which step, and then its newest is looked for.
+WITH RECURSIVE found AS (
+    SELECT 0 AS number, %(from)s::timestamptz AS behind, NULL::binance_futures_metrics_5m AS metric
+    UNION ALL
+    SELECT number + 1, step.ends + interval '1 microsecond', newest.metric
+    FROM found, LATERAL (
+        SELECT date_bin(%(length)s, create_time - interval '1 microsecond', %(origin)s) + %(length)s AS ends
+        FROM binance_futures_metrics_5m
+        WHERE exchange = %(exchange)s AND symbol = %(symbol)s AND create_time >= %(from)s AND create_time < %(to)s
+          AND create_time >= found.behind
+        ORDER BY create_time LIMIT 1
+    ) AS step, LATERAL (
+        SELECT stored AS metric FROM binance_futures_metrics_5m AS stored
+        WHERE exchange = %(exchange)s AND symbol = %(symbol)s AND create_time >= %(from)s AND create_time < %(to)s
+          AND create_time >= found.behind AND create_time <= step.ends
+        ORDER BY create_time DESC LIMIT 1
+    ) AS newest
+    WHERE number < %(limit)s
+)
+SELECT count(*), min(create_time), max(create_time), string_agg(row_to_json(told)::text, ',' ORDER BY create_time)
+FROM (
+    SELECT (extract(epoch FROM (metric).create_time) * 1000)::bigint AS create_time, (metric).sum_open_interest,
+           (metric).sum_open_interest_value, (metric).count_toptrader_long_short_ratio,
+           (metric).sum_toptrader_long_short_ratio, (metric).count_long_short_ratio, (metric).sum_taker_long_short_vol_ratio
+    FROM found WHERE number > 0
+) AS told;
+
 -- name: funding
 SELECT count(*), min(funding_time), max(funding_time),
        string_agg(row_to_json(settlement)::text, ',' ORDER BY funding_time)

@@ -9,8 +9,10 @@ from pydantic import BaseModel, Field
 
 from ...model import DAY_MS, FIVE_MINUTES_MS, MINUTE_MS, Dataset
 from ..market.answer import keep, piece_of
+from ..market.intervals import INTERVALS, Interval
 from ..market.known import SymbolName, known
-from ..market.pieces import Asked, Range, looking, sweep
+from ..market.pieces import Asked, Piece, Range, looking, sweep
+from ..market.steps import StepName, sweep_steps
 from ..parts import Given, Parts
 from ..security import Scope, needs
 
@@ -22,6 +24,9 @@ _SETTLED_AFTER_MS = DAY_MS // 3
 _LATE_MS = 15 * MINUTE_MS
 
 Limit = Annotated[int, Query(ge=1, le=1_000)]
+Step = Annotated[
+    StepName, Query(description="Of so long a time the newest row alone, with its own `create_time`.")
+]
 
 
 class Metric(BaseModel):
@@ -65,18 +70,18 @@ class Funding(BaseModel):
 
 @router.get("/metrics5m", response_model=Metrics)
 async def metrics5m(
-    request: Request, given: Given, asked: Range, symbol: SymbolName, limit: Limit = 500
+    request: Request, given: Given, asked: Range, symbol: SymbolName, limit: Limit = 500, step: Step = "5m"
 ) -> Response:
-    """Open interest and long/short ratios: the oldest from `start` on, or without it the newest before `end`."""
+    """Open interest and long/short ratios: the oldest from `start` on, or without it the newest before `end`.
+
+    With a `step` of an hour the row of 11:00 is the last of the candle that opens at 10:00.
+    """
     if (kept := await given.cache.answer(request)) is not None:
         return kept
     found = await known(given, symbol, Dataset.METRICS)
-    look = looking(
-        lambda values: given.reader.rows("api_market.metrics", **values), _of(given, symbol, asked)
-    )
     # The last row of a day carries the next midnight.
     bounds = asked.bounds(found.first_ms, found.end_ms + 1)
-    piece = await sweep(look, asked, bounds, limit, (limit + 1) * FIVE_MINUTES_MS)
+    piece = await _metrics(given, symbol, asked, bounds, limit, INTERVALS[step])
     return keep(given, request, piece_of(piece, symbol=symbol), piece, _over_by(given))
 
 
@@ -94,6 +99,17 @@ async def funding(
     bounds = asked.bounds(found.first_ms, found.end_ms)
     piece = await sweep(look, asked, bounds, limit, (limit + 1) * _SETTLED_AFTER_MS)
     return keep(given, request, piece_of(piece, symbol=symbol), piece, _over_by(given))
+
+
+async def _metrics(
+    given: Parts, symbol: str, asked: Asked, bounds: tuple[int, int], limit: int, step: Interval
+) -> Piece:
+    rows, fixed = given.reader.rows, _of(given, symbol, asked)
+    if step.length_ms == FIVE_MINUTES_MS:
+        look = looking(lambda values: rows("api_market.metrics", **values), fixed)
+        return await sweep(look, asked, bounds, limit, (limit + 1) * FIVE_MINUTES_MS)
+    name = "api_market.metrics_from" if asked.forward else "api_market.metrics_before"
+    return await sweep_steps(lambda values: rows(name, **values), fixed, asked, bounds, limit, step)
 
 
 def _of(given: Parts, symbol: str, asked: Asked) -> dict[str, Any]:

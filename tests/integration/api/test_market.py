@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from decimal import Decimal
+from random import Random
 from typing import Any
 
 import pytest
@@ -17,6 +18,7 @@ from src.adapters.timescale.trades.store import TradeStore
 from src.model import DAY_MS, FIVE_MINUTES_MS, Authority, FundingRate, FuturesMetric, Trade
 from tests.integration.bars.world import plain
 from tests.integration.timescale.helpers import fetch
+from tests.naive import newest_of_steps
 
 from .market_world import EXCHANGE, HOUR_MS, START_MS, MarketApi, serving
 
@@ -99,6 +101,65 @@ async def test_metrics_keep_their_digits_and_their_blanks(world: MarketApi) -> N
     assert sorted(row["create_time"] for row in backwards) == [row.end_ms for row in rows]
     assert (await world.ask("/api/v1/metrics5m", symbol="NOSUCH"))[0] == 404
     assert (await world.get("/api/v1/funding", symbol="AUSDT"))["data"] == []
+
+
+@pytest.fixture
+async def measured(world: MarketApi) -> list[int]:
+    """When there are metrics: 40 days, every row of an hour there and none, days left out, the last one not over."""
+    chance = Random(7)
+    days = [day for day in range(40) if day not in (3, 4, 5, 20)]
+    times = [START_MS + day * DAY_MS + n * FIVE_MINUTES_MS for day in days for n in range(1, 289)]
+    times = [ms for ms in times if chance.random() < (0.02 if ms // DAY_MS % 3 else 0.9)]
+    await fetch(
+        world.market.url,
+        "INSERT INTO binance_futures_metrics_5m (exchange, symbol, create_time, sum_open_interest,"
+        " sum_open_interest_rank, authority, source) SELECT %s, 'AUSDT', to_timestamp(ms / 1000), ms, 0, 0, 't'"
+        " FROM unnest(%s::bigint[]) AS ms",
+        [EXCHANGE, times],
+    )
+    await fetch(
+        world.market.url,
+        "INSERT INTO coverage_days (exchange, dataset, symbol, day, expected, have)"
+        " SELECT %s, 'metrics_5m', 'AUSDT', (to_timestamp(%s) AT TIME ZONE 'UTC')::date + n, 288, 1"
+        " FROM generate_series(0, 39) AS n",
+        [EXCHANGE, START_MS // 1000],
+    )
+    return times
+
+
+@pytest.mark.parametrize(
+    ("step", "length_ms"), [("15m", HOUR_MS // 4), ("1h", HOUR_MS), ("8h", 8 * HOUR_MS), ("1d", DAY_MS)]
+)
+async def test_of_each_step_the_newest_metrics_are_told(
+    world: MarketApi, measured: list[int], step: str, length_ms: int
+) -> None:
+    async def read(**asked: Any) -> list[int]:
+        rows = await world.all("/api/v1/metrics5m", symbol="AUSDT", step=step, **asked)
+        assert all(row["sum_open_interest"] == row["create_time"] for row in rows)
+        return [row["create_time"] for row in rows]
+
+    whole = newest_of_steps(measured, length_ms)
+    for limit in (7, 1000):
+        assert await read(start=0, limit=limit) == whole
+        assert sorted(await read(limit=limit)) == whole
+    for low, high in (
+        (0, length_ms),
+        (DAY_MS + 1, 9 * DAY_MS + 1),
+        (2 * DAY_MS + 7 * FIVE_MINUTES_MS, 19 * HOUR_MS * 5),
+    ):
+        low, high = START_MS + low, START_MS + high
+        part = newest_of_steps([ms for ms in measured if low <= ms < high], length_ms)
+        assert await read(start=low, end=high, limit=3) == part
+    before = newest_of_steps([ms for ms in measured if ms < START_MS + 30 * DAY_MS + 1], length_ms)
+    assert (await read(end=START_MS + 30 * DAY_MS + 1, limit=1000)) == before
+
+
+async def test_a_step_is_read_as_coarse_as_it_is_asked(world: MarketApi, measured: list[int]) -> None:
+    week = newest_of_steps(measured, 7 * DAY_MS, START_MS + DAY_MS)
+    rows = await world.all("/api/v1/metrics5m", symbol="AUSDT", step="1w", start=0, limit=2)
+    assert [row["create_time"] for row in rows] == week
+    for step, status in (("5m", 200), ("1m", 422), ("2d", 422), ("", 422)):
+        assert (await world.ask("/api/v1/metrics5m", symbol="AUSDT", step=step))[0] == status
 
 
 async def test_funding_is_read_whatever_its_interval(world: MarketApi) -> None:

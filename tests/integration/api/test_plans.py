@@ -42,6 +42,8 @@ _READS: dict[str, dict[str, Any]] = {
     "of_kept": _MERGED,
     "of_minutes": {**_MERGED, "length": timedelta(minutes=3)},
     "metrics": {},
+    "metrics_before": {"length": timedelta(hours=1), "origin": utc(0)},
+    "metrics_from": {"length": timedelta(hours=1), "origin": utc(0)},
     "funding": {},
     "trades": _EDGE,
     "bars": {**_EDGE, "kind": "tick", "size": 5.0},
