@@ -1,15 +1,30 @@
+-- name: turn
+-- Whoever counts before it writes waits here, to the end of its transaction, for whoever does so now, in any process. The next
+-- statement sees what that one has committed.
+SELECT pg_advisory_xact_lock(hashtextextended('marketd/tasks/' || current_schema(), 0));
+
 -- name: ask
 -- A task once: the same id again finds the one that is there. One that comes of a schedule is left out while the one
--- before it still waits for its first attempt; schedules of one kind are told apart by their parameters.
-INSERT INTO tasks (task_id, kind, parameters, requested_by, scheduled_for)
-SELECT %(task_id)s, %(kind)s, %(parameters)s, %(requested_by)s, %(scheduled_for)s
-WHERE %(scheduled_for)s::timestamptz IS NULL OR NOT EXISTS (
-    SELECT FROM tasks
-    WHERE kind = %(kind)s AND parameters = %(parameters)s AND state = 'PENDING' AND attempts = 0
-        AND scheduled_for IS NOT NULL
+-- before it still waits for its first attempt; schedules of one kind are told apart by their parameters. Where as many
+-- wait as may, none is made. Tells whether it was made, whether there was one with its id, and how many waited.
+WITH waiting (number) AS (
+    SELECT count(*) FROM tasks WHERE state = 'PENDING'
+), made AS (
+    INSERT INTO tasks (task_id, kind, parameters, requested_by, scheduled_for)
+    SELECT %(task_id)s, %(kind)s, %(parameters)s, %(requested_by)s, %(scheduled_for)s
+    FROM waiting
+    WHERE (%(most)s::bigint IS NULL OR number < %(most)s)
+      AND (
+          %(scheduled_for)s::timestamptz IS NULL OR NOT EXISTS (
+              SELECT FROM tasks
+              WHERE kind = %(kind)s AND parameters = %(parameters)s AND state = 'PENDING' AND attempts = 0
+                  AND scheduled_for IS NOT NULL
+          )
+      )
+    ON CONFLICT (task_id) DO NOTHING
+    RETURNING true
 )
-ON CONFLICT (task_id) DO NOTHING
-RETURNING true;
+SELECT EXISTS (SELECT FROM made), EXISTS (SELECT FROM tasks WHERE task_id = %(task_id)s), number FROM waiting;
 
 -- name: set_job
 UPDATE tasks SET job_id = %(job_id)s WHERE task_id = %(task_id)s;

@@ -33,11 +33,12 @@ class TaskQueue(Protocol):
     """Who shall do what. Raises ``Retryable`` or ``Misconfigured``.
 
     ``ask`` writes a task and puts it into the queue, or neither; False where it is there already, or where one of the
-    same schedule still waits for its first attempt. No two tasks of one ``subject`` are worked at once. ``cancel`` ends
-    or stops one; False where it is over.
+    same schedule still waits for its first attempt. No two tasks of one ``subject`` are worked at once. With
+    ``most_waiting`` it raises ``QueueFull`` where so many wait, whichever processes asked for them. ``cancel`` ends or
+    stops one; False where it is over.
     """
 
-    async def ask(self, task: Task, *, subject: str) -> bool: ...
+    async def ask(self, task: Task, *, subject: str, most_waiting: int | None = None) -> bool: ...
 
     async def cancel(self, task_id: str) -> bool: ...
 

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 from uuid import uuid4
 
 from ..analysis.jobs import Kind
-from ..errors import BadFields, QueueFull
+from ..errors import BadFields
 from ..model import Task, TaskLine, TaskState
 from ..ports.tasks import TaskQueue
 from ..ports.work import KindView
 
 MOST_WAITING = 100
-"""Tasks that wait at a time, whoever asked for them; what schedules ask for is taken all the same."""
-_AGAIN_S = 10.0
+"""Tasks that wait at a time, whoever asked for them, in whichever process; what schedules ask for is taken all the
+same."""
 _TASK_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,127}")
 
 
@@ -57,7 +56,6 @@ class WorkDesk:
             KindView(kind.name, kind.about, kind.parameters.model_json_schema())
             for kind in self._kinds.values()
         )
-        self._turn = asyncio.Lock()
 
     def kinds(self) -> Sequence[KindView]:
         """In the order of their names."""
@@ -77,10 +75,7 @@ class WorkDesk:
         if task_id is not None and (there := await self._tasks.show(wanted)) is not None:
             return there, False
         task = Task(wanted, kind, parameters, requested_by=requested_by)
-        # Counted and written by one at a time, or all who come at once would still find room.
-        async with self._turn:
-            await self._check_room()
-            is_new = await self._queue.ask(task, subject=subject)
+        is_new = await self._queue.ask(task, subject=subject, most_waiting=self._most_waiting)
         return await self._tasks.show(wanted) or task, is_new
 
     async def show(self, task_id: str) -> Task | None:
@@ -110,15 +105,6 @@ class WorkDesk:
             message = f"there is no task called {kind[:80]}; there are {', '.join(self._kinds)}"
             raise BadFields(message, [("kind", message)], reason="kind")
         return self._kinds[kind].subject_of(parameters)
-
-    async def _check_room(self) -> None:
-        waiting = await self._tasks.waiting()
-        if waiting >= self._most_waiting:
-            raise QueueFull(
-                f"{waiting} tasks wait already, {self._most_waiting} are the most; ask again when some are done",
-                reason="queue_full",
-                retry_after=_AGAIN_S,
-            )
 
 
 def _id(kind: str, task_id: str | None) -> str:

@@ -10,6 +10,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from src.analysis.jobs import Context, Kind, Parameters
+from src.errors import QueueFull
 from src.model import Task, TaskLine, TaskState
 from src.wiring.desk import WorkDesk
 
@@ -38,9 +39,11 @@ class Shelf:
         self.log: dict[str, list[TaskLine]] = {}
         self._numbers = itertools.count(1)
 
-    async def ask(self, task: Task, *, subject: str) -> bool:
+    async def ask(self, task: Task, *, subject: str, most_waiting: int | None = None) -> bool:
         if task.task_id in self.tasks:
             return False
+        if most_waiting is not None and (waiting := await self.waiting()) >= most_waiting:
+            raise QueueFull(f"{waiting} tasks wait already", reason="queue_full", retry_after=10.0)
         self.tasks[task.task_id] = replace(task, created_ms=next(self._numbers))
         self.subjects[task.task_id] = subject
         return True

@@ -72,14 +72,14 @@ class JobQueue:
         """Use the pool; sends nothing."""
         await self._app.open_async(self._pool)
 
-    async def ask(self, task: Task, *, subject: str) -> bool:
+    async def ask(self, task: Task, *, subject: str, most_waiting: int | None = None) -> bool:
         """Write a task and its job, or neither; False when the task is there, or one of its schedule still waits.
 
-        ``subject`` is what no two tasks work on at once.
+        ``subject`` is what no two tasks work on at once. Raises ``QueueFull`` where ``most_waiting`` wait already.
         """
         with _translated():
             async with self._pool.connection() as connection:
-                if not await task_store.ask(connection, task):
+                if not await task_store.ask(connection, task, most_waiting=most_waiting):
                     return False
                 job = self._app.configure_task(_JOB, lock=subject, queue=QUEUE, connection=connection)
                 await task_store.set_job(

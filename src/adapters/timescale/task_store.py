@@ -9,6 +9,7 @@ from psycopg import AsyncConnection
 from psycopg.types.json import Jsonb
 from psycopg_pool import AsyncConnectionPool
 
+from ...errors import QueueFull
 from ...model import Task, TaskLine, TaskState
 from .errors import CLIENT_ERRORS, translate
 from .ledger.days import utc
@@ -17,6 +18,7 @@ from .rows import printable
 
 _ERROR_LIMIT = 4000
 _LINE_LIMIT = 1000
+_AGAIN_S = 10.0
 Rows = list[tuple[Any, ...]]
 
 
@@ -115,16 +117,30 @@ class TaskStore:
             raise translate(error) from error
 
 
-async def ask(connection: AsyncConnection, task: Task) -> bool:
-    """Write a new task within the caller's transaction; False when its id is taken."""
+async def ask(connection: AsyncConnection, task: Task, *, most_waiting: int | None = None) -> bool:
+    """Write a new task within the caller's transaction; False when its id is taken.
+
+    Raises ``QueueFull`` where ``most_waiting`` tasks wait already. That holds for all processes together: they count
+    and write one after the other.
+    """
+    if most_waiting is not None:
+        await fetch(connection, query("tasks", "turn"), {})
     given = {
+        "most": most_waiting,
         "task_id": task.task_id,
         "kind": task.kind,
         "parameters": Jsonb(dict(task.parameters)),
         "requested_by": printable(task.requested_by, 200),
         "scheduled_for": None if task.scheduled_ms is None else utc(task.scheduled_ms),
     }
-    return bool(await fetch(connection, query("tasks", "ask"), given))
+    [(is_new, is_there, waiting)] = await fetch(connection, query("tasks", "ask"), given)
+    if most_waiting is not None and waiting >= most_waiting and not is_there:
+        raise QueueFull(
+            f"{waiting} tasks wait already, {most_waiting} are the most; ask again when some are done",
+            reason="queue_full",
+            retry_after=_AGAIN_S,
+        )
+    return bool(is_new)
 
 
 async def cancel(connection: AsyncConnection, task_id: str) -> int | None:

@@ -18,6 +18,7 @@ from ...errors import EXIT_FAILURE, EXIT_OK, BadData
 from ...model import Task, TaskLine, TaskState
 from ...telemetry.metrics import Metrics
 from ...wiring.core import Core
+from ...wiring.desk import MOST_WAITING
 from ...wiring.jobs import Desk
 from ...wiring.jobs import kinds as all_kinds
 from ...wiring.options import database_options
@@ -92,7 +93,7 @@ def ask(context: Context, kind: str, assignments: Sequence[str], *, task_id: str
     task = Task(task_id or f"{kind}-{uuid4().hex[:12]}", kind, values, requested_by="command line")
 
     async def work(desk: Desk) -> int:
-        if not await desk.queue.ask(task, subject=subject):
+        if not await desk.queue.ask(task, subject=subject, most_waiting=MOST_WAITING):
             output.note(f"{task.task_id} was asked for before")
         output.line(task.task_id)
         if not await desk.tasks.workers():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 
 import aiohttp
 import pytest
@@ -18,6 +18,7 @@ from src.adapters.timescale.sessions.reader import ReadPool
 from src.adapters.timescale.task_store import TaskStore
 from src.api.routes.batches import stretch_ms
 from src.errors import BadFields, QueueFull
+from src.model import Task
 from src.telemetry.metrics import Metrics
 from src.wiring.desk import WorkDesk
 from tests.faults.database import ask
@@ -85,6 +86,25 @@ async def test_two_processes_start_one_task(database: str) -> None:
             assert sum(is_new for _, is_new in found) == 1
     assert await ask(database, "SELECT count(*) FROM market_data.tasks") == [(4,)]
     assert await ask(database, "SELECT count(*) FROM market_data.procrastinate_jobs") == [(4,)]
+
+
+async def test_all_processes_together_have_no_more_than_may_wait(database: str) -> None:
+    # H11: nobody's count is older than what the others have written.
+    async with AsyncExitStack() as stack:
+        desks = [(await stack.enter_async_context(desk_on(database)))[0] for _ in range(4)]
+        found = await asyncio.gather(
+            *(desk.ask("Paint", {"wall": str(number)}) for number in range(15) for desk in desks),
+            return_exceptions=True,
+        )
+        assert sum(isinstance(one, QueueFull) for one in found) == 55
+        assert [await desk.waiting() for desk in desks] == [5] * 4
+        there = next(task for task, _ in (one for one in found if not isinstance(one, BaseException)))
+        queue = desks[0]._queue
+        assert not await queue.ask(there, subject="Paint/0", most_waiting=5), "what is there is not refused"
+        assert await queue.ask(Task("timed", "Paint", {}), subject="Paint/1"), "a schedule finds room"
+        with pytest.raises(QueueFull, match="6 tasks wait already, 6 are the most"):
+            await queue.ask(Task("one more", "Paint", {}), subject="Paint/1", most_waiting=6)
+    assert await ask(database, "SELECT count(*) FROM market_data.procrastinate_jobs") == [(6,)]
 
 
 async def test_tasks_made_in_one_moment_are_each_shown_once(api: Api, database: str) -> None:
