@@ -27,6 +27,10 @@ FROM extension, LATERAL (VALUES
 -- For sessions that have no business to write, also where their role might.
 SELECT set_config('default_transaction_read_only', 'on', false);
 
+-- name: tune
+-- One setting of this session, for as long as it lives. Whoever asks has checked the name against a short list.
+SELECT set_config(%(name)s, %(value)s, false);
+
 -- name: synchronous_commit
 SELECT current_setting('synchronous_commit');
 

@@ -70,9 +70,18 @@ class ApiSettings(AnalysisSettings):
         ge=0,
         le=4096,
     )
+    grpc_reflection: bool | None = setting(
+        None,
+        "Let gRPC clients read what services and messages there are (reflection). Default: on while API_HOST is"
+        " loopback and nobody needs a token, else off; where it is on and there are tokens, it needs one.",
+        group="API",
+        accepts="on or off",
+    )
     grpc_db_overrides: bool = setting(
         False,
-        "Take the field db_overrides of gRPC's ProcessPrices. Whoever may ask for tasks then chooses the database.",
+        "Take db_overrides of the task ProcessPrices (gRPC's field, HTTP's parameter): settings of the task's own"
+        " session in the database - statement_timeout, lock_timeout, work_mem, max_parallel_workers_per_gather -, never"
+        " which database it is or who connects.",
         group="API",
         accepts="on or off",
     )

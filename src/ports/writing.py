@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from ..model import Candle, Gap, WriteResult
+
+Changed = Callable[[str, int], None]
+"""Told the symbol and the time (UTC ms) of a row that was committed, or of the oldest of many. It must not wait."""
+
+
+def nobody(symbol: str, at_ms: int) -> None:
+    """Where nobody wants to hear of it."""
 
 
 class CandleSink(Protocol):

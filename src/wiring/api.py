@@ -11,6 +11,7 @@ from ..adapters.timescale.sessions.reader import ReadPool
 from ..adapters.timescale.sessions.role_lock import SessionLock
 from ..adapters.webhooks.targets import WebhookTargets
 from ..api.app import Access, make_app
+from ..api.cache import AnswerCache
 from ..api.feed.alert_watch import AlertWatch
 from ..api.feed.hub import Hub
 from ..api.feed.watch import CandleWatch, TaskWatch
@@ -73,6 +74,9 @@ class ApiRole(Role):
         )
         if beside_live:
             core.committed.append(self.hub.candles)
+        self.cache = AnswerCache(metrics=metrics)
+        core.committed.append(self.cache.committed)
+        core.changed.append(self.cache.changed)
         self._limits = Limits(
             listeners=settings.feed_clients, requests_per_minute=settings.api_requests_per_minute
         )
@@ -82,7 +86,9 @@ class ApiRole(Role):
         self._parts: Parts | None = None
         self.server = HttpServer(self._made, listener, self._limits, metrics)
         grpc_listener = Listener(settings.api_host, settings.grpc_port, setting="GRPC")
-        self.grpc = GrpcServer(self._service, grpc_listener, self.guard, self._limits, metrics)
+        self.grpc = GrpcServer(
+            self._service, grpc_listener, self.guard, self._limits, metrics, reflects=_reflects(settings)
+        )
 
     def prepare(self) -> None:
         """Read the tokens and take the port. Raises ``ConfigError``; a standby waits for the port of the other one."""
@@ -175,6 +181,7 @@ class ApiRole(Role):
                 health=core.health,
                 exchange=settings.binance_ws_db_exchange,
                 version=__version__,
+                cache=self.cache,
             )
         return self._parts
 
@@ -182,6 +189,13 @@ class ApiRole(Role):
 def _targets(settings: Settings) -> dict[str, str]:
     """The addresses of ``ALERT_TARGETS`` by name."""
     return network.named_endpoints(options.plain(settings.alert_targets) or "")
+
+
+def _reflects(settings: Settings) -> bool:
+    """``GRPC_REFLECTION``; without it where nobody but this machine asks, who needs no token either."""
+    if settings.grpc_reflection is not None:
+        return settings.grpc_reflection
+    return is_loopback(settings.api_host) and settings.api_tokens_file is None
 
 
 def _kept(settings: Settings) -> tuple[Market, str] | None:

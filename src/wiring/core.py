@@ -18,6 +18,7 @@ from ..collectors.running.supervisor import Supervisor
 from ..collectors.running.turn import Turn
 from ..config import Settings
 from ..model import Candle, Dataset
+from ..ports.writing import Changed
 from ..telemetry.health import Health
 from ..telemetry.metrics import Metrics
 from .options import database_options, egress, rest_options, selection
@@ -50,6 +51,8 @@ class Core:
         self.interrupted: list[Callable[[Interruption], None]] = []
         self.committed: list[Callable[[Sequence[Candle]], None]] = []
         """Told what the live writer has committed, at once; they must not wait."""
+        self.changed: list[Changed] = []
+        """Told of rows that others here have committed: repaired, imported, or of another dataset than candles."""
         self.clock_sync = ClockSync(
             self.rest, self.clock, metrics, on_jump=lambda: self._tell_interrupted("clock")
         )
@@ -75,6 +78,11 @@ class Core:
     ) -> Part:
         """A collector that is started again when it fails, in the turns of its role."""
         return Part(name, Supervisor(name, work, self.metrics, progress=progress).run, turn)
+
+    def tell_changed(self, symbol: str, at_ms: int) -> None:
+        """Tell all who want to hear of rows that were committed."""
+        for listener in self.changed:
+            listener(symbol, at_ms)
 
     def _on_suspended(self) -> None:
         self.clock_sync.poke()

@@ -58,7 +58,9 @@ class History:
             clock,
             metrics,
         )
-        self.importer = ArchiveImports(database, ImporterOptions(workers=self.workers), metrics)
+        self.importer = ArchiveImports(
+            database, ImporterOptions(workers=self.workers), metrics, core.tell_changed
+        )
         self.keeper = InstrumentKeeper(
             core.universe,
             core.selection,
@@ -92,7 +94,9 @@ class History:
         )
         engine = Engine(
             self.file_work,
-            RequestWork(core.rest, RepairStore(self.repair_session), notes, clock, metrics),
+            RequestWork(
+                core.rest, RepairStore(self.repair_session, core.tell_changed), notes, clock, metrics
+            ),
             metrics,
         )
         survey = Survey(self.ledger, self.listings, files, layout, clock)

@@ -54,7 +54,7 @@ def kinds(
         bar_jobs.kept_bars(exchange),
         bar_jobs.built_bars(exchange),
         level_jobs.kind(exchange, futures=levels.futures, spot=levels.spot),
-        price_jobs.KIND,
+        price_jobs.kind(takes_overrides=core.settings.grpc_db_overrides),
         arbitrage_jobs.KIND,
         collect_uniswap.kind(swaps or SwapTasks(core)),
         collect_binance.kind(trades or TradeTasks(core)),

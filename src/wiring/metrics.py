@@ -51,7 +51,8 @@ class MetricsRole(Role):
         )
         self.archive = BinanceArchive(options.archive_options(settings), core.budgets.archive, clock, metrics)
         ready = core.universe.ready
-        sink, funding = MetricStore(self.session), FundingStore(self.session)
+        told = core.tell_changed
+        sink, funding = MetricStore(self.session, told), FundingStore(self.session, told)
         layout, files, folder = BinanceLayout(), SmallFileReader(), Path(settings.archive_folder)
         self.sweep = MetricsSweep(self.rest, sink, core.universe, clock, metrics, ready=ready)
         self.history = MetricHistory(

@@ -22,6 +22,7 @@ from src.api.limits import Limits
 from src.api.protos import task_pb2_grpc
 from src.api.security import Tokens
 from src.config.listening import Listener
+from src.ports.work import TaskDesk
 
 from .api import made_parts
 from .desk import PAINT, Shelf, desk_of
@@ -32,7 +33,6 @@ KINDS: Sequence[Any] = (
     PAINT,
     collect_binance.kind(None),  # type: ignore[arg-type] # nothing is worked at here
     collect_uniswap.kind(None),  # type: ignore[arg-type]
-    price_jobs.KIND,
     arbitrage_jobs.KIND,
 )
 
@@ -49,16 +49,25 @@ class Client:
 
 @asynccontextmanager
 async def grpc_served(
-    shelf: Shelf,
+    shelf: Shelf | TaskDesk,
     options: ServiceOptions = OFTEN,
     *,
     tokens: Tokens | None = None,
     limits: Limits | None = None,
+    reflects: bool = True,
 ) -> AsyncIterator[Client]:
-    parts = made_parts(desk=desk_of(shelf, *KINDS), tokens=tokens)
+    """``shelf`` becomes a desk with ``KINDS``, as settings with these ``options`` make them."""
+    kinds = [*KINDS, price_jobs.kind(takes_overrides=options.takes_overrides)]
+    desk = desk_of(shelf, *kinds) if isinstance(shelf, Shelf) else shelf
+    parts = made_parts(desk=desk, tokens=tokens)
     listener = Listener("127.0.0.1", 0, setting="GRPC")
     server = GrpcServer(
-        lambda: TaskService(parts, options), listener, parts.guard, limits or Limits(), parts.metrics
+        lambda: TaskService(parts, options),
+        listener,
+        parts.guard,
+        limits or Limits(),
+        parts.metrics,
+        reflects=reflects,
     )
     server.prepare()
     running = asyncio.create_task(server.run(), name="grpc")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -30,11 +30,15 @@ def compute(
     end_ms: int | None,
     interval_seconds: int,
     overwrite: bool,
+    session: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
     """Write the series of [start_ms, end_ms) as far as whole buckets are known; what was read and written.
 
-    Without a start each side goes on behind its newest bucket; without an end, up to what is known.
+    Without a start each side goes on behind its newest bucket; without an end, up to what is known. ``session`` are
+    settings of the database session (``analysis.overrides``), for this call alone.
     """
+    for name, value in (session or {}).items():
+        tables.rows("session.tune", name=name, value=value)
     pair = sources.pair_of(tables, exchange, symbol, chain, pool)
     ends = {
         venue: start_ms if start_ms is not None else _end_of(tables, venue, market, interval_seconds)

@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Literal
 
-from pydantic import model_validator
+from pydantic import Field, model_validator
 
 from ..arbitrage.terms import Exchange, Moment
 from ..jobs import Context, Kind, Parameters
+from ..overrides import Overrides
 
 SECONDS = {"second": 1, "minute": 60, "hour": 3600}
 
@@ -48,7 +49,16 @@ class ProcessPricesParameters(Parameters):
         return self
 
 
+class TunedPricesParameters(ProcessPricesParameters):
+    """What is taken where ``GRPC_DB_OVERRIDES`` is on."""
+
+    db_overrides: Overrides = Field(default_factory=dict)
+    """Settings of the task's session in the database: statement_timeout, lock_timeout, work_mem,
+    max_parallel_workers_per_gather."""
+
+
 async def _run(context: Context, parameters: ProcessPricesParameters) -> Mapping[str, Any]:
+    tuned = parameters.db_overrides if isinstance(parameters, TunedPricesParameters) else {}
     found: Mapping[str, Any] = await context.compute(
         "analysis.prices.compute:compute",
         exchange=parameters.exchange,
@@ -59,6 +69,7 @@ async def _run(context: Context, parameters: ProcessPricesParameters) -> Mapping
         end_ms=_ms(parameters.end_date),
         interval_seconds=SECONDS[parameters.aggregation_interval],
         overwrite=parameters.overwrite,
+        session=dict(tuned),
     )
     return found
 
@@ -67,11 +78,16 @@ def _ms(when: datetime | None) -> int | None:
     return None if when is None else round(when.timestamp() * 1000)
 
 
-KIND = Kind(
-    name="ProcessPrices",
-    parameters=ProcessPricesParameters,
-    run=_run,
-    subject=lambda parameters: parameters.aggregation_interval,
-    deadline_s=3600.0,
-    about="Price series of a market and a Uniswap pool, per second, minute or hour",
-)
+def kind(*, takes_overrides: bool) -> Kind[Any]:
+    """``takes_overrides``: ``GRPC_DB_OVERRIDES``, of whoever asks and of whoever works."""
+    return Kind(
+        name="ProcessPrices",
+        parameters=TunedPricesParameters if takes_overrides else ProcessPricesParameters,
+        run=_run,
+        subject=lambda parameters: str(parameters.aggregation_interval),
+        deadline_s=3600.0,
+        about="Price series of a market and a Uniswap pool, per second, minute or hour",
+    )
+
+
+KIND = kind(takes_overrides=False)

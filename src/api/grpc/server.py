@@ -1,4 +1,4 @@
-"""gRPC in the daemon's own loop, with health and reflection, and bounds on sizes, streams, pings and ages."""
+"""gRPC in the daemon's own loop, with health, maybe reflection, and bounds on sizes, streams, pings and ages."""
 
 from __future__ import annotations
 
@@ -30,6 +30,8 @@ _log = get_logger("grpc")
 class GrpcServer:
     """Construct, ``prepare`` (sees that the port is free), ``run``, ``close``. ``service`` is made when it first runs.
 
+    ``reflects``: whoever may read may also read what services there are.
+
     The library binds its port itself: ours is let go just before.
     """
 
@@ -40,8 +42,11 @@ class GrpcServer:
         guard: Guard,
         limits: Limits,
         metrics: Metrics,
+        *,
+        reflects: bool = False,
     ) -> None:
         self._service = service
+        self._reflects = reflects
         self._listener = listener
         self._guard, self._limits, self._metrics = guard, limits, metrics
         self._told = health.aio.HealthServicer()
@@ -110,5 +115,6 @@ class GrpcServer:
         )
         task_pb2_grpc.add_TaskServiceServicer_to_server(self._service(), server)
         health_pb2_grpc.add_HealthServicer_to_server(self._told, server)
-        reflection.enable_server_reflection((SERVICE, HEALTH, reflection.SERVICE_NAME), server)
+        if self._reflects:
+            reflection.enable_server_reflection((SERVICE, HEALTH, reflection.SERVICE_NAME), server)
         return server

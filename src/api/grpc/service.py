@@ -80,8 +80,8 @@ class TaskService:
         return await self._ask("CollectUniswap", parameters, request.task_id)
 
     async def ProcessPrices(self, request: task_pb2.ProcessPricesRequest, _: Any) -> task_pb2.TaskResponse:
-        if request.db_overrides:
-            raise self._overrides()
+        if request.db_overrides and not self._options.takes_overrides:
+            raise problem(403, detail="db_overrides is not taken here: GRPC_DB_OVERRIDES is off")
         parameters: dict[str, Any] = {
             name: value
             for name, value in (
@@ -93,6 +93,8 @@ class TaskService:
         }
         if request.overwrite:
             parameters["overwrite"] = True
+        if request.db_overrides:
+            parameters["db_overrides"] = dict(request.db_overrides)
         return await self._ask("ProcessPrices", parameters, request.task_id)
 
     async def Analyse(self, request: task_pb2.AnalyseRequest, _: Any) -> task_pb2.TaskResponse:
@@ -141,11 +143,6 @@ class TaskService:
         if task is None:
             raise problem(404, "Unknown task", f"there is no task {task_id}")
         return task
-
-    def _overrides(self) -> ProblemError:
-        if not self._options.takes_overrides:
-            return problem(403, detail="db_overrides is not taken here: GRPC_DB_OVERRIDES is off")
-        return problem(501, detail="db_overrides: tasks work in the database that they are kept in")
 
 
 def _answer(task: Task) -> task_pb2.TaskResponse:

@@ -56,8 +56,10 @@ def framed(about: Mapping[str, object], rows: str, behind: Mapping[str, object] 
     return b"".join((head, b'"data":[', rows.encode(), b"]", tail))
 
 
-def keep(given: Parts, request: Request, answer: Response, piece: Piece, closed_ms: int | None) -> Response:
+def keep(
+    given: Parts, request: Request, answer: Response, piece: Piece, symbol: str, closed_ms: int | None
+) -> Response:
     """The answer, kept for a while where all of it lies before ``closed_ms``: what is over changes seldom."""
     if piece.upto_ms is not None and closed_ms is not None and piece.upto_ms <= closed_ms:
-        given.cache.keep(request, answer, CLOSED_S)
+        given.cache.keep(request, answer, CLOSED_S, symbol=symbol, upto_ms=piece.upto_ms)
     return answer

@@ -90,7 +90,7 @@ async def klines(
         else piece_of(piece, symbol=symbol, interval=interval, made_to_ms=made_to_ms)
     )
     answer.headers["Vary"] = "Accept"
-    return keep(given, request, answer, piece, found.made_to_ms)
+    return keep(given, request, answer, piece, symbol, found.made_to_ms)
 
 
 async def read_klines(

@@ -82,7 +82,7 @@ async def metrics5m(
     # The last row of a day carries the next midnight.
     bounds = asked.bounds(found.first_ms, found.end_ms + 1)
     piece = await _metrics(given, symbol, asked, bounds, limit, INTERVALS[step])
-    return keep(given, request, piece_of(piece, symbol=symbol), piece, _over_by(given))
+    return keep(given, request, piece_of(piece, symbol=symbol), piece, symbol, _over_by(given))
 
 
 @router.get("/funding", response_model=Funding)
@@ -98,7 +98,7 @@ async def funding(
     )
     bounds = asked.bounds(found.first_ms, found.end_ms)
     piece = await sweep(look, asked, bounds, limit, (limit + 1) * _SETTLED_AFTER_MS)
-    return keep(given, request, piece_of(piece, symbol=symbol), piece, _over_by(given))
+    return keep(given, request, piece_of(piece, symbol=symbol), piece, symbol, _over_by(given))
 
 
 async def _metrics(

@@ -29,6 +29,17 @@ class ApiFamilies(Families):
         self.api_connections = self._gauge(
             "api_connections", "Open connections, by kind: http, feed.", "kind"
         )
+        self.api_cache_answers = self._counter(
+            "api_cache_answers",
+            "Requests that might be answered out of memory, by result: hit, miss (asked of the database).",
+            "result",
+        )
+        self.api_cache_dropped = self._counter(
+            "api_cache_dropped",
+            "Answers no longer kept, by reason: expired, evicted (no room), changed (rows of it were stored).",
+            "reason",
+        )
+        self.api_cache_bytes = self._gauge("api_cache_bytes", "Answers kept in memory, 32 MiB at most.")
         self.alert_events = self._counter("alert_events", "Candles that crossed the price of an alert.")
         self.alerts_behind = self._gauge(
             "alerts_behind", "Alerts whose candles were looked at up to more than an hour ago."

@@ -206,16 +206,55 @@ async def test_another_task_keeps_its_id(client: Client) -> None:
             assert (await refused(client.tasks.RunTask(request, timeout=30)))[0] is code
 
 
-async def test_nobody_chooses_the_database_from_outside(shelf: Shelf) -> None:
-    request = task_pb2.ProcessPricesRequest(
-        start_date="2026-11-01", end_date="2026-11-02", db_overrides={"host": "10.0.0.1"}
+def overriding(**settings: str) -> task_pb2.ProcessPricesRequest:
+    return task_pb2.ProcessPricesRequest(
+        start_date="2026-11-01", end_date="2026-11-02", db_overrides=settings
     )
-    for options, code in (
-        (ServiceOptions(), grpc.StatusCode.PERMISSION_DENIED),
-        (ServiceOptions(takes_overrides=True), grpc.StatusCode.UNIMPLEMENTED),
-    ):
-        async with grpc_served(shelf, options) as client:
-            assert (await refused(client.tasks.ProcessPrices(request, timeout=30)))[0] is code
+
+
+async def test_settings_of_a_tasks_session_are_taken_where_that_is_allowed(shelf: Shelf) -> None:
+    given = {"work_mem": "64MB", "statement_timeout": "10min", "max_parallel_workers_per_gather": "0"}
+    async with grpc_served(shelf) as client:
+        code, text = await refused(client.tasks.ProcessPrices(overriding(**given), timeout=30))
+        assert (code, "GRPC_DB_OVERRIDES" in text) == (grpc.StatusCode.PERMISSION_DENIED, True)
+        run = task_pb2.RunTaskRequest(
+            task_type="ProcessPrices", config_json=json.dumps({"db_overrides": given})
+        )
+        code, text = await refused(client.tasks.RunTask(run, timeout=30))
+        assert (code, "db_overrides" in text) == (grpc.StatusCode.INVALID_ARGUMENT, True), "no way around it"
+        assert shelf.tasks == {}
+    async with grpc_served(shelf, ServiceOptions(takes_overrides=True)) as client:
+        answer = await client.tasks.ProcessPrices(overriding(**given), timeout=30)
+        assert shelf.tasks[answer.task_id].parameters["db_overrides"] == given
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"host": "10.0.0.1"},
+        {"user": "postgres"},
+        {"password": "x"},
+        {"dbname": "other"},
+        {"search_path": "pg_temp"},
+        {"role": "postgres"},
+        {"synchronous_commit": "off"},
+        {"default_transaction_read_only": "off"},
+        {"work_mem": "2GB"},
+        {"work_mem": "63kB"},
+        {"work_mem": "-1"},
+        {"work_mem": "64MB; DROP TABLE tasks"},
+        {"statement_timeout": "0"},
+        {"statement_timeout": "61min"},
+        {"statement_timeout": "1s\n"},
+        {"lock_timeout": "٣s"},
+        {"max_parallel_workers_per_gather": "9"},
+        {"": ""},
+    ],
+)
+async def test_nobody_chooses_the_database_from_outside(shelf: Shelf, settings: dict[str, str]) -> None:
+    async with grpc_served(shelf, ServiceOptions(takes_overrides=True)) as client:
+        code, text = await refused(client.tasks.ProcessPrices(overriding(**settings), timeout=30))
+    assert (code, "db_overrides" in text) == (grpc.StatusCode.INVALID_ARGUMENT, True), text
     assert shelf.tasks == {}
 
 
@@ -235,6 +274,16 @@ async def test_health_and_reflection_say_what_is_grpc_served(client: Client) -> 
     asked = iter([reflection_pb2.ServerReflectionRequest(list_services="")])
     async for answer in client.reflection.ServerReflectionInfo(asked, timeout=30):
         assert SERVICE in [one.name for one in answer.list_services_response.service]
+
+
+async def test_without_reflection_nobody_is_told_what_there_is(shelf: Shelf) -> None:
+    async with grpc_served(shelf, reflects=False) as client:
+        asked = iter([reflection_pb2.ServerReflectionRequest(list_services="")])
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            async for _ in client.reflection.ServerReflectionInfo(asked, timeout=30):
+                pass
+        assert caught.value.code() is grpc.StatusCode.UNIMPLEMENTED
+        await client.health.Check(health_pb2.HealthCheckRequest(), timeout=30)
 
 
 async def test_a_token_is_asked_for_where_there_are_some(shelf: Shelf, tmp_path: Path) -> None:

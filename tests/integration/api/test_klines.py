@@ -8,13 +8,16 @@ from typing import Any
 
 import pytest
 
+from src.adapters.timescale.candles.repair import RepairStore
+from src.adapters.timescale.options import DatabaseOptions
+from src.adapters.timescale.sessions.shared import SharedSession
 from src.api.market.arrow import MEDIA_TYPE as ARROW
 from src.api.market.intervals import INTERVALS
-from src.model import DAY_MS, MINUTE_MS
+from src.model import DAY_MS, MINUTE_MS, Authority
 from tests import naive
 from tests.integration.bars.world import plain
 
-from .market_world import HOUR_MS, NOW_MS, START_MS, MarketApi, serving
+from .market_world import EXCHANGE, HOUR_MS, NOW_MS, START_MS, MarketApi, serving
 
 URL = "/api/v1/klines"
 
@@ -69,6 +72,27 @@ async def test_minutes_are_as_they_are_stored(world: MarketApi) -> None:
         "made_to_ms": None,
         "next": None,
     }
+
+
+async def test_a_minute_that_was_mended_is_told_at_once(world: MarketApi) -> None:
+    rows = plain("AUSDT", START_MS, 2 * 1440)
+    await world.market.store(rows)
+    world.market.keep()
+    cache, minute = world.api.parts.cache, START_MS + 60 * MINUTE_MS
+    session = SharedSession(DatabaseOptions(world.market.url, exchange=EXCHANGE), purpose="history")
+    asked = {"symbol": "AUSDT", "start": minute, "end": minute + 10 * MINUTE_MS}
+    try:
+        assert (await world.get(URL, **asked))["data"][0]["close"] == rows[60].close
+        assert await world.get(URL, **asked) and cache.hits == 1
+        mended = replace(rows[60], close=rows[60].high, authority=Authority.ARCHIVE)
+        assert mended.close != rows[60].close
+        store = RepairStore(session, cache.changed)
+        assert (await store.write(rows[60:61])).replaced == 0
+        assert await world.get(URL, **asked) and cache.hits == 2, "what was there is no change"
+        assert (await store.write([mended])).replaced == 1
+        assert (await world.get(URL, **asked))["data"][0]["close"] == mended.close
+    finally:
+        await session.close()
 
 
 async def test_every_interval_equals_the_naive_twin(world: MarketApi) -> None:

@@ -11,6 +11,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from src.api.cache import AnswerCache
+from src.telemetry.metrics import Metrics
+from tests.support.fakes import count, make_candle
 
 
 def asked(query: str, **headers: str) -> Request:
@@ -79,6 +81,64 @@ async def test_it_never_holds_more_than_its_bound(events: list[tuple[str, int, b
             cache.keep(asked(name), answer(b"x" * size), 10, now)
         held = sum(kept.bytes for kept in cache._kept.values())
         assert cache.bytes == held <= 100_000
+
+
+async def test_what_was_stored_is_forgotten_where_it_is_part_of_an_answer() -> None:
+    cache = AnswerCache()
+    for name, symbol, upto_ms in (
+        ("a", "A", 120_000),
+        ("all", "A", None),
+        ("b", "B", 120_000),
+        ("any", None, 120_000),
+    ):
+        cache.keep(asked(name), answer(b"one"), 60, 0, symbol=symbol, upto_ms=upto_ms)
+
+    async def kept() -> list[str]:
+        return [name for name in ("a", "all", "b", "any") if await cache.answer(asked(name), 1) is not None]
+
+    cache.committed([make_candle("C", 0), make_candle("B", 120_000)])
+    assert await kept() == ["a", "all", "b", "any"]
+    cache.changed("A", 120_000)
+    assert await kept() == ["a", "b", "any"]
+    cache.committed([make_candle("A", 60_000)])
+    assert await kept() == ["b", "any"]
+    cache.changed("A", 0)
+    cache.changed("B", 0)
+    assert await kept() == ["any"]
+    assert (cache._of, cache.bytes) == ({}, cache._kept[next(iter(cache._kept))].bytes)
+
+
+async def test_an_answer_that_was_read_while_rows_were_stored_is_not_kept() -> None:
+    cache = AnswerCache()
+    first, second = asked("a"), asked("a")
+    assert await cache.answer(first, 0) is None
+    cache.changed("A", 0)
+    assert await cache.answer(second, 0) is None
+    cache.keep(first, answer(b"as it was, or not"), 60, 0, symbol="A", upto_ms=120_000)
+    assert await cache.answer(asked("a"), 1) is None
+    cache.changed("B", 0)
+    cache.keep(second, answer(b"as it is"), 60, 0, symbol="A", upto_ms=120_000)
+    assert await cache.answer(asked("a"), 1) is not None
+
+
+async def test_what_it_does_is_counted() -> None:
+    metrics = Metrics()
+    cache = AnswerCache(12_000, metrics)
+    for name in "abcdefgh":
+        cache.keep(asked(name), answer(b"x" * 1_900), 60, 0, symbol=name, upto_ms=1)
+    assert count(metrics, "api_cache_bytes") == cache.bytes > 8_000
+    assert await cache.answer(asked("a"), 1) is None
+    assert await cache.answer(asked("h"), 1) is not None
+    assert await cache.answer(asked("h"), 60) is None
+    cache.changed("g", 0)
+    assert count(metrics, "api_cache_answers_total", result="miss") == 2
+    assert count(metrics, "api_cache_answers_total", result="hit") == 1
+    found = {
+        reason: count(metrics, "api_cache_dropped_total", reason=reason)
+        for reason in ("expired", "evicted", "changed")
+    }
+    assert found == {"expired": 1, "evicted": 4, "changed": 1}
+    assert count(metrics, "api_cache_bytes") == cache.bytes
 
 
 async def test_the_least_used_goes_first() -> None:

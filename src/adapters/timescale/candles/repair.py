@@ -8,6 +8,7 @@ from dataclasses import replace
 from psycopg import AsyncConnection
 
 from ....model import Authority, Candle, Dataset, WriteResult
+from ....ports.writing import Changed, nobody
 from ..ledger.days import day_of, utc
 from ..queries import query
 from ..rows import rejected_row, winners
@@ -16,10 +17,13 @@ from .landing import LandingTable
 
 
 class RepairStore:
-    """``ports.RepairSink``, and a reader of stored candles. One call at a time on a session of its own."""
+    """``ports.RepairSink``, and a reader of stored candles. One call at a time on a session of its own.
 
-    def __init__(self, session: SharedSession) -> None:
-        self._session = session
+    ``changed`` is told what was committed.
+    """
+
+    def __init__(self, session: SharedSession, changed: Changed = nobody) -> None:
+        self._session, self._changed = session, changed
         self._landing = LandingTable(session.exchange)
 
     async def write(self, candles: Sequence[Candle]) -> WriteResult:
@@ -39,6 +43,9 @@ class RepairStore:
                 return await self._landing.merge(connection, rows)
 
         inserted, replaced = await self._session.call(work)
+        if inserted or replaced:
+            for row in rows:
+                self._changed(row.symbol, row.open_ms)
         return WriteResult(inserted, replaced, len(candles) - inserted - replaced)
 
     async def quarantine(self, candle: Candle, *, reason: str, detail: str) -> None:

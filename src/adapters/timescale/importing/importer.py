@@ -13,8 +13,10 @@ from pathlib import Path
 
 from ....errors import Unavailable
 from ....model import ArchiveFile, Dataset, WriteResult
+from ....ports.writing import Changed, nobody
 from ....telemetry.log import get_logger
 from ....telemetry.metrics import Metrics
+from ..ledger.days import start_of
 from ..options import DatabaseOptions
 from .job import ImportJob, ImportReport, WorkerOptions
 from .process import ImportProcess
@@ -45,10 +47,17 @@ class ArchiveImports:
     """``import_file`` may be called side by side; ``workers * FILES_EACH`` calls keep all processes busy.
 
     A process that ended or hung is replaced and its files are given to another one, three times in all; then
-    ``Unavailable`` (``worker``) is raised. ``close`` ends all processes.
+    ``Unavailable`` (``worker``) is raised. ``close`` ends all processes. ``changed`` is told of each file that brought
+    rows, by its first day.
     """
 
-    def __init__(self, database: DatabaseOptions, options: ImporterOptions, metrics: Metrics) -> None:
+    def __init__(
+        self,
+        database: DatabaseOptions,
+        options: ImporterOptions,
+        metrics: Metrics,
+        changed: Changed = nobody,
+    ) -> None:
         self._worker_options = WorkerOptions(
             url=database.url,
             schema=database.schema,
@@ -56,7 +65,7 @@ class ArchiveImports:
             application_name=database.application_name("import"),
             source=options.source,
         )
-        self._options, self._metrics = options, metrics
+        self._options, self._metrics, self._changed = options, metrics, changed
         self._numbers = itertools.count(1)
         self._places = asyncio.Semaphore(options.workers * FILES_EACH)
         self._starting = asyncio.Lock()
@@ -99,6 +108,8 @@ class ArchiveImports:
             self._count_trades(report)
         else:
             self._count(report)
+        if report.inserted or report.replaced:
+            self._changed(job.file.symbol, start_of(job.file.first_day))
         return WriteResult(report.inserted, report.replaced, report.unchanged, report.corrected)
 
     async def start(self) -> None:

@@ -8,6 +8,7 @@ from dataclasses import replace
 from psycopg import AsyncConnection
 
 from ....model import ArchiveFile, FundingRate, WriteResult
+from ....ports.writing import Changed, nobody
 from ....slices import a_slice
 from ..ledger.days import utc
 from ..queries import query
@@ -17,10 +18,13 @@ from .merging import FUNDING_COLUMNS, merged_funding, parameters
 
 
 class FundingStore:
-    """``ports.metrics.FundingSink``. One transaction a call, safe to repeat whatever became of the first."""
+    """``ports.metrics.FundingSink``. One transaction a call, safe to repeat whatever became of the first.
 
-    def __init__(self, session: SharedSession) -> None:
-        self._session = session
+    ``changed`` is told what was committed.
+    """
+
+    def __init__(self, session: SharedSession, changed: Changed = nobody) -> None:
+        self._session, self._changed = session, changed
 
     async def write(self, rows: Sequence[FundingRate]) -> WriteResult:
         """See ``ports.metrics.FundingSink``."""
@@ -29,7 +33,7 @@ class FundingStore:
             async with connection.transaction():
                 return await self._merge(connection, rows)
 
-        return await self._session.call(work)
+        return self._told(rows, await self._session.call(work))
 
     async def write_file(
         self, file: ArchiveFile, sha256: str, size_bytes: int, rows: Sequence[FundingRate]
@@ -45,7 +49,7 @@ class FundingStore:
                 await note(connection, self._session.exchange, file, line)
             return result
 
-        return await self._session.call(work)
+        return self._told(rows, await self._session.call(work))
 
     async def newest(self, since_ms: int) -> dict[str, int]:
         """See ``ports.metrics.FundingSink``."""
@@ -60,6 +64,12 @@ class FundingStore:
 
     async def close(self) -> None:
         await self._session.close()
+
+    def _told(self, rows: Sequence[FundingRate], result: WriteResult) -> WriteResult:
+        if result.inserted or result.replaced:
+            for row in rows:
+                self._changed(row.symbol, row.funding_ms)
+        return result
 
     async def _merge(self, connection: AsyncConnection, rows: Sequence[FundingRate]) -> WriteResult:
         async with a_slice():

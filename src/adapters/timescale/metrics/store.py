@@ -21,6 +21,7 @@ from ....model import (
     WriteResult,
 )
 from ....ports.metrics import MetricSeries, Reach
+from ....ports.writing import Changed, nobody
 from ....slices import a_slice
 from ..ledger.days import start_of, utc
 from ..ledger.work import row_columns
@@ -42,16 +43,21 @@ _BATCH = 500
 
 
 class MetricStore:
-    """``ports.metrics.MetricSink`` and ``MetricBlanks``. One transaction for 500 rows at most; safe to repeat."""
+    """``ports.metrics.MetricSink`` and ``MetricBlanks``. One transaction for 500 rows at most; safe to repeat.
 
-    def __init__(self, session: SharedSession) -> None:
-        self._session = session
+    ``changed`` is told what was committed.
+    """
+
+    def __init__(self, session: SharedSession, changed: Changed = nobody) -> None:
+        self._session, self._changed = session, changed
 
     async def write(self, rows: Sequence[FuturesMetric]) -> WriteResult:
         """See ``ports.metrics.MetricSink``."""
         inserted = replaced = 0
         for start in range(0, len(rows), _BATCH):
-            result = await self._session.call(partial(self._write, rows=rows[start : start + _BATCH]))
+            batch = rows[start : start + _BATCH]
+            result = await self._session.call(partial(self._write, rows=batch))
+            self._tell(batch, result)
             inserted, replaced = inserted + result.inserted, replaced + result.replaced
         return WriteResult(inserted, replaced, len(rows) - inserted - replaced)
 
@@ -69,7 +75,9 @@ class MetricStore:
                 await note(connection, self._session.exchange, file, line)
             return result
 
-        return await self._session.call(work)
+        done = await self._session.call(work)
+        self._tell(rows, done)
+        return done
 
     async def refuse_file(self, file: ArchiveFile, sha256: str, reason: str) -> None:
         """See ``ports.metrics.MetricSink``."""
@@ -123,6 +131,11 @@ class MetricStore:
 
     async def close(self) -> None:
         await self._session.close()
+
+    def _tell(self, rows: Sequence[FuturesMetric], result: WriteResult) -> None:
+        if result.inserted or result.replaced:
+            for row in rows:
+                self._changed(row.symbol, row.end_ms)
 
     async def _write(self, connection: AsyncConnection, rows: Sequence[FuturesMetric]) -> WriteResult:
         async with connection.transaction():
