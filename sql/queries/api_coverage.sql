@@ -59,6 +59,22 @@ WHERE exchange = %(exchange)s AND dataset = %(dataset)s AND state IN ('dirty', '
 ORDER BY day, symbol
 LIMIT %(limit)s;
 
+-- name: quarantined
+-- Of some days of symbols the archive's file that is unusable for good: that of the day, else that of its month, unless the day
+-- has one that was imported.
+SELECT DISTINCT ON (file.symbol, asked.day) file.symbol, asked.day, file.span, file.path, file.detail
+FROM unnest(%(symbols)s::text[], %(days)s::date[]) AS asked (symbol, day)
+JOIN archive_files AS file ON file.symbol = asked.symbol
+    AND file.first_day = CASE file.span WHEN 'daily' THEN asked.day ELSE date_trunc('month', asked.day)::date END
+    AND file.first_day IN (asked.day, date_trunc('month', asked.day)::date)
+WHERE file.exchange = %(exchange)s AND file.dataset = %(dataset)s AND file.state = 'quarantined'
+  AND NOT EXISTS (
+      SELECT FROM archive_files AS daily
+      WHERE daily.exchange = %(exchange)s AND daily.dataset = %(dataset)s AND daily.symbol = asked.symbol
+        AND daily.first_day = asked.day AND daily.span = 'daily' AND daily.state = 'imported'
+  )
+ORDER BY file.symbol, asked.day, file.span, file.path;
+
 -- name: trade_gaps
 -- Ids of trades that are not stored, between two trades that are.
 SELECT gap_id, symbol, (extract(epoch FROM after_ts) * 1000)::bigint AS after_ms,

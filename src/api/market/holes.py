@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 from ...model import DAY_MS, MINUTE_MS, Dataset, Listing
 from ..parts import Parts
@@ -38,6 +38,14 @@ class _Day:
     @property
     def start_ms(self) -> int:
         return start_of(self.day)
+
+
+class _Unusable(NamedTuple):
+    """An archive file that is no use: of a day or a month, its path below the archive's root, and what is wrong."""
+
+    span: str
+    path: str
+    detail: str
 
 
 async def find_gaps(
@@ -96,6 +104,7 @@ async def find_trade_gaps(
             "minutes": -(-(row["before_ms"] - row["after_ms"]) // MINUTE_MS),
             "state": "missing" if row["state"] == "open" else row["state"],
             "reason": f"{row['trades']} trades, {_asked(row['attempts'])}",
+            "quarantined": None,
             "next_look_ms": row["next_look_ms"],
         }
         for row in rows
@@ -107,11 +116,13 @@ async def _gaps_of(given: Parts, dataset: Dataset, days: Sequence[_Day], span: S
     listings = await read_listings(given, sorted({day.symbol for day in days}))
     requests = await read_requests(given) if dataset is Dataset.CANDLES else []
     losses = await _losses(given, days) if dataset is Dataset.CANDLES else {}
+    files = await _quarantined(given, dataset, days)
     holes = await _holes(given, dataset, days, listings, span)
     found = []
     for day in days:
         for start_ms, end_ms in holes.get((day.symbol, day.day), ()):
             minutes = (end_ms - start_ms) // MINUTE_MS
+            file = files.get((day.symbol, day.day))
             lost = [
                 why for begin, end, why in losses.get(day.symbol, ()) if begin < end_ms and start_ms < end
             ]
@@ -122,7 +133,8 @@ async def _gaps_of(given: Parts, dataset: Dataset, days: Sequence[_Day], span: S
                     "end_ms": end_ms,
                     "minutes": minutes,
                     "state": "planned" if _is_planned(day, requests) else "missing",
-                    "reason": _reason(day, lost),
+                    "reason": _reason(day, lost, file),
+                    "quarantined": file and file.path,
                     "next_look_ms": day.next_look_ms,
                 }
             )
@@ -187,6 +199,20 @@ async def _losses(given: Parts, days: Sequence[_Day]) -> dict[str, list[tuple[in
     return found
 
 
+async def _quarantined(
+    given: Parts, dataset: Dataset, days: Sequence[_Day]
+) -> dict[tuple[str, date], _Unusable]:
+    """The unusable archive file of a symbol's day, where there is one."""
+    rows = await given.reader.rows(
+        "api_coverage.quarantined",
+        exchange=given.exchange,
+        dataset=dataset.value,
+        symbols=[day.symbol for day in days],
+        days=[day.day for day in days],
+    )
+    return {(symbol, day): _Unusable(*file) for symbol, day, *file in rows}
+
+
 def _is_planned(day: _Day, requests: Sequence[Request]) -> bool:
     return any(
         request.from_ms < day.start_ms + DAY_MS and day.start_ms < request.to_ms and request.means(day.symbol)
@@ -194,11 +220,15 @@ def _is_planned(day: _Day, requests: Sequence[Request]) -> bool:
     )
 
 
-def _reason(day: _Day, lost: Sequence[str]) -> str:
+def _reason(day: _Day, lost: Sequence[str], file: _Unusable | None) -> str:
     """The nearest cause first, then what was tried."""
     reasons = [f"lost from the buffer ({lost[0]})"] if lost else []
     if day.dirty:
         reasons.append("rows were deleted")
+    if file is not None:
+        reasons.append(
+            f"{file.span} file quarantined{f': {file.detail}' if file.detail else ''} ({file.path})"
+        )
     return ", ".join([*reasons, _asked(day.attempts)])
 
 

@@ -59,6 +59,9 @@ class GapRow(BaseModel):
         description="`missing`; `planned`: a request fills it; of trades also `left`, `absent`: the archive lacks it."
     )
     reason: str = Field(description="What is known of why, for people.")
+    quarantined: str | None = Field(
+        description="The archive's file that should have had these rows and is unusable: its path in the archive."
+    )
     next_look_ms: int | None = Field(description="It is not asked for again before this.")
 
 

@@ -139,6 +139,49 @@ async def test_gaps_say_what_is_known_of_why(world: MarketApi) -> None:
     assert row["next_look_ms"] == NOW_MS + 60_000
 
 
+async def test_gaps_name_the_file_that_should_have_brought_them(world: MarketApi) -> None:
+    async def noted(
+        path: str, symbol: str, span: str, day: str, state: str = "quarantined", dataset: str = "candles_1m"
+    ) -> None:
+        await fetch(
+            world.market.url,
+            "INSERT INTO archive_files (exchange, path, dataset, symbol, span, first_day, state, detail)"
+            " VALUES (%s, %s, %s, %s, %s, %s, %s, 'bad checksum')",
+            [EXCHANGE, path, dataset, symbol, span, day, state],
+        )
+
+    async def told() -> dict[tuple[str, str], tuple[str | None, str]]:
+        rows = await world.all("/api/v1/gaps", limit=3)
+        return {
+            (row["symbol"], str(21 + (row["start_ms"] - TODAY_MS) // DAY_MS)): (
+                row["quarantined"],
+                row["reason"],
+            )
+            for row in rows
+        }
+
+    assert {path for path, _ in (await told()).values()} == {None}
+    await noted("B-16.zip", "BUSDT", "daily", "2026-11-16")
+    await noted("B-20.zip", "BUSDT", "daily", "2026-11-20", "missing")
+    await noted("B-21.zip", "BUSDT", "daily", "2026-11-21", dataset="metrics_5m")
+    await noted("G-11.zip", "GONEUSDT", "monthly", "2026-11-01")
+    await noted("G-18.zip", "GONEUSDT", "daily", "2026-11-18", "imported")
+    await noted("other.zip", "AUSDT", "daily", "2026-11-17")
+    found = await told()
+    assert {key: path for key, (path, _) in found.items()} == {
+        ("BUSDT", "16"): "B-16.zip",
+        ("BUSDT", "17"): None,
+        ("GONEUSDT", "17"): "G-11.zip",
+        ("GONEUSDT", "18"): None,
+        ("BUSDT", "20"): None,
+        ("BUSDT", "21"): None,
+    }
+    assert found["BUSDT", "16"][1] == "daily file quarantined: bad checksum (B-16.zip), never asked"
+    assert found["GONEUSDT", "17"][1] == "monthly file quarantined: bad checksum (G-11.zip), never asked"
+    await noted("G-17.zip", "GONEUSDT", "daily", "2026-11-17")
+    assert (await told())["GONEUSDT", "17"][0] == "G-17.zip"
+
+
 async def test_gaps_of_metrics_are_named_by_the_beginning_of_their_periods(world: MarketApi) -> None:
     await fetch(
         world.market.url,
