@@ -14,7 +14,7 @@ import os
 import shutil
 import subprocess
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -61,7 +61,10 @@ def chromium() -> str | None:
 
 
 class Page:
-    """One tab. ``problems`` are console errors, exceptions, refusals of the content policy and failed loads."""
+    """One tab. ``problems`` are console errors, exceptions, refusals of the content policy and failed loads.
+
+    ``listeners`` are called with the events of the protocol that they are named after.
+    """
 
     def __init__(self, socket: ClientConnection) -> None:
         self._socket = socket
@@ -69,6 +72,7 @@ class Page:
         self._waiting: dict[int, asyncio.Future[dict[str, Any]]] = {}
         self.problems: list[str] = []
         self.requests: list[str] = []
+        self.listeners: dict[str, Callable[[dict[str, Any]], object]] = {}
 
     async def listen(self) -> None:
         """Take answers and events until the browser is gone."""
@@ -80,6 +84,8 @@ class Page:
                 self._note(message["method"], message["params"])
 
     def _note(self, method: str, given: dict[str, Any]) -> None:
+        if listener := self.listeners.get(method):
+            listener(given)
         if method == "Network.requestWillBeSent":
             self.requests.append(given["request"]["url"])
         elif method == "Runtime.exceptionThrown":
@@ -186,6 +192,10 @@ class Page:
             "ArrowUp": 38,
             "ArrowRight": 39,
             "ArrowDown": 40,
+            "PageUp": 33,
+            "PageDown": 34,
+            "End": 35,
+            "Home": 36,
             "Escape": 27,
         }[key]
         for kind in ("keyDown", "keyUp"):
@@ -197,6 +207,19 @@ class Page:
                 text=text if kind == "keyDown" else "",
                 windowsVirtualKeyCode=number,
             )
+
+    async def drag(self, x: float, y: float, by: float) -> None:
+        """Take hold at a place and move it so many pixels to the right, in steps as a hand does."""
+        await self.call("Input.dispatchMouseEvent", type="mouseMoved", x=x, y=y)
+        await self.call(
+            "Input.dispatchMouseEvent", type="mousePressed", x=x, y=y, button="left", clickCount=1
+        )
+        for step in range(1, 21):
+            place = x + by * step / 20
+            await self.call("Input.dispatchMouseEvent", type="mouseMoved", x=place, y=y, buttons=1)
+        await self.call(
+            "Input.dispatchMouseEvent", type="mouseReleased", x=x + by, y=y, button="left", clickCount=1
+        )
 
     async def size(self, width: int, height: int) -> None:
         await self.call(

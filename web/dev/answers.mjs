@@ -116,20 +116,22 @@ function klines(query, _rest, isEmpty) {
     const hours = Math.floor(open / 3_600_000);
     if (hours % 97 < 3 && length < 4 * 3_600_000) continue; // a hole now and then
     const [open_time, o, high, low, close, volume, quote_volume, trade_count] = bar(symbol, open, length);
-    data.push({ open_time, open: o, high, low, close, volume, quote_volume, trade_count });
+    const missing_minutes = hours % 41 === 0 && length > 60_000 ? 7 : 0;
+    data.push({ open_time, open: o, high, low, close, volume, quote_volume, trade_count, missing_minutes });
   }
   return [200, { symbol, interval: name, made_to_ms: until, data: isEmpty ? [] : data, next: null }];
 }
 
 function spaced(query, step) {
-  const start = Math.ceil(Number(query.get("start")) / step) * step;
+  const start = Math.ceil((Number(query.get("start")) || 0) / step) * step;
   const times = [];
   for (let at = Math.max(start, Number(query.get("end")) - 1000 * step); at <= Number(query.get("end")); at += step) times.push(at);
   return times;
 }
 
 function metrics5m(query) {
-  const data = spaced(query, 300_000).map((at) => ({
+  const step = query.get("step");
+  const data = spaced(query, step ? Number(step.slice(0, -1)) * LENGTHS[step.at(-1)] : 300_000).map((at) => ({
     create_time: at, sum_open_interest: 80_000 + 9_000 * Math.sin(at / 3e7), sum_open_interest_value: 7e9, count_toptrader_long_short_ratio: 1.4 + 0.2 * Math.sin(at / 2e7),
     sum_toptrader_long_short_ratio: 1.9 + 0.3 * Math.sin(at / 4e7), count_long_short_ratio: 1.2 + 0.3 * Math.sin(at / 1.5e7), sum_taker_long_short_vol_ratio: 1 + 0.2 * Math.sin(at / 3e6),
   }));

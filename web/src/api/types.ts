@@ -140,6 +140,8 @@ export interface Kline {
   volume: number;
   quote_volume: number | null;
   trade_count: number | null;
+  /** Minutes of the bar that are not stored; null where nobody knows. */
+  missing_minutes: number | null;
 }
 
 /** Bars that are over; those of stored minutes that are over by `made_to_ms` are made (null of 1m, and where none is). */

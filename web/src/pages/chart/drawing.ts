@@ -3,13 +3,11 @@ import {
   CandlestickSeries,
   ColorType,
   createChart,
-  createTextWatermark,
   HistogramSeries,
-  LineSeries,
   LineStyle,
+  type CandlestickData,
   type IChartApi,
   type IPriceLine,
-  type ITextWatermarkPluginApi,
   type ISeriesApi,
   type MouseEventParams,
   type Time,
@@ -18,19 +16,7 @@ import {
 import { decimals } from "../../format/numbers";
 import { isBar, type Bar, type Hole } from "./series";
 import { caption, nearest, type Line } from "./levels";
-
-/** A line of a pane below the candles; time in milliseconds. */
-export interface Curve {
-  pane: number;
-  /** What the pane shows, said at its top. */
-  title: string;
-  /** What the curve is where its pane has several: said at its newest value. */
-  name?: string;
-  colour: string;
-  /** Drawn as steps from zero. */
-  bars?: boolean;
-  points: { time: number; value: number | null }[];
-}
+import { at, Below, type Colours, type Curve } from "./below";
 
 export interface ChartEvents {
   /** The bar under the pointer, or none. */
@@ -49,18 +35,21 @@ export interface Placed {
   y: number;
 }
 
+/** Room to the right of the newest bar. */
+const RIGHT_BARS = 6;
+/** Of what is seen: how far an arrow key moves, and how much more or less plus and minus show. */
+const STEP = 0.1;
+const ZOOM = 1.25;
+const LEAST_BARS = 10;
+
 /** Bars to the left of what is seen below which older ones are asked for. */
 const MARGIN_BARS = 60;
-const PANE_SHARE = 0.22;
-
-const at = (ms: number): UTCTimestamp => (ms / 1000) as UTCTimestamp;
 
 export class Drawing {
   readonly #chart: IChartApi;
   readonly #candles: ISeriesApi<"Candlestick">;
   readonly #volume: ISeriesApi<"Histogram">;
-  #curves: ISeriesApi<"Line" | "Histogram">[] = [];
-  #titles: ITextWatermarkPluginApi<Time>[] = [];
+  readonly #below: Below;
   #lines: { line: Line; drawn: IPriceLine }[] = [];
   #placed: Placed[] = [];
   #bars: readonly (Bar | Hole)[] = [];
@@ -77,10 +66,11 @@ export class Drawing {
       // The logo brings a style element of its own, which the policy of the pages forbids; the page names and links
       // the makers in words, beside the chart.
       layout: { attributionLogo: false, panes: { enableResize: true } },
-      timeScale: { timeVisible: true, secondsVisible: false, rightOffset: 6 },
+      timeScale: { timeVisible: true, secondsVisible: false, rightOffset: RIGHT_BARS },
       crosshair: { mode: 0 },
     });
-    this.#candles = this.#chart.addSeries(CandlestickSeries, { borderVisible: false, priceLineVisible: false });
+    this.#below = new Below(this.#chart);
+    this.#candles = this.#chart.addSeries(CandlestickSeries, { priceLineVisible: false });
     this.#volume = this.#chart.addSeries(HistogramSeries, { priceFormat: { type: "volume" }, priceScaleId: "volume", priceLineVisible: false, lastValueVisible: false });
     this.#volume.priceScale().applyOptions({ scaleMargins: { top: 0.82, bottom: 0 } });
     this.#chart.subscribeCrosshairMove((event) => events.over(this.#barAt(event)));
@@ -102,8 +92,9 @@ export class Drawing {
       rightPriceScale: { borderColor: style("line") },
       timeScale: { borderColor: style("line") },
     });
-    this.#candles.applyOptions({ upColor: style("up"), downColor: style("down"), wickUpColor: style("up"), wickDownColor: style("down") });
-    this.#drawVolume(style);
+    const [up, down] = [style("up"), style("down")];
+    this.#candles.applyOptions({ upColor: up, downColor: down, wickUpColor: up, wickDownColor: down, borderUpColor: up, borderDownColor: down });
+    this.#drawBars(style);
     for (const { line, drawn } of this.#lines) drawn.applyOptions({ color: style(line.side === "support" ? "up" : "down") });
   }
 
@@ -115,8 +106,7 @@ export class Drawing {
     this.#bars = bars;
     this.#first = first;
     this.#precision();
-    this.#candles.setData(bars.map((one) => (isBar(one) ? { ...one, time: at(one.open_time) } : { time: at(one.open_time) })));
-    this.#drawVolume(this.#colours());
+    this.#drawBars(this.#colours());
     if (before && added > 0) {
       this.#chart.timeScale().setVisibleLogicalRange({ from: before.from + added, to: before.to + added });
     }
@@ -126,14 +116,43 @@ export class Drawing {
   grow(bar: Bar, all: readonly (Bar | Hole)[]): void {
     if (all.length > this.#bars.length + 1) return this.show(all); // bars between are missing: their places are new too
     this.#bars = all;
-    this.#candles.update({ ...bar, time: at(bar.open_time) });
-    this.#volume.update(this.#column(bar, this.#colours()));
+    const style = this.#colours();
+    this.#candles.update(this.#candle(bar, style));
+    this.#volume.update(this.#column(bar, style));
   }
 
   /** Bring a moment into view. */
   look(ms: number): void {
     const place = this.#bars.findIndex((one) => one.open_time >= ms);
     if (place >= 0) this.#chart.timeScale().setVisibleLogicalRange({ from: place - 60, to: place + 60 });
+  }
+
+  /** The moment in the middle of what is seen; null while nothing is. */
+  middle(): number | null {
+    const range = this.#chart.timeScale().getVisibleLogicalRange();
+    return (range && this.#bars[Math.round((range.from + range.to) / 2)]?.open_time) ?? null;
+  }
+
+  /** What a key does: arrows and pages move through time, plus and minus show less and more of it. False: nothing. */
+  key(name: string): boolean {
+    const scale = this.#chart.timeScale();
+    const range = scale.getVisibleLogicalRange();
+    if (!range) return false;
+    const width = range.to - range.from;
+    const shift = { ArrowLeft: -STEP, ArrowRight: STEP, PageUp: -1, PageDown: 1 }[name];
+    const zoom = { "+": 1 / ZOOM, "=": 1 / ZOOM, "-": ZOOM }[name];
+    if (shift !== undefined) {
+      // Not further than half of what is seen beyond the first and the last bar.
+      const least = -width / 2;
+      const from = Math.min(Math.max(range.from + shift * width, least), Math.max(this.#bars.length + least, least));
+      scale.setVisibleLogicalRange({ from, to: from + width });
+    } else if (zoom !== undefined) {
+      const half = (Math.max(width * zoom, LEAST_BARS) - width) / 2;
+      scale.setVisibleLogicalRange({ from: range.from - half, to: range.to + half });
+    } else if (name === "End") scale.scrollToPosition(RIGHT_BARS, false);
+    else if (name === "Home") scale.setVisibleLogicalRange({ from: 0, to: width });
+    else return false;
+    return true;
   }
 
   levels(lines: readonly Line[]): void {
@@ -156,21 +175,7 @@ export class Drawing {
 
   /** The panes below; pane 0 is that of the candles. */
   panes(curves: readonly Curve[]): void {
-    const style = this.#colours();
-    for (const series of this.#curves) this.#chart.removeSeries(series);
-    this.#curves = curves.map((curve) => {
-      const look = { color: style(curve.colour), priceLineVisible: false, title: curve.name ?? "" };
-      const series = curve.bars
-        ? this.#chart.addSeries(HistogramSeries, look, curve.pane)
-        : this.#chart.addSeries(LineSeries, { ...look, lineWidth: 1 }, curve.pane);
-      const largest = curve.points.reduce((most, one) => Math.max(most, Math.abs(one.value ?? 0)), 0);
-      const digits = largest >= 1_000 ? 0 : Math.min(decimals(largest), 4);
-      series.applyOptions({ priceFormat: digits === 0 ? { type: "volume" } : { type: "price", precision: digits, minMove: 10 ** -digits } });
-      series.setData(curve.points.map((one) => (one.value === null ? { time: at(one.time) } : { time: at(one.time), value: one.value })));
-      return series;
-    });
-    this.#entitle(new Map(curves.map((curve) => [curve.pane, curve.title])), style);
-    this.#chart.panes().forEach((pane, number) => pane.setStretchFactor(number === 0 ? 1 : PANE_SHARE));
+    this.#below.show(curves, this.#colours());
   }
 
   /** Where a price is drawn, in pixels from the top; null where it is out of sight. */
@@ -196,15 +201,6 @@ export class Drawing {
     this.events.placed(now);
   }
 
-  #entitle(titles: ReadonlyMap<number, string>, style: (name: string) => string): void {
-    for (const one of this.#titles) one.detach();
-    this.#titles = this.#chart.panes().flatMap((pane, number) => {
-      const text = titles.get(number);
-      const line = { text: text ?? "", color: style("soft"), fontSize: 11 };
-      return text ? [createTextWatermark(pane, { horzAlign: "left", vertAlign: "top", lines: [line] })] : [];
-    });
-  }
-
   #clicked(event: MouseEventParams<Time>): void {
     if (!event.point || (event.paneIndex ?? 0) !== 0) return;
     const lines = this.#lines.map((one) => one.line);
@@ -226,19 +222,26 @@ export class Drawing {
     this.#candles.applyOptions({ priceFormat: { type: "price", precision: digits, minMove: 10 ** -digits } });
   }
 
-  #drawVolume(style: (name: string) => string): void {
+  #drawBars(style: Colours): void {
+    this.#candles.setData(this.#bars.map((one) => (isBar(one) ? this.#candle(one, style) : { time: at(one.open_time) })));
     this.#volume.setData(this.#bars.map((one) => (isBar(one) ? this.#column(one, style) : { time: at(one.open_time) })));
   }
 
-  #column(bar: Bar, style: (name: string) => string): { time: UTCTimestamp; value: number; color: string } {
+  /** Hollow where minutes of it are missing: its high, low and volume may be other than they were. */
+  #candle({ open_time, open, high, low, close, missing_minutes }: Bar, style: Colours): CandlestickData<UTCTimestamp> {
+    const bar = { time: at(open_time), open, high, low, close };
+    return missing_minutes ? { ...bar, color: style("surface"), borderColor: style("warn"), wickColor: style("warn") } : bar;
+  }
+
+  #column(bar: Bar, style: Colours): { time: UTCTimestamp; value: number; color: string } {
     return { time: at(bar.open_time), value: bar.volume, color: style(bar.close >= bar.open ? "volume-up" : "volume-down") };
   }
 
-  #colours(): (name: string) => string {
+  #colours(): Colours {
     const probe = document.createElement("i");
     document.body.append(probe);
     const known = new Map<string, string>();
-    for (const name of ["surface", "soft", "line", "raised", "up", "down", "volume-up", "volume-down", "series-1", "series-2", "series-3"]) {
+    for (const name of ["surface", "soft", "line", "raised", "up", "down", "warn", "volume-up", "volume-down", "series-1", "series-2", "series-3"]) {
       probe.style.color = `var(--${name})`;
       known.set(name, getComputedStyle(probe).color);
     }

@@ -1,7 +1,7 @@
 // What is drawn below the candles: open interest, ratios and funding, at the places of the bars. Pure.
 import type { FundingRow, MetricsRow } from "../../api/types";
 import { floor } from "../../format/times";
-import type { Curve } from "./drawing";
+import type { Curve } from "./below";
 
 export type Titles = Record<"interest" | "ratios" | "accounts" | "topAccounts" | "topPositions" | "taker" | "funding", string>;
 
@@ -27,6 +27,12 @@ export function curves(
     found.push({ pane: metrics.length > 0 ? 4 : 1, title: titles.funding, colour: "series-3", bars: true, points });
   }
   return found;
+}
+
+/** From when on there are rows, where that is later than what is shown begins by more than two steps; null where it is not. */
+export function reach<T>(rows: readonly T[], time: (row: T) => number, first: number | null, step: number): number | null {
+  const oldest = rows[0];
+  return oldest !== undefined && first !== null && time(oldest) > first + 2 * step ? time(oldest) : null;
 }
 
 /** The newest value within each bar: a ratio is not summed. */

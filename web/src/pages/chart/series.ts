@@ -10,6 +10,8 @@ export interface Bar {
   low: number;
   close: number;
   volume: number;
+  /** Minutes of it that are not stored; null where nobody knows. */
+  missing_minutes: number | null;
 }
 
 /** A place without a bar: nothing is stored there. */
@@ -19,6 +21,8 @@ export interface Hole {
 
 /** No more places than this are drawn for one hole; a longer one is drawn as long as this. */
 export const LONGEST_HOLE = 1_500;
+
+const MINUTE_MS = 60_000;
 
 /** Both sorted by time and one of each; where both have a bar, that of `newer`. */
 export function merged<T extends { open_time: number }>(older: readonly T[], newer: readonly T[]): T[] {
@@ -44,16 +48,18 @@ export function grown(stored: readonly Bar[], minutes: readonly Kline[], length:
   let newest = -Infinity;
   for (const one of fresh) {
     if (one.open_time === newest) continue;
-    newest = one.open_time;
     const start = floor(one.open_time, length);
+    // What the bar lacks up to this minute: those after the one before, or after its own beginning.
+    const lacks = (one.open_time - Math.max(newest + MINUTE_MS, start)) / MINUTE_MS;
+    newest = one.open_time;
     const last = bars[bars.length - 1];
-    if (last && last.open_time === start) bars[bars.length - 1] = joined(last, one);
-    else if (!last || last.open_time < start) bars.push({ ...bare(one), open_time: start });
+    if (last && last.open_time === start) bars[bars.length - 1] = joined(last, one, lacks);
+    else if (!last || last.open_time < start) bars.push({ ...bare(one), open_time: start, missing_minutes: lacks });
   }
   return bars;
 }
 
-function joined(bar: Bar, minute: Kline): Bar {
+function joined(bar: Bar, minute: Kline, lacks: number): Bar {
   return {
     open_time: bar.open_time,
     open: bar.open,
@@ -61,12 +67,13 @@ function joined(bar: Bar, minute: Kline): Bar {
     low: Math.min(bar.low, minute.low),
     close: minute.close,
     volume: bar.volume + minute.volume,
+    missing_minutes: (bar.missing_minutes ?? 0) + lacks,
   };
 }
 
 function bare(one: Kline): Bar {
-  const { open_time, open, high, low, close, volume } = one;
-  return { open_time, open, high, low, close, volume };
+  const { open_time, open, high, low, close, volume, missing_minutes } = one;
+  return { open_time, open, high, low, close, volume, missing_minutes };
 }
 
 /** The same with a place for every bar that is not there. */
@@ -90,6 +97,23 @@ export function withHoles<T extends { open_time: number }>(bars: readonly T[], l
 
 export function isBar(one: Bar | Hole): one is Bar {
   return "close" in one;
+}
+
+export interface Lacking {
+  bars: number;
+  minutes: number;
+  /** The newest of them before a moment, or the newest of all where there is none before it; null where there is none. */
+  before: (ms: number) => Bar | null;
+}
+
+/** The bars that are there and lack some of their minutes. */
+export function lacking(bars: readonly Bar[]): Lacking {
+  const found = bars.filter((one) => (one.missing_minutes ?? 0) > 0);
+  return {
+    bars: found.length,
+    minutes: found.reduce((sum, one) => sum + (one.missing_minutes ?? 0), 0),
+    before: (ms) => found.findLast((one) => one.open_time < ms) ?? found[found.length - 1] ?? null,
+  };
 }
 
 /** How many bars are not there between the first and the last. */

@@ -166,5 +166,5 @@ export class ChartStore {
 }
 
 function kline([, open_time, open, high, low, close, volume, quote_volume, trade_count]: LiveCandle): Kline {
-  return { open_time, open, high, low, close, volume, quote_volume, trade_count };
+  return { open_time, open, high, low, close, volume, quote_volume, trade_count, missing_minutes: 0 };
 }
