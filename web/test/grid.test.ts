@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { CoverageAnswer } from "../src/api/types";
-import { account, cellAt, dayOf, geometry, mark, moved, ROW_HEIGHT, rows, ticks, total, unfolded, visible, type Coverage, type CoverageRow } from "../src/pages/overview/grid";
+import { account, cellAt, dayOf, geometry, mark, moved, ordered, ROW_HEIGHT, surveyed, ticks, unfolded, visible, type Coverage, type CoverageRow } from "../src/pages/overview/grid";
 
 const row = (symbol: string, have: number[], more: Partial<CoverageRow> = {}): CoverageRow => {
   const zeros = have.map(() => 0);
@@ -36,11 +36,13 @@ test("what was due is accounted for whole, and never below nothing", () => {
 });
 
 test("rows are the most missing first, or by name, and can be searched", () => {
-  assert.deepEqual(rows(coverage, "worst", "").map((one) => [one.symbol, one.missing]), [["币安人生USDT", 1450], ["ETHUSDT", 1], ["BTCUSDT", 0]]);
-  assert.deepEqual(rows(coverage, "name", "").map((one) => one.symbol), ["BTCUSDT", "ETHUSDT", "币安人生USDT"]);
-  assert.deepEqual(rows(coverage, "name", " eth ").map((one) => one.symbol), ["ETHUSDT"]);
-  assert.deepEqual(rows(coverage, "name", "人生").map((one) => one.symbol), ["币安人生USDT"]);
-  assert.equal(total(coverage).missing, 1451);
+  const { rows, total } = surveyed(coverage);
+  assert.deepEqual(ordered(rows, "worst", "").map((one) => [one.symbol, one.missing]), [["币安人生USDT", 1450], ["ETHUSDT", 1], ["BTCUSDT", 0]]);
+  assert.deepEqual(ordered(rows, "name", "").map((one) => one.symbol), ["BTCUSDT", "ETHUSDT", "币安人生USDT"]);
+  assert.deepEqual(ordered(rows, "name", " eth ").map((one) => one.symbol), ["ETHUSDT"]);
+  assert.deepEqual(ordered(rows, "name", "人生").map((one) => one.symbol), ["币安人生USDT"]);
+  assert.deepEqual(total, { expected: 11_520, have: 11_509, pending: 0, absent: 0, expired: 0, missing: 1451 });
+  assert.deepEqual(rows.map((one) => one.marks), [["whole", "whole", "whole"], ["whole", "all", "few"], ["none", "few", "whole"]]);
 });
 
 test("a point leads to its cell and back, in every cell", () => {

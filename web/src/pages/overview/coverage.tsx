@@ -10,7 +10,7 @@ import { useText, type Name } from "../../i18n/text";
 import { address, place, refine } from "../../state/place";
 import { useValue } from "../../state/value";
 import { Empty, Shown } from "../../ui/states";
-import { account, dayOf, rows as rowsOf, total, unfolded, type Account, type Cell, type Mark, type Order } from "./grid";
+import { account, dayOf, ordered, surveyed, unfolded, type Account, type Cell, type Mark, type Order } from "./grid";
 import { CoverageMap } from "./map";
 
 const DATASETS = ["candles_1m", "metrics_5m", "funding", "agg_trades"] as const;
@@ -77,8 +77,8 @@ function Map({ answer, dataset }: { answer: CoverageAnswer; dataset: string }): 
   const { query } = useValue(place);
   const order: Order = query.get("order") === "name" ? "name" : "worst";
   const search = query.get("search") ?? "";
-  const rows = useMemo(() => rowsOf(coverage, order, search), [coverage, order, search]);
-  const sum = useMemo(() => total(coverage), [coverage]);
+  const { rows: all, total: sum } = useMemo(() => surveyed(coverage), [coverage]);
+  const rows = useMemo(() => ordered(all, order, search), [all, order, search]);
   const by = useMemo(() => new globalThis.Map(coverage.symbols.map((row) => [row.symbol, row])), [coverage]);
   const [chosen, setChosen] = useState<{ symbol: string; column: number } | null>(null);
 
@@ -109,7 +109,7 @@ function Map({ answer, dataset }: { answer: CoverageAnswer; dataset: string }): 
       )}
       <p class="legend">
         {LEGEND.map((mark) => <span key={mark}><i class={mark} />{t(`map.mark.${mark}` as Name)}</span>)}
-        <span>{t("map.shown", { rows: whole(rows.length) })}</span>
+        <span>{t(rows.length === 1 ? "map.shown.one" : "map.shown", { rows: whole(rows.length) })}</span>
       </p>
       {chosen && (
         <Day dataset={dataset} symbol={chosen.symbol} start={dayOf(coverage, chosen.column)} words={words(of(chosen.symbol, chosen.column))} />

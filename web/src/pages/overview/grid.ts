@@ -69,12 +69,20 @@ function notDue(answer: CoverageAnswer, at: number): number {
 }
 
 export function account(row: CoverageRow, at: number): Account {
-  const expected = row.expected[at] ?? 0;
-  const have = row.have[at] ?? 0;
-  const pending = row.pending[at] ?? 0;
-  const absent = row.absent[at] ?? 0;
-  const expired = row.expired[at] ?? 0;
-  return { expected, have, pending, absent, expired, missing: Math.max(expected - have - pending - absent - expired, 0) };
+  return filled({ ...NOTHING }, row, at);
+}
+
+const NOTHING: Readonly<Account> = { expected: 0, have: 0, pending: 0, absent: 0, expired: 0, missing: 0 };
+
+/** `one` as the account of a day: the same object for every day of every symbol, for there are 270,000 of them. */
+function filled(one: Account, row: CoverageRow, at: number): Account {
+  one.expected = row.expected[at] ?? 0;
+  one.have = row.have[at] ?? 0;
+  one.pending = row.pending[at] ?? 0;
+  one.absent = row.absent[at] ?? 0;
+  one.expired = row.expired[at] ?? 0;
+  one.missing = Math.max(one.expected - one.have - one.pending - one.absent - one.expired, 0);
+  return one;
 }
 
 export function mark(one: Account): Mark {
@@ -89,28 +97,41 @@ export function mark(one: Account): Mark {
   return one.absent > 0 ? "absent" : "whole";
 }
 
-export function rows(coverage: Coverage, order: Order, search: string): Row[] {
-  const wanted = search.trim().toUpperCase();
-  const found = coverage.symbols
-    .filter((row) => row.symbol.toUpperCase().includes(wanted))
-    .map((row) => {
-      const accounts = Array.from({ length: coverage.days }, (_, at) => account(row, at));
-      return { symbol: row.symbol, marks: accounts.map(mark), missing: accounts.reduce((sum, one) => sum + one.missing, 0) };
-    });
-  const byName = (a: Row, b: Row): number => (a.symbol < b.symbol ? -1 : a.symbol > b.symbol ? 1 : 0);
-  return found.sort(order === "name" ? byName : (a, b) => b.missing - a.missing || byName(a, b));
+/** The map and what it adds up to. */
+export interface Survey {
+  rows: Row[];
+  total: Account;
 }
 
-/** Of all symbols and days together. */
-export function total(coverage: Coverage): Account {
-  const sum: Account = { expected: 0, have: 0, pending: 0, absent: 0, expired: 0, missing: 0 };
-  for (const row of coverage.symbols) {
+/** One pass over all symbols and days. */
+export function surveyed(coverage: Coverage): Survey {
+  const total = { ...NOTHING };
+  const one = { ...NOTHING };
+  const rows = coverage.symbols.map((row) => {
+    const marks = new Array<Mark>(coverage.days);
+    let missing = 0;
     for (let at = 0; at < coverage.days; at++) {
-      const one = account(row, at);
-      for (const name of Object.keys(sum) as (keyof Account)[]) sum[name] += one[name];
+      marks[at] = mark(filled(one, row, at));
+      missing += one.missing;
+      total.expected += one.expected;
+      total.have += one.have;
+      total.pending += one.pending;
+      total.absent += one.absent;
+      total.expired += one.expired;
     }
-  }
-  return sum;
+    total.missing += missing;
+    return { symbol: row.symbol, marks, missing };
+  });
+  return { rows, total };
+}
+
+/** The rows whose name is looked for, in order. */
+export function ordered(all: readonly Row[], order: Order, search: string): Row[] {
+  const wanted = search.trim().toUpperCase();
+  const byName = (a: Row, b: Row): number => (a.symbol < b.symbol ? -1 : a.symbol > b.symbol ? 1 : 0);
+  return all
+    .filter((row) => row.symbol.toUpperCase().includes(wanted))
+    .sort(order === "name" ? byName : (a, b) => b.missing - a.missing || byName(a, b));
 }
 
 /** Where cells lie in a canvas as wide as the window it is seen through; heights are in CSS pixels. */
