@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from itertools import pairwise
@@ -13,30 +12,38 @@ from typing import Any
 import pytest
 
 from src.model import MINUTE_MS
-from src.sandbox.market.candles import candle
+from tests.acceptance.pages.crossing import Alert, closes_of, soon_crossed
+from tests.acceptance.pages.lines import lines
 from tests.acceptance.pages.living import PATIENCE_S, Living, living
 from tests.acceptance.pages.pictures import pictured
 from tests.faults.database import ask
 from tests.integration.arbitrage.world import END_MS, POOL, START_MS, SYMBOL, iso, stored_world
 from tests.support.browser import Page
 from tests.support.eventually import eventually
+from tests.support.receiver import Receiver, receiving, signed
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 _SYMBOL = "BTCUSDT"
 _TIMEFRAME = "5m"
+_SECRET = "0123456789abcdef0123"
 _STATE = "document.querySelector('.task-page h2 .tag')?.innerText"
 
 
 async def test_from_a_task_to_the_alert_that_fires(page: Page, database: str, tmp_path: Path) -> None:
     await stored_world(database)
-    async with living(database, tmp_path) as market:
+    async with (
+        receiving() as desk,
+        living(database, tmp_path, ALERT_TARGETS=f"desk={desk.url}", ALERT_SECRET=_SECRET) as market,
+    ):
         await _make_bars(page, market)
+        await _cancel_a_task(page, market)
         await _analyse(page)
         await _look_at_the_chart(page, market)
         await _see_it_grow(page)
         alert = await _make_an_alert_of_a_level(page, market)
         await _see_it_fire(page, market, alert)
+        await _see_it_delivered(page, market, alert, desk)
         await _look_for_arbitrage(page, market)
         await _see_a_hole_and_its_repair(page, market)
         assert page.problems == []
@@ -51,6 +58,29 @@ async def _make_bars(page: Page, market: Living) -> None:
     await page.sees("How many days of symbols are made anew in this run")
     await page.click("Start", among="dialog button")
     await page.becomes(_STATE, "done", within=PATIENCE_S)
+
+
+async def _cancel_a_task(page: Page, market: Living) -> None:
+    """One that is at work: of the file that it fetches only half comes. By the keyboard."""
+    stall = market.sandbox.control.archive("stall", path="aggTrades")
+    await page.click("New task")
+    await page.choose("dialog select", "CollectBinance")
+    await page.type(_field("symbol"), _SYMBOL)
+    await page.choose("dialog select[name=market]", "futures")
+    await page.click("Start", among="dialog button")
+    await page.becomes(_STATE, "running", within=PATIENCE_S)
+    await page.becomes("document.querySelector('.task-page button.danger')?.innerText", "Cancel")
+    await pictured(page, "running")
+    await page.value("document.querySelector('.task-page button.danger').focus()")
+    await page.press("Enter")
+    await page.becomes(_STATE, "cancelled", within=PATIENCE_S)
+    await page.becomes("document.querySelector('.task-page button.danger')", None)
+    (task,) = (await market.get("/api/v1/tasks", state="CANCELLED"))["data"]
+    assert task["kind"] == "CollectBinance"
+    assert task["started_ms"] is not None, "it was at work"
+    await page.choose(".tools select", "CANCELLED")
+    await page.becomes("document.querySelectorAll('tbody tr').length", 1)
+    market.sandbox.control.end_fault(stall.number)
 
 
 async def _analyse(page: Page) -> None:
@@ -78,54 +108,17 @@ async def _look_at_the_chart(page: Page, market: Living) -> None:
     assert told, "the analysis found levels"
 
     async def drawn() -> bool:
-        lines = await _lines(page)
-        assert lines, "no level is in sight"
-        assert {one["price"]: one["side"] for one in lines}.items() <= told.items()
-        heights = [one["y"] for one in lines]
-        for line in lines:
+        seen = await lines(page)
+        assert seen, "no level is in sight"
+        assert {one["price"]: one["side"] for one in seen}.items() <= told.items()
+        heights = [one["y"] for one in seen]
+        for line in seen:
             # Of two lines in one place the upper one is seen.
             is_alone = all(other == line["y"] or abs(other - line["y"]) > 3 for other in heights)
             assert line["dashes"] > 5 or not is_alone, f"nothing is drawn at {line}"
         return True
 
     await eventually(drawn, timeout=PATIENCE_S)
-
-
-async def _lines(page: Page) -> list[dict[str, Any]]:
-    """The levels in sight, in one and the same picture: price, side, where their marks are, and how many dashes are
-    drawn beside them."""
-    found: list[dict[str, Any]] = await page.value(_LINES)
-    return found
-
-
-_LINES = """new Promise((done) => requestAnimationFrame(() => setTimeout(() => {
-    const canvas = document.querySelector(".chart-box canvas");
-    if (!canvas) return done([]);
-    const frame = canvas.getBoundingClientRect();
-    const scale = canvas.width / frame.width;
-    const pen = canvas.getContext("2d");
-    const probe = document.body.appendChild(document.createElement("i"));
-    const dashes = (y, side) => {
-        probe.style.color = `var(--${side === "support" ? "up" : "down"})`;
-        const wanted = getComputedStyle(probe).color.match(/\\d+/g).slice(0, 3).map(Number);
-        const middle = Math.round((y - frame.y) * scale);
-        const counts = [-2, -1, 0, 1, 2].map((off) => {
-            const line = pen.getImageData(0, Math.max(middle + off, 0), canvas.width, 1).data;
-            const is = (from) => wanted.every((one, n) => Math.abs(line[from + n] - one) < 8);
-            let count = 0;
-            for (let at = 4; at < line.length; at += 4) if (is(at) && !is(at - 4)) count++;
-            return count;
-        });
-        return Math.max(...counts);
-    };
-    const found = [...document.querySelectorAll(".chart-tags button")].map((one) => {
-        const box = one.getBoundingClientRect();
-        const [x, y] = [box.x + box.width / 2, box.y + box.height / 2];
-        return { price: Number(one.dataset.price), side: one.className, x, y, dashes: dashes(y, one.className) };
-    });
-    probe.remove();
-    done(found);
-})))"""
 
 
 async def _see_it_grow(page: Page) -> None:
@@ -145,29 +138,16 @@ async def _another(page: Page, before: str) -> str:
     return found if found != before else ""
 
 
-@dataclass(frozen=True, slots=True)
-class Alert:
-    """``earliest`` and ``latest`` are the minutes since 1970 between which it was made."""
-
-    number: int
-    price: float
-    direction: str
-    earliest: int
-    latest: int
-
-    def is_crossed(self, before: float, after: float) -> bool:
-        return before > self.price >= after if self.direction == "long" else before < self.price <= after
-
-
 async def _make_an_alert_of_a_level(page: Page, market: Living) -> Alert:
     """A click on a line; price and direction are changed to what is crossed soon and often."""
     line = await eventually(lambda: _clicked(page), timeout=PATIENCE_S)
     expected = "long" if line["side"] == "support" else "short"
     await page.becomes("document.querySelector('dialog select')?.value", expected)
     now = market.sandbox.now_ms() // MINUTE_MS
-    price, direction = _soon_crossed(_closes(market, now + 5, now + 25))
+    price, direction = soon_crossed(closes_of(market.sandbox, _SYMBOL, now + 5, now + 25))
     await page.type("dialog input[type=number]", str(price))
     await page.choose("dialog select", direction)
+    await page.choose("dialog label:has(option[value='']) select", "desk")
     await pictured(page, "alert")
     await page.click("Make the alert")
     await page.sees(f"The alert on {_SYMBOL}")
@@ -178,7 +158,7 @@ async def _make_an_alert_of_a_level(page: Page, market: Living) -> Alert:
 
 async def _clicked(page: Page) -> dict[str, Any]:
     """A line that a click met; none where the scale moved just then, as a candle came."""
-    for line in await _lines(page):
+    for line in await lines(page):
         await page.click_at(line["x"] + 300, line["y"])
         with suppress(AssertionError):
             price = await eventually(lambda: page.value(_ASKED), timeout=5)
@@ -192,38 +172,15 @@ async def _clicked(page: Page) -> dict[str, Any]:
 _ASKED = "Number(document.querySelector('dialog[open] input[type=number]')?.value ?? 0)"
 
 
-def _soon_crossed(closes: list[float]) -> tuple[float, str]:
-    """A price that the closes cross as often as any, and from which side they do."""
-    counted = [
-        (
-            sum(
-                before > price >= after if way == "long" else before < price <= after
-                for before, after in pairwise(closes)
-            ),
-            price,
-            way,
-        )
-        for way in ("long", "short")
-        for price in (round((one + other) / 2, 8) for one, other in pairwise(closes))
-    ]
-    _, price, way = max(counted)
-    return price, way
-
-
-def _closes(market: Living, first: int, end: int) -> list[float]:
-    """What minutes [first, end) since 1970 close at, also those to come."""
-    traits = market.sandbox.venue.universe.instruments[_SYMBOL].traits
-    return [float(candle(traits, minute).close) for minute in range(first, end)]
-
-
 async def _see_it_fire(page: Page, market: Living, alert: Alert) -> None:
     """The page tells of it; and what fired is each crossing once, by the exchange's own word."""
     await page.click("Alerts")
-    await page.sees("only kept here", within=PATIENCE_S)
-    await pictured(page, "alerts")
+    await page.becomes(
+        "document.querySelectorAll('section:last-of-type tbody tr').length > 0", True, within=PATIENCE_S
+    )
     events = (await market.get("/api/v1/alerts/events", alert_id=alert.number))["data"]
     fired = sorted((one["bucket_ms"] // MINUTE_MS, one["close"]) for one in events)
-    closes = _closes(market, alert.earliest - 1, fired[-1][0] + 1)
+    closes = closes_of(market.sandbox, _SYMBOL, alert.earliest - 1, fired[-1][0] + 1)
     crossed = {
         (alert.earliest + place, after)
         for place, (before, after) in enumerate(pairwise(closes))
@@ -231,6 +188,23 @@ async def _see_it_fire(page: Page, market: Living, alert: Alert) -> None:
     }
     assert len(fired) == len(set(fired)) and set(fired) <= crossed
     assert {one for one in crossed if one[0] > alert.latest} <= set(fired)
+
+
+async def _see_it_delivered(page: Page, market: Living, alert: Alert, desk: Receiver) -> None:
+    """To the target, at the second attempt where it does not take the first; and the page says so."""
+    await page.sees("delivered to desk", within=PATIENCE_S)
+    desk.statuses = [503]
+    await page.sees("delivered to desk, attempt 2", within=PATIENCE_S)
+    await pictured(page, "alerts")
+    await page.click("×, last", among="td a")
+    await page.sees(f"History of the alert on {_SYMBOL}")
+    await page.click("Show all")
+    events = (await market.get("/api/v1/alerts/events", alert_id=alert.number))["data"]
+    delivered = {one["event_id"] for one in events if one["delivery"] == "delivered"}
+    assert delivered <= {int(headers["X-Marketd-Event"]) for headers, _ in desk.seen}
+    assert all(
+        headers["X-Marketd-Signature"] == signed(_SECRET, headers, body) for headers, body in desk.seen
+    )
 
 
 async def _look_for_arbitrage(page: Page, market: Living) -> None:

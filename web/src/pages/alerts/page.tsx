@@ -8,19 +8,31 @@ import { useRead } from "../../api/use";
 import { price } from "../../format/numbers";
 import { minute } from "../../format/times";
 import { useText } from "../../i18n/text";
-import { address } from "../../state/place";
+import { address, place } from "../../state/place";
+import { useValue } from "../../state/value";
 import { AlertForm } from "../../ui/alert_form";
 import { Dialog } from "../../ui/dialog";
 import { Empty, Failure, Shown } from "../../ui/states";
 
 const EVERY_MS = 30_000;
+/** While something is on its way to a target. */
+const SOON_MS = 3_000;
 
 export default function AlertsPage(): JSX.Element {
   const t = useText();
   const [making, setMaking] = useState(false);
   const [told, setTold] = useState("");
   const alerts = useRead("alerts", (signal) => get<Piece<Alert>>("/api/v1/alerts", { limit: 500 }, signal), { every: EVERY_MS });
-  const events = useRead("events", (signal) => get<Piece<AlertEvent>>("/api/v1/alerts/events", { limit: 100 }, signal), { every: EVERY_MS });
+  const { query } = useValue(place);
+  const chosen = Number(query.get("alert")) || null;
+  const [isOnItsWay, setOnItsWay] = useState(false);
+  const events = useRead(
+    `events/${chosen}`,
+    (signal) => get<Piece<AlertEvent>>("/api/v1/alerts/events", { alert_id: chosen, limit: 100 }, signal),
+    { every: isOnItsWay ? SOON_MS : EVERY_MS },
+  );
+  useEffect(() => setOnItsWay(events.data?.data.some((event) => event.delivery === "waiting") ?? false), [events.data]);
+  const one = alerts.data?.data.find((alert) => alert.alert_id === chosen) ?? events.data?.data[0];
   const both = (): void => (alerts.again(), events.again());
   useEffect(() => live.watch({ wish: { alerts: true }, hear: (frame) => void (frame.alerts?.length && both()), ready: () => undefined }), []);
   return (
@@ -31,11 +43,14 @@ export default function AlertsPage(): JSX.Element {
       <section class="card">
         <Shown
           read={alerts}
-          show={({ data }) => (data.length === 0 ? <Empty title={t("alerts.none")} todo={t("alerts.none.do")} /> : <List of={data} changed={both} />)}
+          show={({ data }) => (data.length === 0 ? <Empty title={t("alerts.none")} todo={t("alerts.none.do")} /> : <List of={data} chosen={chosen} changed={both} />)}
         />
       </section>
       <section class="card">
-        <h2>{t("alerts.history")}</h2>
+        <h2>
+          {chosen !== null && one ? t("alerts.history.of", { symbol: one.symbol, price: price(one.price) }) : t("alerts.history")}
+          {chosen !== null && <a class="beside" href="/alerts">{t("alerts.history.all")}</a>}
+        </h2>
         <Shown read={events} show={({ data }) => (data.length === 0 ? <p class="soft">{t("alerts.history.none")}</p> : <History of={data} />)} />
       </section>
       {making && (
@@ -54,7 +69,7 @@ export default function AlertsPage(): JSX.Element {
   );
 }
 
-function List({ of, changed }: { of: Alert[]; changed: () => void }): JSX.Element {
+function List({ of, chosen, changed }: { of: Alert[]; chosen: number | null; changed: () => void }): JSX.Element {
   const t = useText();
   const [error, setError] = useState<unknown>(null);
   const done = (work: Promise<unknown>): void => void work.then(() => (setError(null), changed()), setError);
@@ -77,13 +92,15 @@ function List({ of, changed }: { of: Alert[]; changed: () => void }): JSX.Elemen
         </thead>
         <tbody>
           {of.map((one) => (
-            <tr key={one.alert_id} class={one.enabled ? "" : "soft"}>
+            <tr key={one.alert_id} class={`${one.enabled ? "" : "soft"} ${one.alert_id === chosen ? "chosen" : ""}`}>
               <td><a href={address("/chart", { symbol: one.symbol })}>{one.symbol}</a></td>
               <td class="number">{price(one.price)}</td>
               <td class={one.direction}>{t(`alert.${one.direction}`)}</td>
               <td>{one.target ?? "–"}</td>
               <td class="wide">{one.note}</td>
-              <td>{one.last_event_ms === null ? <span class="soft">{t("alerts.never")}</span> : t("alerts.times", { times: one.events, time: minute(one.last_event_ms) })}</td>
+              <td>{one.last_event_ms === null ? <span class="soft">{t("alerts.never")}</span> : (
+                <a href={address("/alerts", { alert: one.alert_id })} title={t("alerts.history.one")}>{t("alerts.times", { times: one.events, time: minute(one.last_event_ms) })}</a>
+              )}</td>
               <td><span class="acts">
                 <button type="button" class="text" onClick={() => turn(one)}>{t(one.enabled ? "alerts.off" : "alerts.on")}</button>
                 <button type="button" class="text danger" onClick={() => drop(one.alert_id)}>{t("alerts.remove")}</button>
@@ -123,6 +140,7 @@ function History({ of }: { of: AlertEvent[] }): JSX.Element {
                 <span class={one.delivery === "dead" ? "bad" : one.delivery === "none" ? "soft" : ""}>
                   {t(`alerts.delivery.${one.delivery}`, { target: one.target ?? "" })}
                 </span>
+                {one.attempts > 1 && <span class="soft">, {t("alerts.delivery.attempts", { attempts: one.attempts })}</span>}
                 {one.error && <span class="soft"> {one.error}</span>}
               </td>
             </tr>

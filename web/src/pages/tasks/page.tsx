@@ -112,6 +112,23 @@ function took(task: Task): string {
   return task.started_ms === null ? "" : span((task.finished_ms ?? Date.now()) - task.started_ms);
 }
 
+/** A line for each value, which is shown as JSON where it is more than a word. */
+function Values({ of }: { of: Record<string, unknown> }): JSX.Element {
+  const all = Object.entries(of);
+  return (
+    <>
+      {all.length === 0 && "–"}
+      {all.map(([name, value]) => (
+        <div class="mono" key={name}><span class="soft">{name}:</span> {typeof value === "string" ? value : JSON.stringify(value)}</div>
+      ))}
+    </>
+  );
+}
+
+function isOpen(task: Task): boolean {
+  return task.state === "PENDING" || task.state === "RUNNING";
+}
+
 function OneTask({ id, changed }: { id: string; changed: () => void }): JSX.Element {
   const t = useText();
   const read = useRead(id, (signal) => get<Task>(`/api/v1/tasks/${encodeURIComponent(id)}`, {}, signal), { every: EVERY_MS });
@@ -133,15 +150,15 @@ function OneTask({ id, changed }: { id: string; changed: () => void }): JSX.Elem
               <dt>{t("tasks.asked")}</dt>
               <dd>{minute(task.created_ms)} {task.requested_by && t("tasks.by", { who: task.requested_by })}{task.attempts > 1 && `, ${t("tasks.attempts", { attempts: task.attempts })}`}</dd>
               <dt>{t("tasks.parameters")}</dt>
-              <dd class="mono">{JSON.stringify(task.parameters)}</dd>
+              <dd><Values of={task.parameters} /></dd>
               {task.error && <><dt>{t("tasks.error")}</dt><dd class="bad">{task.error}</dd></>}
-              {task.result && <><dt>{t("tasks.result")}</dt><dd class="mono">{JSON.stringify(task.result)}</dd></>}
+              {task.result && <><dt>{t("tasks.result")}</dt><dd><Values of={task.result} /></dd></>}
             </dl>
             {task.state === "RUNNING" && task.share !== null && <Bar share={task.share} />}
             {error !== null && <Failure error={error} />}
-            {told && <p class="note" role="status">{told}</p>}
-            {(task.state === "PENDING" || task.state === "RUNNING") && (
-              <p class="buttons"><button type="button" class="danger" onClick={cancel}>{t("tasks.cancel")}</button></p>
+            {isOpen(task) && told && <p class="note" role="status">{told}</p>}
+            {isOpen(task) && (
+              <p class="buttons"><button type="button" class="danger" disabled={told !== ""} onClick={cancel}>{t("tasks.cancel")}</button></p>
             )}
           </>
         )}
