@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import Any, Literal
 
 from fastapi import APIRouter, Response
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from ..answers import Json
 from ..asking import TASK_ID, TaskView, accept, ask, view
 from ..parts import Given
 from ..security import Caller, Scope, needs
+from ..taken import Flag, Moment
 
 router = APIRouter(prefix="/api/v1/aggregations", tags=["bars"], dependencies=[needs(Scope.READ)])
 
@@ -28,8 +29,8 @@ class Wanted(BaseModel):
     kind: Literal["time", "tick", "volume", "dollar"] = "time"
     source: Literal["auto", "candles", "trades"] = "auto"
     exchange: Literal["binance_futures_um", "binance_spot"] | None = None
-    since: AwareDatetime | None = None
-    anew: bool = False
+    since: Moment | None = None
+    anew: Flag = False
 
     def parameters(self) -> dict[str, Any]:
         """As the kind of task takes them: what was not given is its to choose."""

@@ -13,6 +13,7 @@ from ..asking import BIGGEST_ID
 from ..parts import Given, Parts
 from ..problems import ProblemError, problem
 from ..security import Caller, Scope, needs
+from ..taken import Amount, Flag
 
 router = APIRouter(prefix="/api/v1/alerts", tags=["alerts"], dependencies=[needs(Scope.READ)])
 
@@ -28,7 +29,7 @@ class NewAlert(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     symbol: str = Field(min_length=1, max_length=64)
-    price: float = Field(gt=0, le=1e15)
+    price: Amount = Field(gt=0, le=1e15)
     direction: Direction
     note: str = Field(default="", max_length=500)
     target: str | None = Field(default=None, min_length=1, max_length=40)
@@ -40,7 +41,7 @@ class Switch(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    enabled: bool
+    enabled: Flag
 
 
 class Alert(BaseModel):
@@ -115,7 +116,7 @@ async def events(
 async def create(asked: NewAlert, given: Given, caller: Caller) -> Json:
     """Make an alert. It is crossed by candles that close from now on."""
     if asked.target is not None and asked.target not in given.target_names:
-        raise problem(422, detail="not a target that is configured", field="body.target")
+        raise problem(404, "Unknown target", "not a target that is configured", field="body.target")
     known = await given.reader.rows("api_work.knows", exchange=given.exchange, symbol=asked.symbol)
     if known != [(True,)]:
         raise problem(404, "Unknown symbol", f"{asked.symbol} is not known here", field="body.symbol")

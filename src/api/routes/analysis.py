@@ -12,6 +12,7 @@ from ..asking import BIGGEST_ID, TASK_ID, PageNumber, PageSize, accept, ask, pag
 from ..parts import Given, Parts
 from ..problems import problem
 from ..security import Caller, Principal, Scope, needs
+from ..taken import Whole
 
 router = APIRouter(tags=["analysis"], dependencies=[needs(Scope.READ)])
 
@@ -33,7 +34,7 @@ class Asked(BaseModel):
     symbol: str = Field(min_length=1, max_length=64)
     market_type: MarketType = "future"
     timeframe: Timeframe = "1h"
-    limit: int = Field(default=2000, ge=1, le=2000)
+    limit: Whole = Field(default=2000, ge=1, le=2000)
     task_id: str | None = Field(default=None, pattern=TASK_ID)
 
 

@@ -6,14 +6,16 @@ from dataclasses import asdict
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Path, Query, Response
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from ...model import BackfillRequest, floor_minute
 from ..answers import Json
 from ..asking import BIGGEST_ID, accept
+from ..market.instants import Instant
 from ..parts import Given, Parts
 from ..problems import problem
 from ..security import Caller, Scope, needs
+from ..taken import Flag
 
 router = APIRouter(prefix="/api/v1/backfills", tags=["backfills"], dependencies=[needs(Scope.READ)])
 
@@ -30,14 +32,14 @@ class Wanted(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     symbols: list[Pattern] = Field(default=["*"], min_length=1, max_length=1000)
-    start: AwareDatetime = Field(description="RFC 3339, or UTC milliseconds.")
-    end: AwareDatetime
+    start: Instant = Field(description="RFC 3339, or UTC milliseconds.")
+    end: Instant
     source: Literal["auto", "zip", "rest"] = "auto"
-    force: bool = False
+    force: Flag = False
 
     def request(self) -> BackfillRequest:
         """As it is kept; what was before the first listing is nothing to look for."""
-        since_ms, until_ms = (floor_minute(int(one.timestamp() * 1000)) for one in (self.start, self.end))
+        since_ms, until_ms = (floor_minute(one) for one in (self.start, self.end))
         symbols = tuple(sorted(set(self.symbols)))
         return BackfillRequest(0, symbols, max(since_ms, FIRST_MS), until_ms, self.source, self.force, False)
 

@@ -77,10 +77,12 @@ async def test_an_alert_is_made_shown_and_removed() -> None:
     [
         ({"symbol": "NOPE"}, 404, "body.symbol"),
         ({"price": 0}, 422, "body.price"),
+        ({"price": "100"}, 422, "body.price"),
+        ({"price": True}, 422, "body.price"),
         ({"price": 1e300}, 422, "body.price"),
         ({"direction": "up"}, 422, "body.direction"),
-        ({"target": "nobody"}, 422, "body.target"),
-        ({"target": "http://169.254.169.254/"}, 422, "body.target"),
+        ({"target": "nobody"}, 404, "body.target"),
+        ({"target": "http://169.254.169.254/"}, 404, "body.target"),
         ({"url": "http://169.254.169.254/"}, 422, "body.url"),
     ],
 )

@@ -25,7 +25,7 @@ from src.adapters.webhooks.targets import WebhookTargets
 from src.clock import VenueClock
 from src.collectors.alerts.delivering import ATTEMPTS, AlertDelivery
 from src.model import DAY_MS, MINUTE_MS, Candle
-from src.model.alerts import Direction, NewAlert
+from src.model.alerts import Direction, Looked, NewAlert
 from src.telemetry.metrics import Metrics
 from tests.faults.database import ask, session
 from tests.support.eventually import eventually
@@ -91,7 +91,7 @@ def naive(closes: Sequence[float], price: float, direction: Direction) -> list[i
 async def test_a_close_that_crosses_is_told_once(
     database: str, candles: CandleStore, book: AlertStore
 ) -> None:
-    closes = [110, 105, 100, 101, 99, 95, 105, 100, 100, 90, 120]
+    closes = [110, 105, 100, 101, 99, 95, 105, 100, 100, 90, 120, 90, 100, 99, 100]
     await candles.write([candle(0, closes[0])], [])
     support = await book.add(NewAlert("BTCUSDT", 100.0, "long"), now_ms=NOW_MS + MINUTE_MS)
     resistance = await book.add(NewAlert("BTCUSDT", 100.0, "short"), now_ms=NOW_MS + MINUTE_MS)
@@ -118,6 +118,32 @@ async def test_what_was_crossed_while_nobody_looked_is_told_late(
         found = await book.look(until_ms)
     assert found.behind == 0
     assert await crossed(database) == [(alert, 5), (alert, 3 * day + 40)]
+
+
+async def test_a_price_is_crossed_over_a_hole_that_is_longer_than_what_is_looked_back(
+    database: str, candles: CandleStore, book: AlertStore
+) -> None:
+    await candles.write([candle(0, 110)], [])
+    alert = await book.add(NewAlert("BTCUSDT", 100.0, "long"), now_ms=NOW_MS + MINUTE_MS)
+    later = 3 * DAY_MS // MINUTE_MS
+    await candles.write([candle(1, 105), candle(later, 90)], [])
+    for _ in range(6):
+        await book.look(NOW_MS + (later + 1) * MINUTE_MS)
+    assert await crossed(database) == [(alert, later)]
+
+
+async def test_one_that_is_off_or_removed_is_left_alone_beside_one_that_is_not(
+    database: str, candles: CandleStore, book: AlertStore
+) -> None:
+    await candles.write([candle(0, 110)], [])
+    asked = NewAlert("BTCUSDT", 100.0, "long")
+    on, off, gone = [await book.add(asked, now_ms=NOW_MS + MINUTE_MS) for _ in range(3)]
+    assert off is not None and gone is not None
+    await book.switch(off, enabled=False, now_ms=NOW_MS + MINUTE_MS)
+    await book.remove(gone)
+    await candles.write([candle(1, 90)], [])
+    assert await book.look(NOW_MS + 2 * MINUTE_MS) == Looked(1, 1, 0)
+    assert await crossed(database) == [(on, 1)]
 
 
 async def test_a_look_needs_no_chunk_of_the_past(

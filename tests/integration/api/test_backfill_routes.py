@@ -121,6 +121,10 @@ async def test_a_backfill_is_estimated_started_and_cancelled(api: Api, book: Boo
         {"symbols": ["../etc"]},
         {"symbols": ["*"] * 1001},
         {"start": "yesterday"},
+        {"start": True},
+        {"end": None},
+        {"force": 1},
+        {"force": "yes"},
         {"source": "http://10.0.0.1/"},
         {"folder": "archive"},
     ],
@@ -133,6 +137,38 @@ async def test_what_cannot_be_filled_is_refused(api: Api, book: Book, change: di
         assert answer.status == 422
         assert (await answer.json(content_type=None))["errors"][0]["field"].startswith("body.")
     assert book.asked == []
+
+
+async def test_moments_are_text_or_milliseconds(api: Api, book: Book) -> None:
+    async with (
+        aiohttp.ClientSession(api.url) as session,
+        session.post(URL, json={**NOVEMBER, "start": 1_793_491_200_000, "end": "2026-11-02"}) as answer,
+    ):
+        assert answer.status == 202
+    [asked] = book.asked
+    assert (asked.since_ms, asked.until_ms) == (1_793_491_200_000, 1_793_491_200_000 + 86_400_000)
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        ({"anew": 0}, "anew"),
+        ({"anew": "true"}, "anew"),
+        ({"since": 1_793_491_200_000}, "since"),
+        ({"since": False}, "since"),
+    ],
+)
+async def test_what_is_of_another_kind_than_openapi_says_is_refused(
+    api: Api, change: dict[str, Any], field: str
+) -> None:
+    async with (
+        aiohttp.ClientSession(api.url) as session,
+        session.post(
+            "/api/v1/aggregations/estimate", json={"symbol": "BTCUSDT", "size": "7m", **change}
+        ) as answer,
+    ):
+        assert answer.status == 422
+        assert (await answer.json(content_type=None))["errors"][0]["field"] == f"body.{field}"
 
 
 async def test_bars_are_estimated_and_asked_for_once(api: Api, shelf: Shelf) -> None:
