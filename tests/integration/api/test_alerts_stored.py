@@ -120,16 +120,34 @@ async def test_what_was_crossed_while_nobody_looked_is_told_late(
     assert await crossed(database) == [(alert, 5), (alert, 3 * day + 40)]
 
 
+@pytest.mark.parametrize("days", [1.5, 2.5, 3])
 async def test_a_price_is_crossed_over_a_hole_that_is_longer_than_what_is_looked_back(
+    database: str, candles: CandleStore, book: AlertStore, days: float
+) -> None:
+    await candles.write([candle(0, 110)], [])
+    alert = await book.add(NewAlert("BTCUSDT", 100.0, "long"), now_ms=NOW_MS + MINUTE_MS)
+    later = round(days * DAY_MS) // MINUTE_MS
+    await candles.write([candle(1, 105), candle(later, 90)], [])
+    until_ms = NOW_MS + (later + 1) * MINUTE_MS
+    assert (await book.look(until_ms)).behind == 1
+    for _ in range(6):
+        found = await book.look(until_ms)
+    assert found.behind == 0
+    assert await crossed(database) == [(alert, later)]
+
+
+async def test_a_day_without_candles_is_waited_for_an_hour_longer(
     database: str, candles: CandleStore, book: AlertStore
 ) -> None:
     await candles.write([candle(0, 110)], [])
     alert = await book.add(NewAlert("BTCUSDT", 100.0, "long"), now_ms=NOW_MS + MINUTE_MS)
-    later = 3 * DAY_MS // MINUTE_MS
-    await candles.write([candle(1, 105), candle(later, 90)], [])
-    for _ in range(6):
-        await book.look(NOW_MS + (later + 1) * MINUTE_MS)
-    assert await crossed(database) == [(alert, later)]
+    day = DAY_MS // MINUTE_MS
+    assert await book.look(NOW_MS + (day + 60) * MINUTE_MS) == Looked(0, 0, 0)
+    await candles.write([candle(day - 10, 90)], [])
+    assert (await book.look(NOW_MS + (day + 61) * MINUTE_MS)).events == 1
+    assert await crossed(database) == [(alert, day - 10)]
+    assert await book.look(NOW_MS + (2 * day + 40) * MINUTE_MS) == Looked(0, 0, 0)
+    assert (await book.look(NOW_MS + (2 * day + 60) * MINUTE_MS)).moved == 1, "it is over since an hour"
 
 
 async def test_one_that_is_off_or_removed_is_left_alone_beside_one_that_is_not(
