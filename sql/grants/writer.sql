@@ -31,6 +31,9 @@ GRANT INSERT, UPDATE, DELETE ON {schema}.tasks TO {role};
 GRANT INSERT ON {schema}.task_logs TO {role};
 GRANT INSERT, UPDATE, DELETE ON {schema}.procrastinate_jobs, {schema}.procrastinate_events TO {role};
 GRANT INSERT, UPDATE, DELETE ON {schema}.procrastinate_workers, {schema}.procrastinate_periodic_defers TO {role};
+-- Their numbers come from sequences of the old kind, which have rights of their own.
+GRANT USAGE ON SEQUENCE {schema}.procrastinate_jobs_id_seq, {schema}.procrastinate_events_id_seq TO {role};
+GRANT USAGE ON SEQUENCE {schema}.procrastinate_periodic_defers_id_seq TO {role};
 -- Results that an analysis makes anew; a batch itself stays.
 GRANT INSERT, DELETE ON {schema}.price_series, {schema}.arbitrage_opportunities TO {role};
 GRANT INSERT, UPDATE ON {schema}.batches TO {role};

@@ -154,6 +154,8 @@ BEGIN
     RETURN NULL;
 END
 $function$;
+-- Else anybody could hang them on a temporary table, and they would do this as the owner.
+REVOKE ALL ON FUNCTION lose_deleted_trades(), lose_all_trades() FROM PUBLIC;
 
 -- Made once: making them again would lock the table against the running daemon.
 DO $do$

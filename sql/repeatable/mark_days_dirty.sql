@@ -54,6 +54,8 @@ BEGIN
     RETURN NULL;
 END
 $function$;
+-- Else anybody could hang them on a temporary table, and they would do this as the owner.
+REVOKE ALL ON FUNCTION mark_days_dirty(), mark_dataset_dirty() FROM PUBLIC;
 
 -- Made once: making them again would lock the tables against the running daemon.
 DO $do$

@@ -21,6 +21,8 @@ BEGIN
     RETURN NULL;
 END
 $function$;
+-- Else anybody could hang it on a temporary table, and it would do this as the owner.
+REVOKE ALL ON FUNCTION record_candle_revision() FROM PUBLIC;
 
 -- Made once: dropping and making it again would lock the table against the running daemon.
 DO $do$

@@ -18,9 +18,9 @@ from urllib.parse import quote
 import aiohttp
 from yarl import URL
 
-from tests.acceptance.test_serve import password_of
 from tests.faults.database import ask
 from tests.support.daemon import Daemon
+from tests.support.roles import PASSWORD, separate_roles
 
 TEXTS = (
     "'",
@@ -180,7 +180,7 @@ def _plausible(name: str, schema: Mapping[str, Any], schemas: Mapping[str, Any])
 
 @asynccontextmanager
 async def _daemon(database: str, folder: Path) -> AsyncIterator[tuple[Daemon, str]]:
-    settings = {"DATABASE_URL": database, "API_REQUESTS_PER_MINUTE": "10000000", "LOG_LEVEL": "debug"}
+    settings = {**separate_roles(database), "API_REQUESTS_PER_MINUTE": "10000000", "LOG_LEVEL": "debug"}
     daemon = Daemon(settings, folder=folder, arguments=("serve",))
     daemon.start()
     try:
@@ -223,7 +223,7 @@ async def test_no_value_of_any_field_is_more_than_a_value(database: str, tmp_pat
             if status >= _UNEXPECTED
         ]
         assert not wrong, wrong[:10]
-        leaks = (password_of(database), "root:", "pg_authid", "psycopg", "Traceback", "SELECT ", "/etc/")
+        leaks = (PASSWORD, "root:", "pg_authid", "psycopg", "Traceback", "SELECT ", "/etc/")
         told = [
             (one, text[:300])
             for one, (_, text) in zip(asked, answers, strict=True)
@@ -233,7 +233,7 @@ async def test_no_value_of_any_field_is_more_than_a_value(database: str, tmp_pat
         counted = (await daemon.metrics()).labels("api_requests_total", "route")
         routes = {re.sub(r":\w+}", "}", route) for route in counted}  # {id:int} is {id} in OpenAPI
         assert routes <= {operation.path for operation in found} | {"unmatched"}  # H16
-        assert password_of(database) not in daemon.child.text()
+        assert PASSWORD not in daemon.child.text()
     assert await ask(database, _TABLES) == before
 
 

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import aiohttp
 import pytest
 
 from src.errors import EXIT_ALREADY_RUNNING
@@ -14,10 +15,15 @@ from tests.faults.database import ask
 from tests.support.daemon import Daemon
 from tests.support.eventually import eventually
 from tests.support.moments import MIDDAY, MIDDAY_MS
+from tests.support.roles import READER, WRITER, separate_roles
 from tests.support.venue import history_settings
 
 SYMBOLS = 6
 _TODAY = datetime.fromtimestamp(MIDDAY, UTC).date()
+_SESSIONS = (
+    "SELECT DISTINCT split_part(application_name, '/', 2), usename::text FROM pg_stat_activity"
+    " WHERE datname = current_database() AND application_name LIKE 'marketd/%'"
+)
 _ROLES = "SELECT role, clean FROM market_data.daemon_runs ORDER BY role"
 _MISSING = (
     "SELECT count(*)::int, coalesce(sum(expected - have - absent), 0)::int FROM market_data.coverage_days"
@@ -37,14 +43,14 @@ _SERIES = (
 
 @pytest.fixture
 async def settings(database: str, tmp_path: Path) -> AsyncIterator[dict[str, str]]:
-    """A venue with six days of history, of which three are to be filled.
+    """A venue with six days of history, of which three are to be filled, and a daemon that does not own its tables.
 
     It is noon there: the last five minutes of a day that is just over are not filled yet, which looks like a hole.
     """
     options = SandboxOptions(symbols=SYMBOLS, history_days=6, sleeper_share=0.0, start_ms=MIDDAY_MS)
     async with Sandbox(options) as sandbox:
         yield {
-            "DATABASE_URL": database,
+            **separate_roles(database),
             "BINANCE_REST_URL": sandbox.rest_url,
             "BINANCE_WS_URL": sandbox.ws_url,
             "BACKFILL_FROM": "3d",
@@ -60,6 +66,8 @@ async def test_all_of_it_in_one_process(settings: Mapping[str, str], database: s
         await daemon.wait_ready()
         await eventually(lambda: _history_is_whole(database), timeout=180, message="three days are filled")
         await eventually(lambda: _every_series_came(database), timeout=60, message="metrics, funding, Alpha")
+        url = await daemon.api_url()
+        await eventually(lambda: _only_the_api_reads_as_the_reader(database, url), timeout=60)
         second = Daemon(settings, folder=tmp_path, arguments=("--metrics",))
         second.start()
         assert await second.child.wait(within=240) == EXIT_ALREADY_RUNNING, second.child.tail()
@@ -103,6 +111,18 @@ async def test_live_candles_alone_are_accounted_for(
         await daemon.stop()
     finally:
         await daemon.kill()
+
+
+async def _only_the_api_reads_as_the_reader(database: str, url: str) -> bool:
+    """Who each open session is at the database, while the API has just answered from it."""
+    async with aiohttp.ClientSession() as session, session.get(f"{url}/api/v1/symbols") as answer:
+        assert answer.status == 200
+        assert len((await answer.json())["data"]) >= SYMBOLS
+    found = {str(purpose): role for purpose, role in await ask(database, _SESSIONS)}
+    assert found.pop("read", "") == READER
+    assert found.keys() >= {"ws", "metrics", "backfill", "jobs", "api", "bans"}, found
+    assert set(found.values()) == {WRITER}, found
+    return True
 
 
 async def _all_is_due(database: str) -> bool:

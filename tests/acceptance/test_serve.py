@@ -10,7 +10,6 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import aiohttp
 import pytest
@@ -20,6 +19,7 @@ from src.sandbox import Sandbox, SandboxOptions
 from tests.faults.database import ask
 from tests.support.daemon import Daemon
 from tests.support.eventually import eventually
+from tests.support.roles import PASSWORD, separate_roles
 from tests.support.venue import history_settings
 
 OLD, NEW = "hushhush-old-" + "o" * 32, "hushhush-new-" + "n" * 32
@@ -43,13 +43,6 @@ async def running(
         await daemon.kill()
 
 
-def password_of(url: str) -> str:
-    """The password in a database's URL, which is long and random."""
-    found = urlsplit(url).password or ""
-    assert len(found) > 16
-    return found
-
-
 def _proc(pid: int, name: str) -> str:
     return Path(f"/proc/{pid}/{name}").read_text(encoding="utf-8")
 
@@ -65,7 +58,7 @@ async def test_it_serves_alone_and_reads_its_tokens_again(database: str, tmp_pat
     tokens = tmp_path / "tokens"
     tokens.write_text(f"me admin {OLD}\n")
     settings = {
-        "DATABASE_URL": database,
+        **separate_roles(database),
         "API_TOKENS_FILE": str(tokens),
         "ALERT_TARGETS": "phone=https://127.0.0.1:9/hushhush-hook",
         "ALERT_SECRET": "hushhush" * 5,
@@ -98,7 +91,7 @@ async def test_it_serves_alone_and_reads_its_tokens_again(database: str, tmp_pat
         shown += [(await daemon.get(path))[1] for path in ("/metrics", "/status")]
         for text in (*shown, _proc(pid, "cmdline"), daemon.child.text()):  # H14
             assert "hushhush" not in text
-            assert password_of(database) not in text
+            assert PASSWORD not in text
         assert re.search(r"^Max core file size +0 +0 ", _proc(pid, "limits"), re.MULTILINE)
     assert await ask(database, "SELECT role, clean FROM market_data.daemon_runs") == [("api", True)]
 
@@ -141,7 +134,7 @@ async def test_closed_candles_are_told(database: str, tmp_path: Path, beside: bo
         options = SandboxOptions(symbols=4, speed=SPEED, sleeper_share=0.0)
         sandbox = await stack.enter_async_context(Sandbox(options))
         settings = {
-            "DATABASE_URL": database,
+            **separate_roles(database),
             "BINANCE_REST_URL": sandbox.rest_url,
             "BINANCE_WS_URL": sandbox.ws_url,
             **history_settings(sandbox.rest_url),
@@ -149,7 +142,7 @@ async def test_closed_candles_are_told(database: str, tmp_path: Path, beside: bo
         collecting = ("--ws", *(["--api"] if beside else []), "--speed", str(SPEED))
         serving = await stack.enter_async_context(running(settings, tmp_path, *collecting))
         if not beside:
-            serving = await stack.enter_async_context(running({"DATABASE_URL": database}, tmp_path, "serve"))
+            serving = await stack.enter_async_context(running(separate_roles(database), tmp_path, "serve"))
         daemon, url = serving
         # Those of one symbol may come first: the minutes before its start are filled symbol by symbol.
         one = await _heard(url, "*", until=lambda rows: len(_symbols(rows)) == 4)

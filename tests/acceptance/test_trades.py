@@ -12,6 +12,7 @@ from src.sandbox import Sandbox, SandboxOptions
 from tests.integration.timescale.helpers import fetch
 from tests.support.daemon import Daemon
 from tests.support.eventually import eventually
+from tests.support.roles import separate_roles
 from tests.support.venue import history_settings
 
 START_MS = 1_780_000_020_000
@@ -58,7 +59,7 @@ async def test_a_symbol_that_is_listed_again_while_it_runs_is_two_contracts(
     async with Sandbox(options) as sandbox:
         since_ms = sandbox.now_ms() // DAY_MS * DAY_MS
         settings = {
-            "DATABASE_URL": database,
+            **separate_roles(database),
             "BINANCE_REST_URL": sandbox.rest_url,
             "BINANCE_WS_URL": sandbox.ws_url,
             "SPEED": "20",
@@ -110,7 +111,7 @@ async def test_no_trade_is_left_out_and_none_is_there_twice(
 ) -> None:
     since_ms = sandbox.now_ms() // DAY_MS * DAY_MS - DAY_MS
     settings = {
-        "DATABASE_URL": database,
+        **separate_roles(database),
         "BINANCE_REST_URL": sandbox.rest_url,
         "BINANCE_WS_URL": sandbox.ws_url,
         "BINANCE_SPOT_REST_URL": sandbox.rest_url,

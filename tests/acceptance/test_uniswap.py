@@ -14,6 +14,7 @@ from src.sandbox.chain.swaps import DRY, EMPTY, WETH_USDT
 from tests.faults.database import ask
 from tests.support.daemon import Daemon
 from tests.support.eventually import eventually
+from tests.support.roles import separate_roles
 from tests.support.venue import history_settings
 
 _MIDNIGHT_MS = 1_790_035_200_000
@@ -30,7 +31,7 @@ async def sandbox() -> AsyncIterator[Sandbox]:
 
 def settings(sandbox: Sandbox, database: str) -> dict[str, str]:
     return {
-        "DATABASE_URL": database,
+        **separate_roles(database),
         "BINANCE_REST_URL": sandbox.rest_url,
         "BINANCE_WS_URL": sandbox.ws_url,
         **history_settings(sandbox.rest_url),

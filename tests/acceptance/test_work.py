@@ -20,6 +20,7 @@ from tests.faults.database import ask
 from tests.support.daemon import START_S, Daemon
 from tests.support.eventually import eventually
 from tests.support.receiver import Receiver, receiving, signed
+from tests.support.roles import separate_roles
 from tests.support.venue import history_settings
 
 SPEED = 20
@@ -50,7 +51,7 @@ async def running(database: str, folder: Path, *arguments: str, **settings: str)
         options = SandboxOptions(symbols=4, speed=SPEED, sleeper_share=0.0)
         sandbox = await stack.enter_async_context(Sandbox(options))
         settings |= {
-            "DATABASE_URL": database,
+            **separate_roles(database),
             "BINANCE_REST_URL": sandbox.rest_url,
             "BINANCE_WS_URL": sandbox.ws_url,
             **history_settings(sandbox.rest_url),

@@ -19,6 +19,7 @@ import psycopg
 from psycopg import sql
 
 from .processes import ROOT, clean_environment
+from .roles import make_roles, separate_roles
 
 PREFIX = "marketd_test"
 """Every database the tests make or use is called so; nothing else is ever touched."""
@@ -33,19 +34,20 @@ def source_digest() -> str:
     """A hash of all that decides what a migrated database looks like."""
     digest = hashlib.sha256()
     runner = sorted((ROOT / "src" / "adapters" / "timescale").rglob("*migrat*.py"))
-    for path in [*sorted((ROOT / "sql").rglob("*.sql")), *runner]:
+    here = [Path(__file__), Path(__file__).with_name("roles.py")]
+    for path in [*sorted((ROOT / "sql").rglob("*.sql")), *runner, *here]:
         digest.update(f"{path.relative_to(ROOT)}\0".encode())
         digest.update(path.read_bytes())
     return digest.hexdigest()[:16]
 
 
-def migrate(url: str) -> None:
+def migrate(url: str, **settings: str) -> None:
     """Run ``marketd migrate`` on ``url`` as an operator would, with no other setting of this machine."""
     environment = {"DATABASE_URL": url, "MARKETD_ENV_FILE": os.devnull, "MARKETD_CONFIG_FILE": os.devnull}
     done = subprocess.run(
         [sys.executable, "-m", "src", "migrate"],
         cwd=ROOT,
-        env=clean_environment(environment),
+        env=clean_environment({**environment, **settings}),
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
@@ -115,7 +117,9 @@ class Templates:
         with psycopg.connect(with_database(self._admin_url, part), autocommit=True) as inside:
             inside.execute("CREATE EXTENSION timescaledb")
         if migrated:
-            migrate(with_database(self._url, part))
+            make_roles(admin)
+            owner = with_database(self._url, part)
+            migrate(owner, DATABASE_OWNER_URL=owner, **separate_roles(owner))
             self._drop_old_templates(admin)
         rename: LiteralString = "ALTER DATABASE {} RENAME TO {}"
         admin.execute(sql.SQL(rename).format(sql.Identifier(part), sql.Identifier(name)))

@@ -25,6 +25,7 @@ from src.telemetry.metrics import Metrics
 from src.wiring.core import Core
 from src.wiring.history import History
 from src.wiring.leasing import leasing
+from tests.support.roles import separate_roles
 
 Key = tuple[str, int]
 Values = tuple[float | int | None, ...]
@@ -94,12 +95,13 @@ class Past:
             return await cursor.fetchall() if cursor.description else []
 
     def environment(self, folder: Path) -> dict[str, str]:
-        """What a process of its own is started with to do the same; its archive files lie below ``folder``."""
+        """What a process of its own is started with to do the same, in the writer's role; its archive files lie below
+        ``folder``."""
         own = self.core.settings
         return {
             "MARKETD_ENV_FILE": os.devnull,
             "MARKETD_CONFIG_FILE": os.devnull,
-            "DATABASE_URL": self.database_url,
+            **separate_roles(self.database_url),
             "BINANCE_REST_URL": own.binance_rest_url,
             "BINANCE_WS_URL": own.binance_ws_url,
             "BINANCE_ARCHIVE_URL": own.binance_archive_url,

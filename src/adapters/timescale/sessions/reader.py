@@ -23,7 +23,7 @@ SESSIONS = 4
 class ReadPool:
     """Construct, ``open``, ``close``. Every call is a statement of its own: no transaction outlives it."""
 
-    def __init__(self, options: DatabaseOptions, metrics: Metrics, *, purpose: str = "api") -> None:
+    def __init__(self, options: DatabaseOptions, metrics: Metrics, *, purpose: str = "read") -> None:
         self._pool = make_reading_pool(options, purpose=purpose, size=SESSIONS)
         self._metrics = metrics
 
