@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
+from functools import cache
+from typing import Any, get_args
+
+from pydantic import SecretStr
 
 from .settings import Settings
 
@@ -17,17 +20,15 @@ def is_secret(name: str) -> bool:
     return name in secret_names()
 
 
+@cache
 def secret_names() -> tuple[str, ...]:
-    """Settings that hold a password or token; each may be given as ``NAME_FILE`` instead."""
-    return (
-        "DATABASE_URL",
-        "DATABASE_OWNER_URL",
-        "DATABASE_READER_URL",
-        "HTTP_PROXY",
-        "METRICS_TOKEN",
-        "ALERT_TARGETS",
-        "ALERT_SECRET",
-    )
+    """Settings that hold a password, token or key; each may be given as ``NAME_FILE`` instead."""
+    fields = Settings.model_fields.items()
+    return tuple(name.upper() for name, field in fields if _holds_secret(field.annotation))
+
+
+def _holds_secret(annotation: object) -> bool:
+    return annotation is SecretStr or any(_holds_secret(part) for part in get_args(annotation))
 
 
 def accepts(name: str) -> str:

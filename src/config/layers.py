@@ -12,6 +12,9 @@ from typing import Any
 import yaml
 from dotenv.parser import parse_stream
 
+_MOST_DEPTH = 20
+"""Of lists and mappings in one another; a schedule's parameters have four."""
+
 
 @dataclass(frozen=True, slots=True)
 class Raw:
@@ -57,8 +60,8 @@ def from_yaml(path: Path, known: Iterable[str]) -> Layer:
     """A YAML mapping from setting (either case) to value or list. A missing file is empty."""
     text, problems = _read(path)
     try:
-        content: Any = yaml.safe_load(text)
-    except yaml.YAMLError as error:
+        content: Any = yaml.load(text, _PlainLoader)  # noqa: S506 - it is a SafeLoader
+    except (yaml.YAMLError, ValueError) as error:  # of a date that is none
         where = getattr(error, "problem_mark", None)
         line = f" line {where.line + 1}" if where else ""
         return Layer({}, (f"{path}{line}: is not YAML; compare it with config.example.yaml",))
@@ -68,6 +71,23 @@ def from_yaml(path: Path, known: Iterable[str]) -> Layer:
         return Layer({}, (f"{path}: must be setting: value lines; compare it with config.example.yaml",))
     rows = ((str(name).upper(), value, str(path)) for name, value in content.items())
     return _layer(rows, known, problems)
+
+
+class _PlainLoader(yaml.SafeLoader):
+    """Without aliases, a few lines of which are a value of gigabytes as soon as somebody prints it, and without
+    brackets in brackets for ever."""
+
+    _depth = 0
+
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+        if self._depth > _MOST_DEPTH or self.check_event(yaml.AliasEvent):
+            mark = self.peek_event().start_mark  # type: ignore[no-untyped-call]
+            raise yaml.composer.ComposerError(None, None, "no setting", mark)
+        self._depth += 1
+        try:
+            return super().compose_node(parent, index)
+        finally:
+            self._depth -= 1
 
 
 def _layer(rows: Iterable[tuple[str, object, str]], known: Iterable[str], problems: Iterable[str]) -> Layer:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from urllib.parse import SplitResult, unquote, urlsplit
+from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
 _DATABASE_SCHEMES = ("postgresql", "postgres")
 _WILDCARDS = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}  # noqa: S104 - these are replaced
 _TARGET = re.compile(r"[a-z0-9_-]{1,40}")
 _ENCODE = "a password with special characters must be percent-encoded"
 # Only known ones are shown: the beginning of any other text may be a secret as well.
+_PART = re.compile(r"[^/?&=#,;]{12,}")
+"""What of a path or query may be a key: no word of an address is as long."""
 _SCHEME = re.compile(r"(?:postgres(?:ql)?|mysql|https?|wss?|socks[45]h?)://")
 
 
@@ -97,7 +99,8 @@ def proxy_url(url: str) -> str:
 
 
 def mask_url(url: str) -> str:
-    """A URL that was taken, without account and query: ``postgresql://***@host/db?***``.
+    """A URL that was taken, without account and query: ``postgresql://***@host/db?***``; ``https://host/***``, since
+    nodes are told keys in the path.
 
     Where the host begins is not sure when an @ follows a ? or #: then nothing but the scheme is shown.
     """
@@ -106,6 +109,8 @@ def mask_url(url: str) -> str:
     if not scheme or "@" in "".join(rest):
         return hide_url(url)
     _, at, host = place.rpartition("@")
+    if not scheme.startswith("postgres"):
+        host = re.sub("/.+", "/***", host)
     return f"{scheme}{'***@' if at else ''}{host}{'?***' if rest else ''}"
 
 
@@ -125,12 +130,24 @@ def _scheme(url: str) -> str:
 
 
 def secret_parts(text: str) -> tuple[str, ...]:
-    """A secret, and the password inside it, as written and decoded, if it is a URL."""
+    """A secret, and what is secret by itself inside it if it is a URL, or ``name=url`` pairs: the password, as written
+    and decoded, and the keys in path and query."""
+    urls = (text, *re.findall(r"https?://[^\s,]+", text))
+    found = [part for url in urls for part in (url, *_secrets_in(url))]
+    return tuple(dict.fromkeys([*found, *map(unquote, found)]))
+
+
+def _secrets_in(url: str) -> list[str]:
     try:
-        password = urlsplit(text).password
+        parts = urlsplit(url)
     except ValueError:
-        password = None
-    return tuple(dict.fromkeys((text, *((password, unquote(password)) if password else ()))))
+        return []
+    found = [parts.password] if parts.password else []
+    if parts.scheme in _DATABASE_SCHEMES:
+        return found + [value for name, value in parse_qsl(parts.query) if name.endswith("password")]
+    return (
+        found + _PART.findall(f"{parts.path}?{parts.query}") if parts.scheme in ("http", "https") else found
+    )
 
 
 def _split(url: str) -> SplitResult:
