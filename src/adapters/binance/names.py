@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import ipaddress
 import socket
 import threading
 from collections import Counter
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlsplit
 
 from aiohttp.abc import AbstractResolver, ResolveResult
+
+from ...config.network import is_loopback
+from ...errors import Unavailable
 
 Address = tuple[Any, Any, int, str, Any]
 """Family, type, protocol, canonical name and socket address, as ``socket.getaddrinfo`` gives them."""
@@ -18,6 +23,9 @@ _AGAIN_S = 4.0
 """Wall seconds until a name is asked for again beside a look-up that has not answered."""
 _MOST = 8
 """Look-ups of one name under way at most: the C library may wait for half a minute, which is eight of them."""
+
+_STAND_INS = ipaddress.ip_network("198.18.0.0/15")
+"""What transparent proxies answer in an address's place, and dial the real one. No network has them (RFC 2544)."""
 
 _Key = tuple[str, int]
 
@@ -36,15 +44,21 @@ class Resolver:
     The C library's look-up may hang for half a minute and cannot be cancelled: a thread pool would fill up
     with such calls, and the loop's own would keep the process from ending. One that hangs is not waited for alone:
     a question that was lost is asked again, so a name server that is back is noticed within seconds.
+
+    ``public`` is a name that leads out into the world: of its addresses those of private networks are left out.
     """
 
-    def __init__(self, *, again_s: float = _AGAIN_S) -> None:
+    def __init__(self, *, public: str = "", again_s: float = _AGAIN_S) -> None:
+        self._public = public
         self._again_s = again_s
         self._questions: dict[_Key, _Question] = {}
         self._running: Counter[_Key] = Counter()
 
     async def resolve(self, host: str, port: int) -> list[Address]:
-        """The addresses of a name, in the system's order. Raises ``OSError``; waits until cancelled."""
+        """The addresses of a name, in the system's order. Waits until cancelled.
+
+        Raises ``OSError``, or ``Unavailable`` (``private_address``) if a public name has private addresses alone.
+        """
         key = (host, port)
         question = self._questions.get(key)
         if question is None:
@@ -53,7 +67,8 @@ class Resolver:
         while not question.answer.done():
             left = self._ask(key, question)
             await asyncio.wait({question.answer}, timeout=left)
-        return question.answer.result()
+        found = question.answer.result()
+        return _public_ones(host, found) if host == self._public else found
 
     def _ask(self, key: _Key, question: _Question) -> float:
         """Start a look-up if it is time for one; seconds until it is time to look again."""
@@ -96,13 +111,13 @@ class Resolver:
 class RestResolver(AbstractResolver):
     """The same look-ups in the shape that aiohttp takes."""
 
-    def __init__(self) -> None:
-        self._resolver = Resolver()
+    def __init__(self, *, public: str = "") -> None:
+        self._resolver = Resolver(public=public)
 
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
     ) -> list[ResolveResult]:
-        """The addresses of a name of that family, or of every one. Raises ``OSError``."""
+        """The addresses of a name of that family, or of every one. Raises what ``Resolver`` raises."""
         return [
             ResolveResult(
                 hostname=host,
@@ -118,6 +133,40 @@ class RestResolver(AbstractResolver):
 
     async def close(self) -> None:
         """Nothing is held; a look-up under way ends by itself."""
+
+
+def public_name(url: str) -> str:
+    """The host of ``url`` if that is a name which must lead out into the world.
+
+    Empty for loopback, and for an address, private or not: who writes one means that one.
+    """
+    host = urlsplit(url).hostname or ""
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return "" if is_loopback(host) else host
+    return ""
+
+
+def _public_ones(host: str, found: list[Address]) -> list[Address]:
+    """Whoever answers for a name could else send us to a service inside this network."""
+    public = [one for one in found if _is_public(str(one[4][0]))]
+    if not public:
+        raise Unavailable(
+            f"{host} has the address {found[0][4][0]}, of a private network; if that is meant, set the address"
+            " itself in the place of the name",
+            reason="private_address",
+        )
+    return public
+
+
+def _is_public(text: str) -> bool:
+    address = ipaddress.ip_address(text.partition("%")[0])
+    if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
+        address = address.ipv4_mapped
+    if isinstance(address, ipaddress.IPv4Address) and address in _STAND_INS:
+        return True
+    return address.is_global and not address.is_multicast
 
 
 def _numeric(address: tuple[Any, ...]) -> str:

@@ -12,6 +12,7 @@ from typing import Any
 
 from ...errors import BadData
 from ...model import Block, Pool, Swap
+from ...ports.chain import SwapLog
 
 SWAP_TOPIC = "0xc42079f94a6350d7e6235f29174924f928cc2ac818eb64fed8004e115fbcca67"
 """keccak-256 of ``Swap(address,address,int256,int256,uint160,uint128,int24)``."""
@@ -30,6 +31,20 @@ _DOLLARS = frozenset(
 """Tokens in which people state prices: a pool with one of them is priced in it."""
 
 Answer = Mapping[str, Any]
+
+
+def mapping(value: object, name: str) -> Answer:
+    """An object of JSON. Raises ``BadData``."""
+    if not isinstance(value, Mapping):
+        raise BadData(f"node: {name} is no object", reason="shape")
+    return value
+
+
+def mappings(value: object, name: str) -> list[Answer]:
+    """A list of such objects. Raises ``BadData``."""
+    if not isinstance(value, list):
+        raise BadData(f"node: {name} is no list", reason="shape")
+    return [mapping(one, name) for one in value]
 
 
 def quantity(value: object, name: str) -> int:
@@ -56,12 +71,13 @@ def words(value: object, count: int, name: str) -> list[int]:
     return [int(value[at : at + _WORD], 16) for at in range(2, len(value), _WORD)]
 
 
-def header(answer: Answer) -> Block:
-    """The header of a block.
+def header(given: object) -> Block:
+    """The header of a block. Raises ``BadData``.
 
     ``{"number":"0xcf3b2a","hash":"0x..","parentHash":"0x..","timestamp":"0x6189b8b1","baseFeePerGas":"0x1f3b9aca00",
     "logsBloom":"0x..(256 bytes)..","transactions":[..],..}``; before London there is no ``baseFeePerGas``.
     """
+    answer = mapping(given, "a header")
     fee = answer.get("baseFeePerGas")
     return Block(
         number=quantity(answer.get("number"), "number"),
@@ -84,6 +100,18 @@ def is_swap(log: Answer) -> bool:
     """True for the log of a Swap event, whichever contract says it."""
     topics = log.get("topics")
     return isinstance(topics, list) and bool(topics) and str(topics[0]).lower() == SWAP_TOPIC
+
+
+def swap_log(given: object) -> SwapLog:
+    """One log as ``eth_getLogs`` gives it, which ``swap`` shows. Raises ``BadData``."""
+    log = mapping(given, "a log")
+    return SwapLog(
+        quantity(log.get("blockNumber"), "blockNumber"),
+        quantity(log.get("logIndex"), "logIndex"),
+        block_hash(log.get("blockHash"), "blockHash"),
+        block_hash(log.get("transactionHash"), "transactionHash"),
+        log,
+    )
 
 
 def swap(log: Answer, receipt: Answer, block: Block, pool: Pool) -> Swap:

@@ -7,10 +7,11 @@ HTTP 200, 400 or 413, and the text is the only thing that tells it from a malfor
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ...errors import MarketdError, Permanent, RateLimited, TooWide, Unavailable
+from ...telemetry.masking import mask_text
 
 PAUSE_S = 1.0
 """Wall seconds to wait where the node names none."""
@@ -33,14 +34,18 @@ _NO_METHOD = re.compile(r"method .*(not|n't) |not supported|unsupported", re.IGN
 _SHOWN = 200
 
 
-def error_of(method: str, error: Mapping[str, Any]) -> MarketdError:
-    """The error to raise for ``{"code":-32602,"message":"range 20000 exceeds limit of 10000"}``."""
+def error_of(method: str, said: object, *, secrets: Iterable[str] = ()) -> MarketdError:
+    """The error to raise for ``{"code":-32602,"message":"range 20000 exceeds limit of 10000"}``, or a mere text.
+
+    Some providers repeat the key that they do not like: ``secrets`` are not shown.
+    """
+    error: Mapping[str, Any] = said if isinstance(said, Mapping) else {"message": said}
     code = error.get("code")
     text = f"{error.get('message', '')} {_payload(error.get('data'))}".strip()
-    shown = f"node: {method}: {text[:_SHOWN]} ({code})"
+    shown = f"node: {method}: {mask_text(text, secrets)[:_SHOWN]} ({code})"
     if method == "eth_getLogs" and _TOO_WIDE.search(text):
         return TooWide(shown, reason="range")
-    if code in {429, -32029} or _RATE.search(text):
+    if code in (429, -32029) or _RATE.search(text):
         return RateLimited(shown, reason="rate", retry_after=PAUSE_S)
     if _LAG.search(text):
         return Unavailable(shown, reason="lag")
@@ -48,7 +53,7 @@ def error_of(method: str, error: Mapping[str, Any]) -> MarketdError:
         return Permanent(shown, reason="pruned")
     if code == -32601 or _NO_METHOD.search(text):
         return Permanent(shown, reason="method")
-    if code in {-32600, -32602, -32700, 3}:
+    if code in (-32600, -32602, -32700, 3):
         return Permanent(shown, reason="refused")
     return Unavailable(shown, reason="node")
 

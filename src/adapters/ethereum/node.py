@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 from yarl import URL
 
+from ...config.network import secret_parts
 from ...errors import BadData, Permanent, Unavailable
 from ...model import Block, Pool, Swap
 from ...ports.chain import SwapLog
@@ -65,6 +66,7 @@ class EthereumNode:
     def __init__(self, options: NodeOptions, metrics: Metrics) -> None:
         self._options = options
         self._url = URL(checked_url("ETH_RPC_URL", options.url))
+        self._secrets = sorted(secret_parts(options.url), key=len, reverse=True)
         self._metrics = metrics
         self._retrying = Retrying(options, tell=self._tell)
         self._slots = asyncio.Semaphore(options.in_flight)
@@ -83,6 +85,7 @@ class EthereumNode:
             timeout=self._options.timeout,
             on_answer=lambda *_: None,  # the path holds the key; calls are counted by method
             max_connections=self._options.in_flight,
+            may_be_private=True,  # one's own node, in one's own network
         )
         self._provider = loaded.connected(self._post).provider
 
@@ -137,7 +140,7 @@ class EthereumNode:
         answer = await self._some("eth_getLogs", wanted)
         if not isinstance(answer, list):
             raise self._refused("shape", "eth_getLogs answered no list")
-        found = {log.key: log async for log in _politely(self._sound(_swap_log, one) for one in answer)}
+        found = {log.key: log async for log in _politely(self._sound(decode.swap_log, one) for one in answer)}
         if any(not first <= log.block_number <= last for log in found.values()):
             raise self._refused("contradiction", "eth_getLogs answered of other blocks")
         return [found[key] for key in sorted(found)]
@@ -175,6 +178,7 @@ class EthereumNode:
         if not isinstance(receipts, list):
             raise self._refused("lag", f"no receipts of block {block.number} yet")
         bloom = 0
+        receipts = self._sound(decode.mappings, receipts, "receipts")
         for receipt in receipts:
             if str(receipt.get("blockHash")).lower() != block.hash:
                 raise self._refused("contradiction", f"receipts of another block {block.number}")
@@ -195,9 +199,10 @@ class EthereumNode:
 
     def _swaps_in(self, receipt: Mapping[str, Any], wanted: Mapping[str, Pool], block: Block) -> list[Swap]:
         """The swaps of the wanted pools in one transaction."""
+        logs = self._sound(decode.mappings, receipt.get("logs") or [], "logs of a receipt")
         return [
             self._sound(decode.swap, log, receipt, block, wanted[place])
-            for log in receipt.get("logs") or ()
+            for log in logs
             if (place := str(log.get("address")).lower()) in wanted and decode.is_swap(log)
         ]
 
@@ -255,7 +260,7 @@ class EthereumNode:
             if not isinstance(answer, dict) or ("result" not in answer and not answer.get("error")):
                 raise self._refused("shape", f"{method} answered neither result nor error")
             if answer.get("error"):
-                raise error_of(method, answer["error"])
+                raise error_of(method, answer["error"], secrets=self._secrets)
             result = "ok"
             return answer["result"]
         finally:
@@ -302,16 +307,6 @@ async def _politely(items: Iterable[T]) -> AsyncIterator[T]:
 
 async def _awaited(work: Awaitable[T]) -> T:
     return await work
-
-
-def _swap_log(answer: Mapping[str, Any]) -> SwapLog:
-    return SwapLog(
-        decode.quantity(answer.get("blockNumber"), "blockNumber"),
-        decode.quantity(answer.get("logIndex"), "logIndex"),
-        decode.block_hash(answer.get("blockHash"), "blockHash"),
-        decode.block_hash(answer.get("transactionHash"), "transactionHash"),
-        answer,
-    )
 
 
 def _bloom_of(receipt: Mapping[str, Any]) -> int:

@@ -85,3 +85,14 @@ def test_an_http_status_that_says_enough_is_taken_at_its_word() -> None:
     assert isinstance(refused_status(502, {}), Unavailable)
     assert refused_status(200, {}) is None
     assert refused_status(413, {}) is None  # the body says why
+
+
+def test_a_key_that_the_node_repeats_is_not_shown() -> None:
+    key = "0123456789abcdef"
+    error = error_of("eth_chainId", {"code": -32600, "message": f"project {key} is suspended"}, secrets=[key])
+    assert key not in str(error) and "is suspended" in str(error)
+
+
+@pytest.mark.parametrize("said", ["no", ["no"], 3, {"code": [], "message": None, "data": {"a": 1}}])
+def test_an_error_of_another_shape_is_one_too(said: object) -> None:
+    assert str(error_of("eth_chainId", said)).startswith("node: eth_chainId: ")

@@ -21,7 +21,7 @@ from yarl import URL
 
 from ....config.network import endpoint, is_loopback_url
 from ....errors import ConfigError, Unavailable
-from ..names import RestResolver
+from ..names import RestResolver, public_name
 from .sockets import dialling, make_socket
 
 # exchangeInfo is 2.6 MB at its widest spelling; a list of 50 MB is somebody's mistake or attack.
@@ -97,15 +97,21 @@ class GuardedSession:
         max_body: int = MAX_BODY_BYTES,
         trusted: str | None = None,
         max_connections: int = 64,
+        may_be_private: bool = False,
     ) -> None:
-        """Needs the running loop. ``trusted`` is a file of certificate authorities besides the system's."""
+        """Needs the running loop. ``trusted`` is a file of certificate authorities besides the system's.
+
+        The name in ``base_url`` must have an address out in the world, unless it ``may_be_private``.
+        """
+        self._proxy = None if is_loopback_url(base_url) else proxy
+        goes_out = self._proxy is None and not may_be_private
         connector = aiohttp.TCPConnector(
             ssl=_context(trusted) if base_url.startswith("https:") else True,
             limit=max_connections,
             ttl_dns_cache=_DNS_CACHE_S,
             keepalive_timeout=_KEEP_ALIVE_S,
             socket_factory=make_socket,
-            resolver=RestResolver(),
+            resolver=RestResolver(public=public_name(base_url) if goes_out else ""),
         )
         self.headers: Mapping[str, str] = {}
         self._session = aiohttp.ClientSession(
@@ -115,7 +121,6 @@ class GuardedSession:
             middlewares=(_once,),
         )
         self._origin = URL(base_url).origin()
-        self._proxy = None if is_loopback_url(base_url) else proxy
         self._timeout = aiohttp.ClientTimeout(total=timeout, connect=_CONNECT_S, sock_connect=_CONNECT_S)
         self._max_body = max_body
         self._on_answer = on_answer

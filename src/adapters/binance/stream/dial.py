@@ -15,7 +15,7 @@ from python_socks import ProxyError
 
 from ....errors import Unavailable
 from .. import venue
-from ..names import Resolver
+from ..names import Resolver, public_name
 from .options import StreamOptions
 from .reasons import dial_reason
 
@@ -31,7 +31,8 @@ class Dialer:
 
     def __init__(self, options: StreamOptions) -> None:
         self._options = options
-        self._resolver = Resolver()
+        # Through a proxy its name alone is looked up, which may be of this network.
+        self._resolver = Resolver(public="" if options.effective_proxy else public_name(options.url))
         self._tls: ssl.SSLContext | None = None
 
     async def dial(self, make_listener: Callable[[], WSListener]) -> WSTransport:

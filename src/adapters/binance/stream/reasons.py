@@ -48,6 +48,7 @@ REASONS = frozenset(
         "lifetime",  # replaced before the venue's 24 h cut
         "network",
         "oversize",
+        "private_address",  # the venue's name leads into a private network
         "protocol",
         "proxy",
         "refused",
