@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import struct
 import warnings
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 import uvloop
@@ -14,6 +16,7 @@ from picows.url import WSParsedURL
 
 from src.adapters.binance.stream.dial import Dialer
 from src.adapters.binance.stream.options import StreamOptions
+from src.errors import Unavailable
 from tests.support.descriptors import cancelled_after, open_descriptors
 from tests.support.eventually import eventually
 
@@ -69,3 +72,39 @@ async def _cancelled_after(port: int, steps: int) -> None:
 
 async def _dial(dialer: Dialer) -> None:
     await dialer.dial(WSListener)
+
+
+async def test_a_socket_that_is_reset_in_the_moment_it_is_connected_is_closed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Before anybody has looked at it. Nobody connects it a second time, and it is left to nobody."""
+    loop = asyncio.get_running_loop()
+    real, made = loop.sock_connect, []
+
+    async def connect_and_see_the_reset(sock: socket.socket, address: Any) -> None:
+        made.append(sock)
+        await real(sock, address)
+        await eventually(lambda: not _is_connected(sock), message="the reset has arrived")
+
+    async with await asyncio.start_server(_reset, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        monkeypatch.setattr(loop, "sock_connect", connect_and_see_the_reset)
+        with pytest.raises(Unavailable) as refused:
+            await Dialer(StreamOptions(url=f"ws://127.0.0.1:{port}/market")).dial(WSListener)
+    assert refused.value.reason == "network"
+    assert len(made) == 1, "it was connected again"
+    assert made[0].fileno() == -1, "nobody closed it"
+
+
+async def _reset(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    sock: socket.socket = writer.get_extra_info("socket")
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    writer.transport.abort()
+
+
+def _is_connected(sock: socket.socket) -> bool:
+    try:
+        sock.getpeername()
+    except OSError:
+        return False
+    return True

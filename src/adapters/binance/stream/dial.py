@@ -85,6 +85,9 @@ class Dialer:
                 sock.setblocking(False)
                 async with asyncio.timeout(_ADDRESS_WALL_S):
                     await asyncio.get_running_loop().sock_connect(sock, address)
+                # Reset meanwhile? picows would connect it again, by name and without our deadline, and on failure
+                # leave it to nobody.
+                sock.getpeername()
                 sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 return sock
             except OSError as failed:
