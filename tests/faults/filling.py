@@ -45,6 +45,7 @@ async def open_past(
     speed: float = 10.0,
     start_ms: int = VenueOptions().start_ms,
     arguments: Sequence[str] = ("--ws", "--backfill"),
+    module: str = "src",
     **settings: str,
 ) -> AsyncIterator[World]:
     """A world whose symbols were listed ``history`` minutes ago; files are downloaded to ``downloads(folder)``.
@@ -58,7 +59,7 @@ async def open_past(
     }
     options = VenueOptions(symbols=symbols, speed=speed, history=history, start_ms=start_ms)
     async with open_world(
-        folder, database, options=options, settings=own | settings, arguments=arguments
+        folder, database, options=options, settings=own | settings, arguments=arguments, module=module
     ) as world:
         yield world
 

@@ -68,6 +68,8 @@ class _Link:
     opening: bytes = b""
     """What the client said first, where clients give their names."""
     reply_is_cut: bool = False
+    is_ghost: bool = False
+    """One end went while bytes vanished, and the other never heard of it."""
 
     def close(self, *, reset: bool) -> None:
         for writer in (self.client, self.server):
@@ -144,9 +146,12 @@ class ChaosProxy:
         """End every open connection with FIN in both directions; returns how many there were."""
         return self._end_all("fin", reset=False)
 
-    def reset_all(self) -> int:
-        """End every open connection with RST in both directions; returns how many there were."""
-        return self._end_all("rst", reset=True)
+    def reset_all(self, *, but_ghosts: bool = False) -> int:
+        """End every open connection with RST in both directions; returns how many there were.
+
+        With ``but_ghosts`` those stay of which one end is gone already and the other does not know.
+        """
+        return self._end_all("rst", reset=True, but_ghosts=but_ghosts)
 
     def cut_reply_after(self, marker: bytes, *, of: bytes = b"", times: int = 1) -> None:
         """Let a client's ``marker`` (say COMMIT) reach the server, then swallow the answer and reset.
@@ -162,8 +167,8 @@ class ChaosProxy:
         self.down.heal()
         self._replies_to_cut = 0
 
-    def _end_all(self, counter: str, *, reset: bool) -> int:
-        links = list(self._links)
+    def _end_all(self, counter: str, *, reset: bool, but_ghosts: bool = False) -> int:
+        links = [link for link in self._links if not (but_ghosts and link.is_ghost)]
         for link in links:
             link.close(reset=reset)
         self.fired[counter] += len(links)
@@ -215,6 +220,7 @@ class ChaosProxy:
                     return
         if path.blackhole and path.ghosts:
             self.fired["ghosts"] += 1
+            link.is_ghost = True
             await asyncio.Event().wait()  # until the other direction ends
 
     async def _may_read(self, path: Path) -> bool:

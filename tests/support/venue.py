@@ -137,6 +137,10 @@ class Venue:
         """End every fault."""
         await self._ask("DELETE", "/control/faults")
 
+    async def end(self, number: int) -> None:
+        """End one fault by its number; harmless when it has ended already."""
+        await self._ask("DELETE", f"/control/faults/{number}")
+
     async def stats(self) -> Any:
         """The sandbox's counters; ``stats["fired"]`` counts the effects of each fault by kind."""
         return await self._ask("GET", "/control/stats")

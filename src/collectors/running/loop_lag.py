@@ -48,6 +48,7 @@ class LoopLag:
             await asyncio.sleep(self._period)
             lag = max(time.monotonic() - before - self._period, 0.0)
             self.beat(lag, abs(time.time() - date - self._period - lag))
+            self._metrics.event_loop_tasks.set(len(asyncio.all_tasks()))
 
     def beat(self, lag: float, step: float) -> None:
         """Note one beat that came ``lag`` wall seconds late while the date stepped by ``step`` seconds."""

@@ -60,6 +60,9 @@ class ProcessFamilies(Families):
         self.event_loop_lag = self._histogram(
             "event_loop_lag_seconds", "How late a timer fired.", _LAG_BUCKETS
         )
+        self.event_loop_tasks = self._gauge(
+            "event_loop_tasks", "Tasks of the event loop, counted ten times a second."
+        )
         self.clean_start = self._gauge(
             "clean_start", "1 the last run ended by itself, 0 it did not, -1 not known."
         )

@@ -1,0 +1,1 @@
+"""Many faults at once, in an order that a seed decides: ``python -m tests.chaos``."""

@@ -1,0 +1,30 @@
+"""What ``benchmarks/soak.py`` makes of its samples."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from benchmarks.soak import Sample, minima, slope
+
+
+def _samples(seconds: int, *, growth: float, noise: float) -> list[Sample]:
+    """Every ten seconds; memory that grows by ``growth`` MB an hour, with peaks that have nothing to do with it."""
+    return [
+        Sample(1800.0 + at, 200 + growth * at / 3600 + (noise if at % 60 else 0), 40, 12, 41)
+        for at in range(0, seconds, 10)
+    ]
+
+
+@pytest.mark.parametrize("growth", [0.0, 0.9, 5.0, -3.0])
+def test_the_slope_is_that_of_the_floor(growth: float) -> None:
+    points = minima(_samples(7200, growth=growth, noise=30.0))
+    assert len(points) == 24
+    assert slope(points) == pytest.approx(growth, abs=0.02)
+
+
+def test_what_is_not_whole_does_not_count() -> None:
+    assert len(minima(_samples(890, growth=0, noise=1))) == 2
+    assert minima([]) == []
+    assert math.isnan(slope(minima(_samples(300, growth=0, noise=1))))
