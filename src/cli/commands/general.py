@@ -16,7 +16,7 @@ import typer
 from ...errors import EXIT_OK
 from ..options import Json, context_of
 from . import tasks as task_commands
-from .history import aggregate, backfill, coverage, gaps, import_, reconcile
+from .history import aggregate, backfill, coverage, export, gaps, import_, reconcile
 from .plot import application as plots
 
 
@@ -44,6 +44,7 @@ def register(app: typer.Typer) -> None:
         alpha,
     ):
         app.command(command.__name__)(command)
+    app.command("export")(export)
     app.command("import")(import_)
     app.command("backfill")(backfill)
     app.command("reconcile")(reconcile)
@@ -144,8 +145,8 @@ def symbols(
 def doctor(ctx: typer.Context, as_json: Json = False) -> None:
     """Check what marketd stands on; say what to do.
 
-    Settings, database (reachable, edition, rights, locks, migrations), exchange, proxy, clock, port, disk.
-    Ends with 1 if something must be done.
+    Settings, database (reachable, edition, rights, locks, migrations), exchange, stream, archive, proxy, clock,
+    port, disk, limits of the process, permissions of files. Ends with 1 if something must be done.
     """
     from ..health.doctor import run
 

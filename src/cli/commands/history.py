@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC
 from enum import StrEnum
+from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
@@ -18,6 +19,16 @@ class FillSource(StrEnum):
     auto = "auto"
     zip = "zip"
     rest = "rest"
+
+
+class ExportDataset(StrEnum):
+    """What can be exported."""
+
+    instruments = "instruments"
+    candles_1m = "candles_1m"
+    metrics_5m = "metrics_5m"
+    funding = "funding"
+    agg_trades = "agg_trades"
 
 
 def coverage(
@@ -119,8 +130,12 @@ def reconcile(
 def import_(
     ctx: typer.Context,
     dsn: Annotated[
-        str, typer.Option("--from-dsn", metavar="URL", envvar="IMPORT_DSN", help="The other database.")
-    ],
+        str | None,
+        typer.Option("--from-dsn", metavar="URL", envvar="IMPORT_DSN", help="A tradecat database."),
+    ] = None,
+    folder: Annotated[
+        Path | None, typer.Option("--from-dir", metavar="DIR", help="The folder of a `marketd export`.")
+    ] = None,
     symbols: Annotated[
         list[str] | None, typer.Option("--symbols", metavar="GLOB", help="Only these; repeatable.")
     ] = None,
@@ -128,16 +143,48 @@ def import_(
     last: LastDay = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what there is.")] = False,
 ) -> None:
-    """Take over the candles and metrics of a tradecat database.
+    """Take over an export of marketd, or a tradecat database.
 
-    Finds candles_1m and binance_futures_metrics_5m there by their columns and reads them symbol by symbol, month by
-    month. Their rows have the least authority: they fill holes and replace nothing that is better. Stopped, the same
-    command goes on where it was. IMPORT_DSN in the environment keeps the password out of the list of processes.
+    --from-dir first compares every file with the manifest's SHA-256 and names those that are damaged; nothing is
+    written then. Rows keep their authority: they replace nothing that is better, and the same import again changes
+    nothing. --from-dsn finds candles_1m and binance_futures_metrics_5m of tradecat by their columns and reads them
+    symbol by symbol, month by month. Those rows have the least authority: they fill holes. Stopped, the same command
+    goes on where it was. IMPORT_DSN in the environment keeps the password out of the list of processes.
     """
+    days = (first and first.date(), last and last.date())
+    if folder is not None:
+        from ..import_.folder import WantedFolder
+        from ..import_.folder import run as run_folder
+
+        raise typer.Exit(run_folder(context_of(ctx), WantedFolder(folder, split(symbols), *days, dry_run)))
+    if dsn is None:
+        raise typer.BadParameter("say where from: --from-dir, or --from-dsn")
     from ..import_.command import Wanted, run
 
-    days = (first and first.date(), last and last.date())
     raise typer.Exit(run(context_of(ctx), Wanted(dsn, split(symbols), *days, dry_run)))
+
+
+def export(
+    ctx: typer.Context,
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Where to; the same again goes on there.")],
+    dataset: Annotated[
+        list[ExportDataset] | None, typer.Option("--dataset", help="Only these; repeatable. Default: all.")
+    ] = None,
+    symbol: SymbolGlobs = None,
+    first: FirstDay = None,
+    last: LastDay = None,
+) -> None:
+    """Write what is stored as Parquet files, with a manifest of their hashes.
+
+    One file for each symbol and month, of trades for each day, below DIR/DATASET/EXCHANGE/SYMBOL. Stopped at any
+    point, the same command goes on; repeated, it writes only what has changed. Needs no daemon and disturbs none.
+    `marketd import --from-dir` takes it back.
+    """
+    from ..export.command import DATASETS, Wanted, run
+
+    datasets = tuple(one.value for one in dataset) if dataset else DATASETS
+    wanted = Wanted(folder, datasets, split(symbol), first and first.date(), last and last.date())
+    raise typer.Exit(run(context_of(ctx), wanted))
 
 
 def aggregate(

@@ -1,0 +1,1 @@
+"""An export: Parquet files in folders, and a manifest that says what they are."""

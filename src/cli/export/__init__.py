@@ -1,0 +1,1 @@
+"""``marketd export``."""
