@@ -157,12 +157,14 @@ sandbox() { # sandbox PATH...: sets RUN to the command prefix that starts Postgr
 
 run_postgres() { "${RUN[@]}" "$BIN/$1" "${@:2}"; }
 
-run_psql() { # on this machine's own files: private programs are started through their own dynamic loader
+run_psql() { run_client psql "$@"; }
+
+run_client() { # run_client PROGRAM ARG...: on this machine's own files; private ones start through their own loader
     if [[ $KIND == local ]]; then
-        "$BIN/psql" "$@"
+        "$BIN/$1" "${@:2}"
         return
     fi
     local loader
     loader=$(find "$ROOT/usr/lib" "$ROOT/usr/lib64" -maxdepth 2 -name 'ld-linux*.so.*' | head -n 1)
-    "$loader" --library-path "$(dirname "$(find "$ROOT/usr/lib" -maxdepth 2 -name 'libpq.so.5')")" "$ROOT$BIN/psql" "$@"
+    "$loader" --library-path "$(dirname "$(find "$ROOT/usr/lib" -maxdepth 2 -name 'libpq.so.5')")" "$ROOT$BIN/$1" "${@:2}"
 }
