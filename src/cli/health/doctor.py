@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict
 from functools import partial
@@ -13,6 +14,8 @@ from .. import output
 from ..context import Context
 from ..symbols.selected import ask_exchange, why_out
 from .checkup import Finding, check_disk, check_port, judge_server
+from .checkup_machine import check_archive_folder, check_limits, check_secrets
+from .checkup_ways import check_ways
 from .checkup_work import check_folder, check_kernels, check_node, judge_tasks
 
 _CLOCK_LIMIT = 1.0
@@ -26,6 +29,11 @@ def run(context: Context, *, as_json: bool) -> int:
     scheduled = "SCHEDULES" in loaded.origins
     findings = [Finding("settings", "ok", "valid"), *asyncio.run(_examine(settings, scheduled=scheduled))]
     findings += [*check_folder(settings), check_port(settings), check_disk()]
+    findings += [
+        *check_archive_folder(settings),
+        *check_limits(),
+        *check_secrets(os.environ, settings),
+    ]
     if as_json:
         output.as_json([asdict(finding) for finding in findings])
     else:
@@ -44,6 +52,7 @@ async def _examine(settings: Settings, *, scheduled: bool) -> list[Finding]:
     database = partial(_database, scheduled=scheduled)
     for subject, check in (("database", database), ("exchange", _exchange)):
         found += await _guarded(subject, check, settings)
+    found += await check_ways(settings)
     found += [*await check_kernels(settings), *await check_node(settings)]
     return found
 

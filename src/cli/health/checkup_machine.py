@@ -1,0 +1,92 @@
+"""The checks of ``marketd doctor`` about this machine: limits, who may read secrets, the folder of downloads."""
+
+from __future__ import annotations
+
+import os
+import resource
+import shutil
+import stat
+from collections.abc import Mapping
+from pathlib import Path
+
+from ...config import Settings
+from ...config.load import ENV_FILE, known_names
+from .checkup import Finding
+
+_DESCRIPTORS = 1024
+"""20 connections to the database, 64 requests at once, the streams, 64 clients of each server, 500 listeners, files."""
+_PROCESSES = 256
+"""Threads count as processes: the pools of file work, of names, and those of the processes that compute."""
+_LEAST_FREE = 0.10
+
+
+def check_limits() -> list[Finding]:
+    """What the system lets this user's processes have; a service has limits of its own (``LimitNOFILE``)."""
+    found = [
+        _limit(resource.RLIMIT_NOFILE, _DESCRIPTORS, "open files", "LimitNOFILE", "ulimit -n"),
+        _limit(resource.RLIMIT_NPROC, _PROCESSES, "processes and threads", "LimitNPROC", "ulimit -u"),
+    ]
+    size = resource.getrlimit(resource.RLIMIT_FSIZE)[0]
+    if size != resource.RLIM_INFINITY:
+        text = f"a file may have at most {size / 1e6:,.0f} MB"
+        found.append(
+            Finding(
+                "limits",
+                "warning",
+                text,
+                "lift it (LimitFSIZE=infinity, ulimit -f unlimited): archive files are large",
+            )
+        )
+    return found
+
+
+def _limit(number: int, least: int, what: str, unit: str, command: str) -> Finding:
+    soft, hard = resource.getrlimit(number)
+    if soft == resource.RLIM_INFINITY:
+        return Finding("limits", "ok", f"{what}: no limit")
+    if soft >= least:
+        return Finding("limits", "ok", f"{what}: {soft:,} at most")
+    above = (
+        ""
+        if hard == resource.RLIM_INFINITY or hard >= least
+        else "; as root, for the hard limit is lower, too"
+    )
+    advice = f"allow {least:,}: {unit}={least} in the service, or `{command} {least}` before the start{above}"
+    return Finding("limits", "bad", f"{what}: {soft:,} at most", advice)
+
+
+def check_secrets(environ: Mapping[str, str], settings: Settings) -> list[Finding]:
+    """No file with secrets in it may be read by everybody on this machine."""
+    named = [environ.get(ENV_FILE) or ".env", settings.api_tokens_file or ""]
+    named += [environ[name] for name in known_names() if name.endswith("_FILE") and environ.get(name)]
+    files = [path for path in dict.fromkeys(map(Path, filter(None, named))) if path.is_file()]
+    open_ones = [path for path in files if path.stat().st_mode & (stat.S_IROTH | stat.S_IWOTH)]
+    if open_ones:
+        names = " ".join(map(str, open_ones))
+        return [Finding("secrets", "warning", f"everybody may read {names}", f"chmod 600 {names}")]
+    return (
+        [Finding("secrets", "ok", f"{len(files)} files, none of which everybody may read")] if files else []
+    )
+
+
+def check_archive_folder(settings: Settings) -> list[Finding]:
+    """ARCHIVE_FOLDER, or where it will be made, can be written and has room."""
+    folder = Path(settings.archive_folder)
+    there = next(place for place in (folder, *folder.absolute().parents) if place.exists())
+    if not there.is_dir():
+        return [Finding("downloads", "bad", f"{there} is no folder", "set ARCHIVE_FOLDER to one")]
+    if not os.access(there, os.W_OK | os.X_OK):
+        text = f"ARCHIVE_FOLDER={folder}: {there} cannot be written"
+        return [
+            Finding(
+                "downloads",
+                "bad",
+                text,
+                "give this user the right to, or set ARCHIVE_FOLDER to another folder",
+            )
+        ]
+    usage = shutil.disk_usage(there)
+    text = f"ARCHIVE_FOLDER={folder} can be written, {usage.free / 1e9:,.1f} GB free"
+    if usage.free / usage.total < _LEAST_FREE:
+        return [Finding("downloads", "warning", text, "make room: below 10 % no archive file is downloaded")]
+    return [Finding("downloads", "ok", text)]

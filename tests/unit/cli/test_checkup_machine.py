@@ -1,0 +1,65 @@
+"""The checks of ``marketd doctor`` about this machine: limits, secrets, folders."""
+
+from __future__ import annotations
+
+import os
+import resource
+from pathlib import Path
+
+import pytest
+
+from src.cli.health.checkup_machine import check_archive_folder, check_limits, check_secrets
+from src.config import Settings
+
+
+@pytest.mark.parametrize(
+    ("number", "soft", "subject", "advice"),
+    [
+        (resource.RLIMIT_NOFILE, 256, "open files", "LimitNOFILE=1024"),
+        (resource.RLIMIT_NPROC, 50, "processes", "LimitNPROC=256"),
+        (resource.RLIMIT_FSIZE, 1_000_000, "a file", "LimitFSIZE=infinity"),
+    ],
+)
+def test_a_low_limit_is_told(
+    number: int, soft: int, subject: str, advice: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    infinity = (resource.RLIM_INFINITY, resource.RLIM_INFINITY)
+    monkeypatch.setattr(resource, "getrlimit", lambda asked: (soft, soft) if asked == number else infinity)
+    (problem,) = [finding for finding in check_limits() if finding.state != "ok"]
+    assert subject in problem.text
+    assert advice in problem.advice
+
+
+def test_limits_that_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(
+        resource, "getrlimit", lambda asked: (1024, 4096) if asked == resource.RLIMIT_NOFILE else (-1, -1)
+    )
+    assert {finding.state for finding in check_limits()} == {"ok"}
+
+
+def test_secrets_that_everybody_may_read(tmp_path: Path) -> None:
+    env, tokens, password = (tmp_path / name for name in (".env", "tokens", "password"))
+    for path in (env, tokens, password):
+        path.write_text("x")
+        path.chmod(0o640)
+    environ = {"MARKETD_ENV_FILE": str(env), "DATABASE_URL_FILE": str(password)}
+    settings = Settings(api_tokens_file=str(tokens))
+    (finding,) = check_secrets(environ, settings)
+    assert (finding.state, "3 files" in finding.text) == ("ok", True)
+    for path in (env, tokens, password):
+        path.chmod(0o644)
+        (finding,) = check_secrets(environ, settings)
+        assert (finding.state, finding.advice) == ("warning", f"chmod 600 {path}")
+        path.chmod(0o600)
+    assert check_secrets({"MARKETD_ENV_FILE": os.devnull}, Settings()) == []
+
+
+def test_the_folder_of_downloads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (finding,) = check_archive_folder(Settings(archive_folder=str(tmp_path / "not" / "yet")))
+    assert finding.state in {"ok", "warning"}, finding
+    (tmp_path / "file").write_text("")
+    (finding,) = check_archive_folder(Settings(archive_folder=str(tmp_path / "file" / "below")))
+    assert (finding.state, "ARCHIVE_FOLDER" in finding.advice) == ("bad", True)
+    monkeypatch.setattr(os, "access", lambda *_: False)  # root may write everywhere
+    (finding,) = check_archive_folder(Settings(archive_folder=str(tmp_path)))
+    assert (finding.state, "cannot be written" in finding.text) == ("bad", True)
