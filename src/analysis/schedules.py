@@ -19,6 +19,7 @@ from ..ports.clock import Clock
 from ..ports.tasks import TaskQueue
 from ..telemetry.log import get_logger
 from ..telemetry.metrics import Metrics
+from ..telemetry.pulse import outside
 from .jobs import Kind
 
 _SECOND_MS = 1000
@@ -116,6 +117,8 @@ class Scheduler:
         self._schedules, self._kinds, self._queue = schedules, kinds, queue
         self._clock, self._metrics, self._after = clock, metrics, after
         self._asked: dict[str, int] = {}
+        for result in ("new", "there", "failed"):
+            metrics.tasks_asked.labels(result=result)
 
     async def run(self) -> None:
         """Until cancelled; a database that is away is asked again 15 s later. ``after`` is waited for first: a period
@@ -125,7 +128,8 @@ class Scheduler:
             now = self._clock.now_ms()
             asked = [await self._ask(schedule, schedule.last_ms(now)) for schedule in self._schedules]
             if not asked:
-                await asyncio.Event().wait()
+                with outside("nothing: no schedule is set"):
+                    await asyncio.Event().wait()
             due = min(schedule.next_ms(now) for schedule in self._schedules)
             if not all(asked):
                 due = min(due, now + _AGAIN_MS)

@@ -12,15 +12,18 @@ from pathlib import Path
 
 from .. import __version__
 from ..adapters.metrics import MetricsServer
+from ..adapters.service_manager import SystemdManager
 from ..adapters.status import RunInfo
 from ..collectors.listings.instruments import METRICS_FROM_MS
 from ..collectors.live.buffer import CandleBuffer
 from ..collectors.running.daemon import Closer, Daemon, Part, Summary
+from ..collectors.running.watchdog import Watchdog, status_line
 from ..config import Settings
 from ..errors import AlreadyRunning, ConfigError
 from ..model import Dataset
 from ..telemetry.log import get_logger
 from ..telemetry.metrics import Metrics
+from ..telemetry.pulse import follow_tasks
 from .backfill import BackfillRole
 from .core import Core
 from .jobs import JobsRole
@@ -61,12 +64,14 @@ class Application:
         self.buffer = CandleBuffer(self.core.clock, metrics, capacity=settings.buffer_rows)
         self.roles = self._roles(roles)
         self.lead = self.roles[0]
+        self.leading = Leading(self.roles)
         # What is due is only known in the ledger if somebody follows the listings there.
         collects = not {WS, METRICS, BACKFILL}.isdisjoint(roles)
         self.listings = ListingsOnly(self.core) if collects and BACKFILL not in roles else None
         # Whoever only answers questions has none for the venue, on whose budget others live.
         self._asks_venue = any(role.name != API for role in self.roles)
         self.server = self._server(run_id)
+        self._manager = SystemdManager(os.environ, metrics)
 
     def prepare(self) -> None:
         """Take the ports, before the venue or the database is touched.
@@ -93,6 +98,7 @@ class Application:
 
     async def run(self, stop: asyncio.Event) -> Summary:
         """Run until ``stop`` is set. Raises ``ConfigError`` or ``AlreadyRunning`` before anything is collected."""
+        follow_tasks(asyncio.get_running_loop())
         await self.core.rest.open()
         with ExitStack() as listeners:
             for role in self.roles:
@@ -136,22 +142,49 @@ class Application:
             token=plain(self.settings.metrics_token),
         )
 
+    def _watchdog(self) -> Watchdog:
+        return Watchdog(
+            self._manager,
+            [self.leading.pulse, *(pulse for pulse, _ in self.core.pulses)],
+            self.metrics,
+            is_up=self._is_up,
+            status=lambda: status_line(
+                self.core.health,
+                self.core.clock.now(),
+                roles=[role.name for role in self.roles],
+                leads=self.lead.keeper.settled.is_set(),
+            ),
+        )
+
+    def _is_up(self) -> bool:
+        """The lock is ours (or the database is away and nobody can say), and every collector whose turn it is runs.
+
+        A standby is up while it waits: whoever starts it has nothing more to wait for.
+        """
+        if not self.lead.keeper.settled.is_set():
+            return self._standby
+        turns = ((pulse, turn or self.lead.keeper.settled) for pulse, turn in self.core.pulses)
+        return all(pulse.runs or not turn.is_set() for pulse, turn in turns)
+
     def _daemon(self, stop: asyncio.Event) -> Daemon:
         others = self.roles[1:]
         listings = self.listings
+        collectors = [
+            *(self.core.collectors() if self._asks_venue else ()),
+            *(listings.collectors() if listings else ()),
+            *(part for role in self.roles for part in role.collectors()),
+        ]
+        watchdog = self._watchdog()
         return Daemon(
             self.buffer,
-            Leading(self.roles),
+            self.leading,
             self.core.health,
-            collectors=[
-                *(self.core.collectors() if self._asks_venue else ()),
-                *(listings.collectors() if listings else ()),
-                *(part for role in self.roles for part in role.collectors()),
-            ],
+            collectors=collectors,
             services=[
                 Part("http", self._serve),
                 Part("loop_lag", self.core.loop_lag.run),
                 Part("budgets", self.core.budgets.run),
+                Part("watchdog", lambda: watchdog.run(stop)),
                 Part("announce", self._announce),
                 *(Part(f"{role.name}_lock", role.keeper.run) for role in others),
             ],

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Literal
 
@@ -21,6 +20,7 @@ from ..model import Candle, Dataset
 from ..ports.writing import Changed
 from ..telemetry.health import Health
 from ..telemetry.metrics import Metrics
+from ..telemetry.pulse import OutsideEvent, Pulse
 from .options import database_options, egress, rest_options, selection
 
 Interruption = Literal["clock", "suspended"]
@@ -46,9 +46,11 @@ class Core:
         self.selection = selection(settings)
         self.followed: dict[Dataset, int] = {Dataset.CANDLES: 0}
         """What the ledger follows, each with the first instant at which it can be due (UTC ms)."""
-        self.ledger_ready = asyncio.Event()
+        self.ledger_ready = OutsideEvent("the first look at the listings")
         """Set once the ledger has followed the listings, whoever keeps them here."""
         self.interrupted: list[Callable[[Interruption], None]] = []
+        self.pulses: list[tuple[Pulse, Turn | None]] = []
+        """Of each supervised collector, with the turn in which it runs (None: the lead's)."""
         self.committed: list[Callable[[Sequence[Candle]], None]] = []
         """Told what the live writer has committed, at once; they must not wait."""
         self.changed: list[Changed] = []
@@ -77,7 +79,9 @@ class Core:
         turn: Turn | None = None,
     ) -> Part:
         """A collector that is started again when it fails, in the turns of its role."""
-        return Part(name, Supervisor(name, work, self.metrics, progress=progress).run, turn)
+        pulse = Pulse(name)
+        self.pulses.append((pulse, turn))
+        return Part(name, Supervisor(name, work, self.metrics, progress=progress, pulse=pulse).run, turn)
 
     def tell_changed(self, symbol: str, at_ms: int) -> None:
         """Tell all who want to hear of rows that were committed."""

@@ -11,6 +11,7 @@ from ..collectors.running.daemon import Closer, Keeper, Part
 from ..collectors.running.turn import Turn
 from ..config import Settings
 from ..telemetry.log import get_logger
+from ..telemetry.pulse import Pulse
 
 _log = get_logger("main")
 
@@ -81,13 +82,15 @@ class Leading:
 
     def __init__(self, roles: Sequence[Role]) -> None:
         self._keeper, self._roles = roles[0].keeper, roles
+        self.pulse = Pulse("writer")
 
     @property
     def settled(self) -> Turn:
         return self._keeper.settled
 
     async def run(self) -> None:
-        await self._keeper.run()
+        with self.pulse.watched():
+            await self._keeper.run()
 
     async def drain(self, seconds: float) -> int:
         async with asyncio.TaskGroup() as group:

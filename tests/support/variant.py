@@ -2,6 +2,7 @@
 
 ``FAULT_TAKEOVER_AGE_S`` and ``FAULT_TAKEOVER_JITTER_S`` replace the 23 h after which a connection is renewed.
 ``FAULT_START_PATIENCE_S`` replaces the minute that first requests wait for the shared budgets to be read.
+``FAULT_STUCK_S`` replaces the half hour after which a collector counts as stuck.
 SIGUSR1 blocks the event loop for ``FAULT_BLOCK_S`` wall seconds, as a bug in a callback would.
 """
 
@@ -13,11 +14,13 @@ import signal
 import sys
 import time
 from dataclasses import replace
+from typing import cast
 
 from src import cli, wiring
 from src.adapters.binance.stream.options import StreamOptions
 from src.adapters.rate_limiter.lease import START_PATIENCE_S, Lease
 from src.collectors.running.daemon import Summary
+from src.collectors.running.watchdog import STUCK_S, Watchdog
 from src.config import Settings
 from src.wiring import options as wired
 
@@ -49,6 +52,8 @@ async def _run(self: wiring.Application, stop: asyncio.Event) -> Summary:
 def main() -> None:
     wired.stream_options = _stream_options
     Lease.begin_waiting = _begin_waiting  # type: ignore[method-assign]
+    stuck_s = float(os.environ.get("FAULT_STUCK_S", STUCK_S))
+    cast("dict[str, float]", Watchdog.__init__.__kwdefaults__)["stuck_s"] = stuck_s
     wiring.Application.run = _run  # type: ignore[method-assign]  # the hook that production must not have
     sys.exit(cli.main())
 

@@ -18,6 +18,7 @@ from ...errors import RateLimited
 from ...ports import Clock, Priority
 from ...telemetry.log import get_logger
 from ...telemetry.metrics import Metrics
+from ...telemetry.pulse import outside
 from .book import LeaseAsk, LeaseGrant
 from .lease import BLOCKS, START_PATIENCE_S, Book, Lease
 from .queues import SHARES, Queues, Waiter
@@ -129,7 +130,8 @@ class RateLimiter:
         self._queues.add(waiter)
         self._dispatch()
         try:
-            await waiter.future
+            with outside("the venue's budget"):
+                await waiter.future
         except BaseException:
             self._give_back(waiter)
             raise

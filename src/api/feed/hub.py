@@ -10,6 +10,7 @@ from typing import Any, Protocol
 from ...model import Candle
 from ...ports import Clock
 from ...telemetry.metrics import Metrics
+from ...telemetry.pulse import outside
 from .frames import Bundle, Subscription, TaskNews
 from .protocol import text_frame
 
@@ -100,7 +101,8 @@ class Hub:
     async def run(self) -> None:
         """Tell until cancelled."""
         while True:
-            await self._woken.wait()
+            with outside("something to tell"):
+                await self._woken.wait()
             self._woken.clear()
             oldest, self._oldest = self._oldest, None
             await self._tell(await self._bundle())

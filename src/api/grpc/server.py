@@ -13,6 +13,7 @@ from ...config.listening import Listener
 from ...errors import ConfigError
 from ...telemetry.log import get_logger
 from ...telemetry.metrics import Metrics
+from ...telemetry.pulse import outside
 from ..limits import Limits
 from ..protos import task_pb2_grpc
 from ..security import Guard
@@ -73,7 +74,8 @@ class GrpcServer:
             await self._told.set(SERVICE, health_pb2.HealthCheckResponse.SERVING)
             self.serving = True
             _log.info("grpc_listening", msg=f"{self._listener.host}:{self.port}", port=self.port)
-            await server.wait_for_termination()
+            with outside("calls"):
+                await server.wait_for_termination()
         finally:
             self.serving = False
             await server.stop(_GRACE_S)

@@ -12,6 +12,7 @@ from ...model import DAY_MS, Dataset, Instrument, Listing
 from ...ports import ArchivedListings, Clock, CoverageLedger
 from ...telemetry.log import get_logger
 from ...telemetry.metrics import Metrics
+from ...telemetry.pulse import OutsideEvent
 from ..backoff import Backoff
 from .archive import ArchiveListings
 from .selection import Selection
@@ -51,7 +52,7 @@ class InstrumentKeeper:
         on_change: Callable[[], None] = lambda: None,
         ready: asyncio.Event | None = None,
     ) -> None:
-        self.ready = ready or asyncio.Event()
+        self.ready = ready or OutsideEvent("the first look at the listings")
         self._universe = universe
         self._selection = selection
         self._listings = listings

@@ -12,6 +12,7 @@ from ...model import DAY_MS, MINUTE_MS, ContractChange, ContractStatus, Instrume
 from ...ports import Clock, History
 from ...telemetry.log import get_logger
 from ...telemetry.metrics import Metrics
+from ...telemetry.pulse import OutsideEvent
 from ..backoff import Backoff
 from .selection import PENDING_LEAD_MS, Picture, Selection, survey
 
@@ -51,7 +52,7 @@ class Universe:
         after: asyncio.Event | None = None,
         refresh_every: float = REFRESH_EVERY,
     ) -> None:
-        self.ready = asyncio.Event()
+        self.ready = OutsideEvent("the venue's list of contracts")
         self._history = history
         self._clock = clock
         self._metrics = metrics

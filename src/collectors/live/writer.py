@@ -14,6 +14,7 @@ from ...ports import CandleSink, Clock
 from ...telemetry.health import Health
 from ...telemetry.log import get_logger
 from ...telemetry.metrics import Metrics
+from ...telemetry.pulse import outside
 from ..backoff import Backoff
 from ..running.turn import Turn
 from .batch_size import BatchSize
@@ -183,7 +184,8 @@ class Writer:
             return True
         try:
             async with asyncio.timeout(None if left is None else self._clock.wall(left)):
-                await buffer.woken.wait()
+                with outside("a candle"):
+                    await buffer.woken.wait()
         except TimeoutError:
             return True
         return False

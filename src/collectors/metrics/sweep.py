@@ -13,6 +13,7 @@ from ...ports import Clock
 from ...ports.metrics import MetricSeries, MetricSink, MetricSource
 from ...telemetry.log import get_logger
 from ...telemetry.metrics import Metrics
+from ...telemetry.pulse import OutsideEvent
 from ..unwrap import first_error
 from .plan import MOST_ROWS, Breaker, Known, in_order, lacking, newest_due, next_due
 
@@ -64,7 +65,7 @@ class MetricsSweep:
         self._paused_until = 0.0
         self.rows = 0
         """Rows stored so far; the supervisor's measure of progress."""
-        self.valued = asyncio.Event()
+        self.valued = OutsideEvent("the first sweep")
         """Set once somebody's open interest is stored: who is largest is known, and can be compared elsewhere."""
         for series in MetricSeries:
             resting = metrics.metric_series_resting.labels(series.value)

@@ -13,6 +13,7 @@ from ...ports import Clock, History, HoleFinder, Priority
 from ...slices import a_slice, pieces
 from ...telemetry.log import get_logger
 from ...telemetry.metrics import Metrics
+from ...telemetry.pulse import outside
 from ..backoff import Backoff
 from ..listings.universe import Universe
 from ..live.buffer import CandleBuffer, Origin
@@ -160,7 +161,8 @@ class HoleRepair:
         now = self._clock.now()
         due = (self._next_scan, self._absences.next_due(self._pauses), self._pauses.next_release())
         left = 0.0 if self._reason else min(at for at in due if at is not None) - now
-        with suppress(TimeoutError):
+        # BINANCE_WS_GAP_INTERVAL may be a day.
+        with suppress(TimeoutError), outside("the next search for holes"):
             async with asyncio.timeout(self._clock.wall(left, at_least=_LOOP_FLOOR)):
                 await self._wake.wait()
 

@@ -11,6 +11,7 @@ from ...errors import BadData, Retryable
 from ...ports import History, SettableClock
 from ...telemetry.log import get_logger
 from ...telemetry.metrics import Metrics
+from ...telemetry.pulse import OutsideEvent
 from ..backoff import Backoff
 
 _log = get_logger("clock_sync")
@@ -42,7 +43,7 @@ class ClockSync:
         interval: float = _INTERVAL,
         on_jump: Callable[[], None] | None = None,
     ) -> None:
-        self.ready = asyncio.Event()
+        self.ready = OutsideEvent("the venue's time")
         self._history = history
         self._clock = clock
         self._metrics = metrics

@@ -10,6 +10,7 @@ from random import Random
 from ...errors import AlreadyRunning, ConfigError, MarketdError
 from ...telemetry.log import get_logger
 from ...telemetry.metrics import Metrics
+from ...telemetry.pulse import Pulse
 from ..backoff import Backoff
 from ..unwrap import first_error
 
@@ -26,7 +27,7 @@ class Supervisor:
 
     ``progress`` counts the data that came; the backoff starts over once it has grown, not when a connection
     was made. Without it a run of ten minutes does the same. ``ConfigError`` and ``AlreadyRunning`` pass
-    through: no restart mends them.
+    through: no restart mends them. ``pulse`` follows the tasks of ``work``, to tell when all of them hang.
     """
 
     def __init__(
@@ -36,15 +37,21 @@ class Supervisor:
         metrics: Metrics,
         *,
         progress: Callable[[], int] | None = None,
+        pulse: Pulse | None = None,
         rng: Random | None = None,
     ) -> None:
         self.name = name
+        self._pulse = pulse or Pulse(name)
         self._work = work
         self._progress = progress
         self._restarts = metrics.supervisor_restarts.labels(collector=name)
         self._backoff = Backoff(_BASE, _CAP, rng)
 
     async def run(self) -> None:
+        with self._pulse.watched():
+            await self._run()
+
+    async def _run(self) -> None:
         while True:
             data, began = self._count(), time.monotonic()
             try:

@@ -11,6 +11,7 @@ from ...model import Trade, TradeResult
 from ...ports.trades import LiveTrades, TradeSink
 from ...telemetry.log import get_logger
 from ...telemetry.metrics import Metrics
+from ...telemetry.pulse import outside
 from ..backoff import Backoff
 
 _log = get_logger("trades")
@@ -59,7 +60,8 @@ class TradeBuffer:
         """Wait until there is a trade."""
         while not self._rows:
             self._some.clear()
-            await self._some.wait()
+            with outside("a trade"):
+                await self._some.wait()
 
     def _trim(self) -> None:
         while len(self._rows) > self._capacity:

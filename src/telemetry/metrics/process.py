@@ -57,6 +57,7 @@ class ProcessFamilies(Families):
 
     def _process(self) -> None:
         self.build_info = self._gauge("build_info", "Always 1.", "version")
+        self.role = self._gauge("role", "1 for each role of this process.", "role")
         self.event_loop_lag = self._histogram(
             "event_loop_lag_seconds", "How late a timer fired.", _LAG_BUCKETS
         )
@@ -68,6 +69,13 @@ class ProcessFamilies(Families):
         )
         self.supervisor_restarts = self._counter(
             "supervisor_restarts", "Collectors restarted after a failure.", "collector"
+        )
+        self.collectors_stuck = self._gauge(
+            "collectors_stuck",
+            "Collectors of which nothing has gone on for half an hour, and that wait for nothing outside.",
+        )
+        self.service_notifications = self._counter(
+            "service_notifications", "Messages to the service manager, by result: sent, failed.", "result"
         )
         self.log_suppressed = self._counter("log_suppressed", "Log lines left out because they repeated.")
         self.log_lost = self._counter(

@@ -23,6 +23,8 @@ from .trade_frames import TradeFrames
 __all__ = ["BinanceStream", "StreamOptions", "TradeStream"]
 _log = get_logger("stream")
 
+_DAY_S = 86_400.0
+
 
 class SymbolStreams:
     """Keeps one stream of each symbol subscribed; what comes goes to ``frames``, on the loop.
@@ -94,9 +96,9 @@ class SymbolStreams:
             async with asyncio.TaskGroup() as tasks:
                 self._tasks = tasks
                 self._apply()
-                await (
-                    asyncio.get_running_loop().create_future()
-                )  # only a cancellation or a failed task ends it
+                # Only a cancellation or a failed task ends it. Asleep, it is not taken for stuck when it has no symbol.
+                while True:  # noqa: ASYNC110
+                    await asyncio.sleep(_DAY_S)
         finally:
             self._tasks = None
             self._slots.clear()

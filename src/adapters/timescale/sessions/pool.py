@@ -9,6 +9,7 @@ from psycopg import AsyncConnection
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg_pool import AsyncConnectionPool
 
+from ....telemetry.pulse import outside
 from ..options import DatabaseOptions, conninfo
 from ..queries import query
 
@@ -17,6 +18,14 @@ _WAIT_S = 20.0
 _READ_TIMEOUT = "10s"
 _READ_WAIT_S = 5.0
 _MOST_WAITING = 64
+
+
+class _Pool(AsyncConnectionPool):
+    """Whoever waits for a session while the database is away says so."""
+
+    async def getconn(self, timeout: float | None = None) -> AsyncConnection:
+        with outside("a session of the database"):
+            return await super().getconn(timeout)
 
 
 def make_pool(options: DatabaseOptions, *, purpose: str, size: int) -> AsyncConnectionPool:
@@ -57,7 +66,7 @@ def _pool(
     wait: float = _WAIT_S,
     most: int = 0,
 ) -> AsyncConnectionPool:
-    return AsyncConnectionPool(
+    return _Pool(
         info,
         # A statement that is prepared may get a plan for any bounds at all, which goes through every chunk there is.
         kwargs={"prepare_threshold": None},
