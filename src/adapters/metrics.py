@@ -68,6 +68,8 @@ class MetricsServer:
         for collector in (ProcessCollector, PlatformCollector, GCCollector):
             collector(registry=metrics.registry)
         metrics.build_info.labels(info.version).set(1)
+        for role in info.runs:
+            metrics.role.labels(role).set(1)
 
     @property
     def port(self) -> int:

@@ -68,6 +68,7 @@ class StatusReport:
             "tasks": {
                 outcome: int(count)
                 for outcome, count in sorted(samples.by_label("tasks_total", "outcome").items())
+                if count
             },
             "gap_minutes_open": int(samples.total("missing_candles")),
             "clock_offset_seconds": round(samples.total("exchange_clock_offset_seconds"), 3),

@@ -16,6 +16,9 @@ from .jobs import Context, Kind
 
 _log = get_logger("jobs")
 
+_UNKNOWN = "unknown"
+_OUTCOMES = ("success", "failed", "cancelled", "again")
+
 
 class Runner:
     """Does tasks of the kinds it knows, whoever asked for them. ``version`` goes into every result."""
@@ -32,6 +35,9 @@ class Runner:
     ) -> None:
         self._kinds, self._tasks, self._kernels = kinds, tasks, kernels
         self._clock, self._metrics, self._version = clock, metrics, version
+        for kind in (*kinds, _UNKNOWN):  # a series that is there from the start can be alerted on
+            for outcome in _OUTCOMES:
+                metrics.tasks.labels(kind=kind, outcome=outcome)
 
     async def do(self, task_id: str, *, is_wanted: Callable[[], bool]) -> None:
         """One attempt. A task that is over, or that nobody knows, is left alone.
@@ -95,7 +101,7 @@ class Runner:
         result: Mapping[str, Any] | None = None,
     ) -> None:
         # A kind that is not known here came from somebody's hands, and is no label.
-        label = task.kind if task.kind in self._kinds else "unknown"
+        label = task.kind if task.kind in self._kinds else _UNKNOWN
         outcome = "again" if state is TaskState.PENDING else state.value.lower()
         self._metrics.tasks.labels(kind=label, outcome=outcome).inc()
         took = self._clock.monotonic() - began

@@ -53,6 +53,8 @@ class VenueOptions:
     sleeper_share: float = 0.0
     start_ms: int = _START_MS
     """Exchange time at the start, a whole minute, UTC milliseconds."""
+    started_s: float = 0.0
+    """The start was so many wall seconds ago: with them an exchange can show this computer's own date."""
 
 
 class Venue:
@@ -66,7 +68,7 @@ class Venue:
                 seed=options.seed,
                 speed=options.speed,
                 start_ms=options.start_ms,
-                anchor=time.monotonic(),
+                anchor=time.monotonic() - options.started_s,
                 exchange_info=_universe(options, folder / "exchange-info.json"),
                 sleeper_share=options.sleeper_share,
             )

@@ -38,6 +38,12 @@ class AlertDelivery:
         rng: Random | None = None,
     ) -> None:
         self._events, self._targets, self._clock, self._metrics = events, targets, clock, metrics
+        for result in (
+            "delivered",
+            "again",
+            "dead",
+        ):  # a series that is there from the start can be alerted on
+            metrics.alert_deliveries.labels(result=result)
         self._every_s = every_s
         self._rng = rng or Random()
 
