@@ -33,6 +33,12 @@ class Authority:
 
     def server(self, *addresses: str, expired: bool = False) -> ssl.SSLContext:
         """A server that shows a certificate for these IP addresses."""
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(self.issue(*addresses, expired=expired))
+        return context
+
+    def issue(self, *addresses: str, expired: bool = False) -> Path:
+        """A file with the key and the certificate of a server at these IP addresses."""
         key = ec.generate_private_key(ec.SECP256R1())
         until = datetime.now(UTC) + (-_DAY if expired else _DAY)
         names = [x509.IPAddress(ipaddress.ip_address(address)) for address in addresses]
@@ -50,9 +56,7 @@ class Authority:
             )
             + certificate.public_bytes(serialization.Encoding.PEM)
         )
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(both)
-        return context
+        return both
 
 
 def _named(name: str) -> x509.Name:
