@@ -43,7 +43,7 @@ static_checks() {
     check "ruff format" "$BIN/ruff" format --quiet --check .
     check "import-linter" "$BIN/lint-imports" --no-cache --no-logo
     check "mypy" "$BIN/mypy" --strict "${python[@]}"
-    check "shellcheck" shellcheck -x scripts/*.sh scripts/lib/*.sh .ci/run
+    check "shellcheck" shellcheck -x scripts/*.sh scripts/lib/*.sh deploy/docker/*.sh .ci/run
 }
 
 main() {
