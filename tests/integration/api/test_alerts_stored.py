@@ -219,6 +219,23 @@ async def test_one_that_was_off_tells_nothing_of_meanwhile(
     assert not await book.switch(alert, enabled=True, now_ms=NOW_MS)
 
 
+async def test_the_side_that_a_price_was_on_before_it_was_off_is_forgotten(
+    database: str, candles: CandleStore, book: AlertStore
+) -> None:
+    """Over a hole nobody knows when it was crossed; while the alert was off is likelier than in this minute."""
+    await candles.write([candle(0, 110)], [])
+    alert = await book.add(NewAlert("BTCUSDT", 100.0, "long"), now_ms=NOW_MS + MINUTE_MS)
+    assert alert is not None
+    later = 2 * DAY_MS // MINUTE_MS
+    await book.switch(alert, enabled=False, now_ms=NOW_MS + MINUTE_MS)
+    await book.switch(alert, enabled=True, now_ms=NOW_MS + later * MINUTE_MS)
+    await candles.write([candle(later, 90)], [])
+    assert await book.look(NOW_MS + (later + 1) * MINUTE_MS) == Looked(0, 1, 0)
+    await candles.write([candle(later + 1, 110), candle(later + 2, 90)], [])
+    assert (await book.look(NOW_MS + (later + 3) * MINUTE_MS)).events == 1
+    assert await crossed(database) == [(alert, later + 2)]
+
+
 async def test_each_event_is_taken_by_one_and_comes_again_unless_it_is_settled(
     database: str, candles: CandleStore, book: AlertStore
 ) -> None:
