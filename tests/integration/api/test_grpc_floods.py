@@ -147,3 +147,35 @@ async def _until_cut(reader: asyncio.StreamReader) -> None:
     with suppress(ConnectionError):
         while await reader.read(65_536):
             pass
+
+
+async def test_so_many_logs_are_followed_at_a_time(shelf: Shelf) -> None:
+    # H7: what goes on long leaves places for the other calls.
+    asked = task_pb2.WatchTaskRequest(task_id="t")
+    async with grpc_served(shelf) as client:
+        await client.tasks.RunTask(
+            task_pb2.RunTaskRequest(task_id="t", task_type="Paint", config_json='{"wall": "a"}'), timeout=30
+        )
+        shelf.tell("t", "one")
+        following = [client.tasks.WatchTask(asked, timeout=300) for _ in range(32)]
+        assert {(await one.read()).line for one in following} == {"one"}
+
+        async def code_of_one_more() -> grpc.StatusCode:
+            more = client.tasks.WatchTask(asked, timeout=30)
+            try:
+                await more.read()
+            except grpc.aio.AioRpcError as error:
+                return error.code()
+            more.cancel()
+            return grpc.StatusCode.OK
+
+        assert await code_of_one_more() is grpc.StatusCode.RESOURCE_EXHAUSTED
+        await client.tasks.GetTask(task_pb2.GetTaskRequest(task_id="t"), timeout=30)
+        following.pop().cancel()
+
+        async def let_in() -> bool:
+            return await code_of_one_more() is grpc.StatusCode.OK
+
+        await eventually(let_in, timeout=60)
+        for one in following:
+            one.cancel()
