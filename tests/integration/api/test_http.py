@@ -176,6 +176,22 @@ async def test_a_body_is_json_or_nothing(api: Api, session: aiohttp.ClientSessio
         assert (answer.status, await answer.json()) == (200, {"number": 1})
 
 
+@pytest.mark.parametrize("in_pieces", [False, True])
+async def test_a_body_may_be_as_long_as_the_limit_says(
+    api: Api, session: aiohttp.ClientSession, in_pieces: bool
+) -> None:
+    # H2; what is a byte longer is refused before it is there (test_slow_clients.py).
+    async def pieces(body: bytes) -> AsyncIterator[bytes]:
+        for start in range(0, len(body), 10_000):
+            yield body[start : start + 10_000]
+
+    body = b'{"number": 1}'.ljust(65_536)
+    data = pieces(body) if in_pieces else body
+    headers = {"Content-Type": "application/json"}
+    async with session.post(f"{api.url}/take", data=data, headers=headers) as answer:
+        assert answer.status == 200
+
+
 async def test_a_packed_body_is_refused(api: Api, session: aiohttp.ClientSession) -> None:
     headers = {"Content-Type": "application/json", "Content-Encoding": "gzip"}
     async with session.post(f"{api.url}/take", data=b"\x1f\x8b\x08", headers=headers) as answer:
