@@ -7,6 +7,7 @@ import io
 import json
 import re
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 import aiohttp
@@ -222,7 +223,7 @@ async def test_our_own_pages_and_those_of_allowed_sites_are_let_in(
         assert "Authorization" in answer.headers["Access-Control-Allow-Headers"]
 
 
-async def test_an_address_and_a_token_have_so_many_requests(tokens: Tokens) -> None:
+async def test_an_address_has_so_many_requests(tokens: Tokens) -> None:
     limits = Limits(requests_per_minute=60)
     async with (
         served(tokens=tokens, limits=limits, app=with_routes_of_each_scope) as api,
@@ -240,6 +241,30 @@ async def test_an_address_and_a_token_have_so_many_requests(tokens: Tokens) -> N
         assert set(statuses) == {200, 429}
         async with session.get(f"{api.url}/health") as answer:
             assert answer.status == 200
+
+
+async def test_a_token_has_so_many_requests_wherever_it_comes_from(tokens: Tokens) -> None:
+    limits = Limits(requests_per_minute=60)
+    async with (
+        served(tokens=tokens, limits=limits, app=with_routes_of_each_scope) as api,
+        AsyncExitStack() as stack,
+    ):
+        sessions = [
+            await stack.enter_async_context(
+                aiohttp.ClientSession(connector=aiohttp.TCPConnector(local_addr=(f"127.0.0.{number}", 0)))
+            )
+            for number in range(2, 10)
+        ]
+
+        async def ask(session: aiohttp.ClientSession, name: str) -> int:
+            async with session.get(f"{api.url}/any", headers=bearer(TOKENS[name])) as answer:
+                return answer.status
+
+        # Fewer of an address than it may send at once.
+        statuses = await asyncio.gather(*(ask(session, "read") for session in sessions for _ in range(5)))
+        assert statuses.count(200) >= 10
+        assert set(statuses) == {200, 429}
+        assert {await ask(session, "task") for session in sessions[:5]} == {200}
 
 
 @pytest.mark.parametrize("agent", [b"agent", b"agent\x1b[0m", b"a\xc2\x85b"])
