@@ -29,9 +29,12 @@ from tests.support.processes import free_port
 from tests.support.venue import VenueOptions
 from tests.support.world import open_world
 
-pytestmark = pytest.mark.skipif(
-    shutil.which("prometheus") is None, reason="prometheus is missing: apt-get install prometheus"
-)
+pytestmark = [
+    pytest.mark.fault,  # it takes a minute where the machine is busy
+    pytest.mark.skipif(
+        shutil.which("prometheus") is None, reason="prometheus is missing: apt-get install prometheus"
+    ),
+]
 
 
 class Prometheus:
