@@ -193,7 +193,7 @@ export const en = {
   "alerts.delivery.none": "only kept here",
   "alerts.delivery.waiting": "on its way to {target}",
   "alerts.delivery.delivered": "delivered to {target}",
-  "alerts.delivery.attempts": "attempt {attempts}",
+  "alerts.delivery.attempts": ", attempt {attempts}",
   "alerts.delivery.dead": "given up for {target}",
   "alerts.times": "{times} ×, last {time}",
   "alerts.off": "Turn off",

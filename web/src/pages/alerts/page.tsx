@@ -140,7 +140,7 @@ function History({ of }: { of: AlertEvent[] }): JSX.Element {
                 <span class={one.delivery === "dead" ? "bad" : one.delivery === "none" ? "soft" : ""}>
                   {t(`alerts.delivery.${one.delivery}`, { target: one.target ?? "" })}
                 </span>
-                {one.attempts > 1 && <span class="soft">, {t("alerts.delivery.attempts", { attempts: one.attempts })}</span>}
+                {one.attempts > 1 && <span class="soft">{t("alerts.delivery.attempts", { attempts: one.attempts })}</span>}
                 {one.error && <span class="soft"> {one.error}</span>}
               </td>
             </tr>

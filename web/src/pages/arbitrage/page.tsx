@@ -62,6 +62,7 @@ function Pictures({ batch }: { batch: Batch }): JSX.Element {
   const key = String(batch.batch_id);
   const prices = useRead(key, (signal) => get<PriceSeries>(`/api/v1/batches/${batch.batch_id}/prices`, {}, signal));
   const profit = useRead(key, (signal) => get<{ data: ProfitPoint[] }>(`/api/v1/batches/${batch.batch_id}/profit`, {}, signal));
+  const [exchange, pool] = [t("arbitrage.exchange"), t("arbitrage.pool")];
   const both = useMemo<SmallLine[]>(() => {
     const line = (name: string, colour: string, points: PriceSeries["pool"]): SmallLine => ({
       name,
@@ -69,9 +70,9 @@ function Pictures({ batch }: { batch: Batch }): JSX.Element {
       points: points.map((one) => ({ time_ms: one.time_ms, value: one.price })),
     });
     return prices.data
-      ? [line(t("arbitrage.exchange"), "series-1", prices.data.exchange), line(t("arbitrage.pool"), "series-2", prices.data.pool)]
+      ? [line(exchange, "series-1", prices.data.exchange), line(pool, "series-2", prices.data.pool)]
       : [];
-  }, [prices.data, t]);
+  }, [prices.data, exchange, pool]);
   const sum = useMemo<SmallLine[]>(() => {
     let total = 0;
     return [{ name: "", colour: "main", points: (profit.data?.data ?? []).map((one) => ({ time_ms: one.time_ms, value: (total += one.profit_usdt) })) }];

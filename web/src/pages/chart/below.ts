@@ -30,7 +30,7 @@ export type Colours = (name: string) => string;
 const PANE_SHARE = 0.22;
 
 /** Between the line above a pane and its title. */
-const AIR = { text: "", fontSize: 1, lineHeight: 4 };
+const AIR = { text: " ", fontSize: 1, lineHeight: 4 };
 
 export const at = (ms: number): UTCTimestamp => (ms / 1000) as UTCTimestamp;
 
