@@ -10,6 +10,7 @@ from typing import cast
 from src.adapters.timescale.sessions.reader import ReadPool
 from src.api.app import make_app
 from src.api.security import Tokens
+from src.api.static_files import ROOT as STATIC
 from tests.integration.timescale.helpers import fetch
 from tests.support.api import StandInReader, served
 from tests.support.browser import PATIENCE_S, Page
@@ -19,6 +20,8 @@ from tests.support.fakes import StepClock
 from .conftest import EXCHANGE
 
 _TOKEN = "t" * 64
+_FIRST_LOOK_BYTES = 100_000
+"""Before compression. The library of charts alone is larger; it comes with a chart, and no first paint waits for it."""
 
 
 async def test_it_is_seen_in_both_languages_light_and_dark_without_a_complaint(
@@ -43,6 +46,8 @@ async def test_it_is_seen_in_both_languages_light_and_dark_without_a_complaint(
         assert {url for url in page.requests if not url.startswith(api.url)} == set(), (
             "nothing from elsewhere"
         )
+        loaded = {url.removeprefix(f"{api.url}/") for url in page.requests if "/assets/" in url}
+        assert 0 < sum((STATIC / name).stat().st_size for name in loaded) < _FIRST_LOOK_BYTES, loaded
 
 
 async def _changed(page: Page, before: str) -> bool:
