@@ -56,7 +56,7 @@ async def test_older_candles_come_as_one_drags_the_chart(page: Page, world: Mark
     await eventually(lambda: _sees_at(page, 3, START_MS))
     await page.press("End")
     await eventually(lambda: _sees_at(page, 0.5, newest))
-    assert "missing" not in await page.text()
+    assert "issing" not in await page.text()
     assert page.problems == []
 
 
@@ -64,15 +64,15 @@ async def test_bars_that_lack_minutes_are_hollow_and_one_is_led_to_them(page: Pa
     await world.market.store(plain(_SYMBOL, START_MS, _MINUTES, leave=[12, 13, 1_001]))
     world.market.keep()
     await _open(page, world, "5m")
-    await page.sees("Hollow: 2 bars lack 3 minutes that are not stored.")
+    await page.sees("Bars that lack minutes: 2 (hollow; 3 min).")
     assert await _coloured(page, "warn") == 0, "neither is in sight"
     for minute, lacks in ((1_000, 1), (10, 2)):
-        await page.click("Hollow")
+        await page.click("hollow")
         await eventually(partial(_sees_in_the_middle, page, START_MS + minute * MINUTE_MS))
         assert f"{lacks} min missing" in await page.value(_VALUES)
         await eventually(lambda: _coloured(page, "warn"), message="nothing is drawn in amber")
     await page.click("中文")
-    await page.sees("空心：2 根 K 线缺少 3 分钟数据。")
+    await page.sees("缺分钟的 K 线：2（空心；共 3 分钟）。")
     assert page.problems == []
 
 
