@@ -209,7 +209,10 @@ class Page:
             )
 
     async def drag(self, x: float, y: float, by: float) -> None:
-        """Take hold at a place and move it so many pixels to the right, in steps as a hand does."""
+        """Take hold at a place and move it so many pixels to the right, in steps as a hand does.
+
+        Each step is drawn before the next: else the browser makes one of several.
+        """
         await self.call("Input.dispatchMouseEvent", type="mouseMoved", x=x, y=y)
         await self.call(
             "Input.dispatchMouseEvent", type="mousePressed", x=x, y=y, button="left", clickCount=1
@@ -217,6 +220,7 @@ class Page:
         for step in range(1, 21):
             place = x + by * step / 20
             await self.call("Input.dispatchMouseEvent", type="mouseMoved", x=place, y=y, buttons=1)
+            await self.value("new Promise((done) => requestAnimationFrame(done))")
         await self.call(
             "Input.dispatchMouseEvent", type="mouseReleased", x=x + by, y=y, button="left", clickCount=1
         )
