@@ -10,9 +10,9 @@ from benchmarks.soak import Sample, minima, slope
 
 
 def _samples(seconds: int, *, growth: float, noise: float) -> list[Sample]:
-    """Every ten seconds; memory that grows by ``growth`` MB an hour, with peaks that have nothing to do with it."""
+    """Every ten seconds; memory that grows by ``growth`` MB an hour, with ever larger peaks above it."""
     return [
-        Sample(1800.0 + at, 200 + growth * at / 3600 + (noise if at % 60 else 0), 40, 12, 41)
+        Sample(1800.0 + at, 200 + growth * at / 3600 + (noise * (at // 300) if at % 60 else 0), 40, 12, 41)
         for at in range(0, seconds, 10)
     ]
 
