@@ -80,7 +80,8 @@ def _soaked(url: str, daemon: Process) -> dict[str, object]:
         "symbols": symbols,
         "minutes": minutes,
         "missing": symbols * minutes - _stored(url, first, last),
-        "rss_slope_mb_per_h": round(slope(minima(late)), 3),
+        # A run that is too short for two points has no slope, and JSON no NaN.
+        "rss_slope_mb_per_h": None if len(minima(late)) < 2 else round(slope(minima(late)), 3),
         "rss_mb": {"first": late[0].rss_mb, "last": late[-1].rss_mb, "most": max(one.rss_mb for one in late)},
         **{name: _change(late, name) for name in ("descriptors", "threads", "tasks")},
         "reconnects": seen.get("marketd_ws_reconnects_total", 0),

@@ -21,7 +21,7 @@ steady() { # steady HOURS
 import json, sys
 found = json.loads(sys.argv[1])
 wrong = [name for name in ("descriptors", "threads", "tasks") if found[name]["last"] > found[name]["first"] + 2]
-if not found["rss_slope_mb_per_h"] < 1:
+if found["rss_slope_mb_per_h"] is None or found["rss_slope_mb_per_h"] >= 1:
     wrong.append("rss_slope_mb_per_h")
 wrong += [name for name in ("missing", "dropped", "restarts") if found[name]]
 sys.exit(f"soak: not good: {wrong}" if wrong else 0)
