@@ -223,11 +223,11 @@ async def test_our_own_pages_and_those_of_allowed_sites_are_let_in(
         assert "Authorization" in answer.headers["Access-Control-Allow-Headers"]
 
 
-async def test_an_address_has_so_many_requests(tokens: Tokens) -> None:
+async def test_an_address_has_so_many_requests() -> None:
     limits = Limits(requests_per_minute=60)
     async with (
-        served(tokens=tokens, limits=limits, app=with_routes_of_each_scope) as api,
-        aiohttp.ClientSession(headers=bearer(TOKENS["read"])) as session,
+        served(limits=limits, app=with_routes_of_each_scope) as api,
+        aiohttp.ClientSession() as session,
     ):
 
         async def ask() -> int:
@@ -239,8 +239,9 @@ async def test_an_address_has_so_many_requests(tokens: Tokens) -> None:
         statuses = await asyncio.gather(*(ask() for _ in range(40)))
         assert statuses.count(200) >= 10
         assert set(statuses) == {200, 429}
-        async with session.get(f"{api.url}/health") as answer:
-            assert answer.status == 200
+        for _ in range(40):
+            async with session.get(f"{api.url}/health") as answer:
+                assert answer.status == 200, "what is public is not counted"
 
 
 async def test_a_token_has_so_many_requests_wherever_it_comes_from(tokens: Tokens) -> None:

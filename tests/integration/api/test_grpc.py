@@ -169,6 +169,13 @@ WRONG: list[tuple[str, Any, str]] = [
         task_pb2.RunTaskRequest(task_id="../x", task_type="Paint", config_json='{"wall": "a"}'),
         "task_id",
     ),
+    (
+        "RunTask",
+        task_pb2.RunTaskRequest(
+            task_id="Bars@2026-11-27T00:00:00Z", task_type="Paint", config_json='{"wall": "a"}'
+        ),
+        "task_id",
+    ),
     ("CollectBinance", task_pb2.CollectBinanceRequest(), "symbol"),
     (
         "CollectBinance",

@@ -104,7 +104,11 @@ async def test_all_processes_together_have_no_more_than_may_wait(database: str) 
         assert await queue.ask(Task("timed", "Paint", {}), subject="Paint/1"), "a schedule finds room"
         with pytest.raises(QueueFull, match="6 tasks wait already, 6 are the most"):
             await queue.ask(Task("one more", "Paint", {}), subject="Paint/1", most_waiting=6)
-    assert await ask(database, "SELECT count(*) FROM market_data.procrastinate_jobs") == [(6,)]
+        await ask(
+            database, "UPDATE market_data.tasks SET state = 'RUNNING' WHERE task_id = 'timed' RETURNING 1"
+        )
+        assert await queue.ask(Task("one more", "Paint", {}), subject="Paint/1", most_waiting=6)
+    assert await ask(database, "SELECT count(*) FROM market_data.procrastinate_jobs") == [(7,)]
 
 
 async def test_tasks_made_in_one_moment_are_each_shown_once(api: Api, database: str) -> None:
