@@ -31,7 +31,7 @@ async def traced(page: Page, step: Callable[[], Awaitable[Any]]) -> tuple[float,
 
 
 def _tasks(events: Iterable[dict[str, Any]]) -> list[tuple[float, float]]:
-    """Microseconds of each task of the renderers' main threads, clock and processor.
+    """Microseconds of each task of the renderers' main threads, clock and processor (the clock where none was told).
 
     Raises ``RuntimeError`` where the trace names none.
     """
@@ -42,7 +42,7 @@ def _tasks(events: Iterable[dict[str, Any]]) -> list[tuple[float, float]]:
         if one["name"] == "thread_name" and one["args"]["name"] == "CrRendererMain"
     }
     found = [
-        (float(one["dur"]), float(one["tdur"]))
+        (float(one["dur"]), float(one.get("tdur", one["dur"])))
         for one in known
         if one["name"] in ("RunTask", "ThreadControllerImpl::RunTask")
         and one.get("ph") == "X"
