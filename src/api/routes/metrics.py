@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
@@ -104,12 +105,17 @@ async def funding(
 async def _metrics(
     given: Parts, symbol: str, asked: Asked, bounds: tuple[int, int], limit: int, step: Interval
 ) -> Piece:
-    rows, fixed = given.reader.rows, _of(given, symbol, asked)
+    fixed = _of(given, symbol, asked)
     if step.length_ms == FIVE_MINUTES_MS:
-        look = looking(lambda values: rows("api_market.metrics", **values), fixed)
+        look = looking(lambda values: given.reader.rows("api_market.metrics", **values), fixed)
         return await sweep(look, asked, bounds, limit, (limit + 1) * FIVE_MINUTES_MS)
-    name = "api_market.metrics_from" if asked.forward else "api_market.metrics_before"
-    return await sweep_steps(lambda values: rows(name, **values), fixed, asked, bounds, limit, step)
+
+    async def read(values: Mapping[str, Any]) -> list[tuple[Any, ...]]:
+        if asked.forward:
+            return await given.reader.rows("api_market.metrics_from", **values)
+        return await given.reader.rows("api_market.metrics_before", **values)
+
+    return await sweep_steps(read, fixed, asked, bounds, limit, step)
 
 
 def _of(given: Parts, symbol: str, asked: Asked) -> dict[str, Any]:

@@ -7,6 +7,10 @@ from collections.abc import Callable, Mapping
 
 import uvloop
 
+from .alert_world import book, candles
+
+__all__ = ["book", "candles"]
+
 
 def pytest_asyncio_loop_factories() -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
     return {"uvloop": uvloop.new_event_loop}

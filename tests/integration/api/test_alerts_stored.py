@@ -7,11 +7,8 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Sequence
-from dataclasses import replace
 from random import Random
 
-import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -19,73 +16,13 @@ from psycopg import sql
 
 from src.adapters.timescale.alert_store import AlertStore
 from src.adapters.timescale.candles.store import CandleStore
-from src.adapters.timescale.options import DatabaseOptions
-from src.adapters.timescale.sessions.pool import make_pool
-from src.adapters.webhooks.targets import WebhookTargets
-from src.clock import VenueClock
-from src.collectors.alerts.delivering import ATTEMPTS, AlertDelivery
-from src.model import DAY_MS, MINUTE_MS, Candle
-from src.model.alerts import Direction, Looked, NewAlert
-from src.telemetry.metrics import Metrics
+from src.model import DAY_MS, MINUTE_MS
+from src.model.alerts import Looked, NewAlert
 from tests.faults.database import ask, session
 from tests.support.eventually import eventually
-from tests.support.fakes import make_candle
 from tests.support.processes import ROOT
-from tests.support.receiver import receiving, signed
 
-EXCHANGE = "binance_futures_um"
-NOW_MS = 1_793_491_200_000
-"""2026-11-01T00:00:00Z"""
-SECRET = "0123456789abcdef"
-DIRECTIONS: tuple[Direction, ...] = ("long", "short")
-
-
-def candle(minute: int, close: float, symbol: str = "BTCUSDT") -> Candle:
-    made = make_candle(symbol, NOW_MS + minute * MINUTE_MS)
-    return replace(made, open=close, high=close + 1, low=close / 2, close=close)
-
-
-@pytest.fixture
-async def candles(database: str) -> AsyncIterator[CandleStore]:
-    store = CandleStore(DatabaseOptions(database, exchange=EXCHANGE), Metrics())
-    await store.open()
-    yield store
-    await store.close()
-
-
-@pytest.fixture
-async def book(database: str) -> AsyncIterator[AlertStore]:
-    pool = make_pool(DatabaseOptions(database, exchange=EXCHANGE), purpose="alerts", size=4)
-    await pool.open()
-    yield AlertStore(pool, exchange=EXCHANGE)
-    await pool.close()
-
-
-async def crossed(database: str) -> list[tuple[object, ...]]:
-    """(alert, minute) of every event, in order."""
-    return await ask(
-        database,
-        "SELECT alert_id, ((extract(epoch FROM bucket_ts) * 1000 - %s) / 60000)::integer FROM market_data.alert_events"
-        " ORDER BY alert_id, bucket_ts",
-        NOW_MS,
-    )
-
-
-async def time_passes(database: str) -> None:
-    """Until every attempt that was put off is due."""
-    await ask(database, "UPDATE market_data.alert_events SET due_at = now() RETURNING 1")
-
-
-def naive(closes: Sequence[float], price: float, direction: Direction) -> list[int]:
-    """The minutes that cross, by the sentence of the decision."""
-    found = []
-    for minute in range(1, len(closes)):
-        before, after = closes[minute - 1], closes[minute]
-        if direction == "long" and before > price >= after:
-            found.append(minute)
-        if direction == "short" and before < price <= after:
-            found.append(minute)
-    return found
+from .alert_world import DIRECTIONS, EXCHANGE, NOW_MS, candle, crossed, naive
 
 
 async def test_a_close_that_crosses_is_told_once(
@@ -236,35 +173,6 @@ async def test_the_side_that_a_price_was_on_before_it_was_off_is_forgotten(
     assert await crossed(database) == [(alert, later + 2)]
 
 
-async def test_each_event_is_taken_by_one_and_comes_again_unless_it_is_settled(
-    database: str, candles: CandleStore, book: AlertStore
-) -> None:
-    await candles.write([candle(0, 110)], [])
-    await book.add(NewAlert("BTCUSDT", 100.0, "long", target="desk"), now_ms=NOW_MS + MINUTE_MS)
-    await book.add(NewAlert("BTCUSDT", 100.0, "long"), now_ms=NOW_MS + MINUTE_MS)
-    await candles.write([candle(1, 90)], [])
-    await book.look(NOW_MS + 2 * MINUTE_MS)
-    taken = await asyncio.gather(*(book.take(limit=8, lease_s=3600) for _ in range(4)))
-    [first] = [delivery for some in taken for delivery in some]
-    assert (first.target, first.attempt, first.close, first.bucket_ms) == (
-        "desk",
-        1,
-        90.0,
-        NOW_MS + MINUTE_MS,
-    )
-    assert await book.take(limit=8, lease_s=3600) == []
-    await time_passes(database)
-    [again] = await book.take(limit=8, lease_s=3600)
-    assert (again.event_id, again.attempt) == (first.event_id, 2)
-    await book.settle(first, "dead", error="of the one that was taken for dead")
-    await book.settle(again, "delivered")
-    assert await ask(
-        database, "SELECT delivery, error FROM market_data.alert_events ORDER BY target NULLS LAST"
-    ) == [("delivered", ""), ("none", "")]
-    await time_passes(database)
-    assert await book.take(limit=8, lease_s=3600) == []
-
-
 _KILLED = """
 import asyncio, os, signal, sys, psycopg
 from datetime import timedelta
@@ -381,67 +289,6 @@ async def _at_end(book: AlertStore, database: str, until_ms: int, minute: int) -
     """Looks until the server has let go of what the dead held, and nothing is left."""
     await book.look(until_ms)
     return await _watermark(database, at_least=minute)
-
-
-async def test_an_event_is_tried_until_its_target_has_it(
-    database: str, candles: CandleStore, book: AlertStore
-) -> None:
-    await candles.write([candle(0, 110)], [])
-    alert = await book.add(
-        NewAlert("BTCUSDT", 100.0, "long", note="support", target="desk"), now_ms=NOW_MS + MINUTE_MS
-    )
-    await candles.write([candle(1, 90)], [])
-    await book.look(NOW_MS + 2 * MINUTE_MS)
-    metrics = Metrics()
-    async with receiving() as receiver:
-        receiver.statuses = [503, 429]
-        targets = WebhookTargets({"desk": receiver.url}, SECRET)
-        delivery = AlertDelivery(book, targets, VenueClock(), metrics)
-        try:
-            for tried, state in enumerate(("waiting", "waiting", "delivered"), 1):
-                assert await delivery.deliver() == 1
-                assert await _delivery(database) == [(state, tried)]
-                assert await delivery.deliver() == 0, "not before its time"
-                await time_passes(database)
-            assert await delivery.deliver() == 0
-        finally:
-            await targets.close()
-        assert len(receiver.seen) == 3
-        for headers, body in receiver.seen:
-            assert headers["X-Marketd-Signature"] == signed(SECRET, headers, body)
-            told = orjson.loads(body)
-            assert (told["alert_id"], told["bucket_ms"], told["close"]) == (alert, NOW_MS + MINUTE_MS, 90.0)
-        assert len({headers["X-Marketd-Event"] for headers, _ in receiver.seen}) == 1
-
-
-async def test_a_target_that_never_takes_it_is_given_up_and_counted(
-    database: str, candles: CandleStore, book: AlertStore
-) -> None:
-    await candles.write([candle(0, 110)], [])
-    await book.add(NewAlert("BTCUSDT", 100.0, "long", target="desk"), now_ms=NOW_MS + MINUTE_MS)
-    await candles.write([candle(1, 90)], [])
-    await book.look(NOW_MS + 2 * MINUTE_MS)
-    metrics = Metrics()
-    async with receiving() as receiver:
-        receiver.status = 500
-        targets = WebhookTargets({"desk": receiver.url}, SECRET)
-        delivery = AlertDelivery(book, targets, VenueClock(), metrics)
-        try:
-            for _ in range(ATTEMPTS):
-                assert await delivery.deliver() == 1
-                await time_passes(database)
-            assert await delivery.deliver() == 0
-        finally:
-            await targets.close()
-        assert len(receiver.seen) == ATTEMPTS
-    assert await _delivery(database) == [("dead", ATTEMPTS)]
-    count = metrics.registry.get_sample_value
-    assert count("marketd_alert_deliveries_total", {"result": "dead"}) == 1
-    assert count("marketd_alert_deliveries_total", {"result": "again"}) == ATTEMPTS - 1
-
-
-async def _delivery(database: str) -> list[tuple[object, ...]]:
-    return await ask(database, "SELECT delivery, attempts FROM market_data.alert_events")
 
 
 @given(st.lists(st.sampled_from([98.0, 99.0, 100.0, 101.0, 102.0]), max_size=12))
