@@ -39,6 +39,7 @@ check() { # check NAME COMMAND...: all checks run, so that one run shows all tha
 static_checks() {
     local -a python=(src tests)
     [[ ! -d benchmarks ]] || python+=(benchmarks)
+    [[ ! -d fuzz ]] || python+=(fuzz)
     check "ruff" "$BIN/ruff" check --quiet .
     check "ruff format" "$BIN/ruff" format --quiet --check .
     check "import-linter" "$BIN/lint-imports" --no-cache --no-logo

@@ -51,3 +51,15 @@ def test_no_flipped_bit_gives_other_rows(
     except BadData:
         return
     assert found == csv_text()  # the bit means nothing: a time stamp, a comment
+
+
+def test_a_directory_that_lies_before_the_file_is_damage(tmp_path: Path) -> None:
+    """The system refuses to go there, which is no failure of the disk."""
+    data = bytearray(good_zip())
+    place = data.rfind(b"PK\x05\x06") + 16
+    data[place : place + 4] = (int.from_bytes(data[place : place + 4], "little") + 1).to_bytes(4, "little")
+    path = tmp_path / "file.zip"
+    path.write_bytes(data)
+    with pytest.raises(BadData) as refused:
+        read_member(path, NAME)
+    assert refused.value.reason == "bad_zip"

@@ -167,3 +167,16 @@ def test_counts_reach_the_metrics_once() -> None:
     assert value("marketd_ws_received_bytes_total") == 400
     assert value("marketd_rows_dropped_total", {"reason": "stream_queue"}) == 2
     assert value("marketd_rows_received_total", {"source": "binance_ws"}) == 2
+
+
+@pytest.mark.parametrize("time", [None, "1626992760203", 1.5, True])
+async def test_an_event_without_its_time_costs_nothing_else(receiver: Receiver, time: object) -> None:
+    """cryptofeed's handler would end the connection."""
+    event = kline()
+    if time is None:
+        del event["E"]
+    else:
+        event["E"] = time
+    await receiver.take(combined(event))
+    assert receiver.candles == []
+    assert receiver.count("rows_rejected_total", reason="bad_time") == 1

@@ -96,3 +96,10 @@ def test_what_is_no_file_of_funding(text: str, reason: str) -> None:
     with pytest.raises(BadData) as caught:
         archive_month(text, "BTCUSDT", date(2024, 1, 1))
     assert caught.value.reason == reason
+
+
+@pytest.mark.parametrize(("stamp", "hours"), [("9" * 5000, "8"), ("1704067200000", "9" * 5000)])
+def test_a_number_without_end_is_none(stamp: str, hours: str) -> None:
+    good = "1704067200000,8,0.1"
+    found = archive_month(f"{good}\n{stamp},{hours},0.1", "BTCUSDT", date(2024, 1, 1))
+    assert len(found.rows) + sum(found.rejected.values()) == 2

@@ -227,3 +227,15 @@ def test_whatever_a_cell_holds_it_is_a_number_or_refused(text: str) -> None:
     except BadData:
         return
     assert value is None or (value >= 0 and value.is_finite())
+
+
+def test_a_short_row_under_a_header_with_more_columns_is_counted() -> None:
+    first, second = labels(0, 2)
+    text = f"more,{HEADER}\nx,{line(first)}\nx,{line(second, values='1,2,3,4,5')}\n"
+    assert dict(archive_day(text, "BTCUSDT", DAY).rejected) == {"short_row": 1}
+
+
+def test_a_quote_that_is_never_closed_is_no_csv() -> None:
+    with pytest.raises(BadData) as caught:
+        archive_day(HEADER + '\n"' + "x\n" * 200_000, "BTCUSDT", DAY)
+    assert caught.value.reason == "columns"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import lzma
 import stat
 import zipfile
@@ -65,8 +66,13 @@ def member_blocks(path: Path, name: str | None, limits: ZipLimits | None = None)
                     raise BadData(f"{path.name}: its member is a ZIP again", reason="nested")
                 first = False
                 yield block
+    except OSError as error:
+        if error.errno != errno.EINVAL:
+            raise
+        # A forged place before the file's beginning.
+        raise _bad_zip(path, error) from error
     except _DAMAGED as error:
-        raise BadData(f"{path.name}: {type(error).__name__}: {error}", reason="bad_zip") from error
+        raise _bad_zip(path, error) from error
 
 
 def member_size(path: Path) -> int:
@@ -74,8 +80,17 @@ def member_size(path: Path) -> int:
     try:
         with zipfile.ZipFile(path) as archive:
             return sum(member.file_size for member in archive.infolist())
+    except OSError as error:
+        if error.errno != errno.EINVAL:
+            raise
+        # A forged place before the file's beginning.
+        raise _bad_zip(path, error) from error
     except _DAMAGED as error:
-        raise BadData(f"{path.name}: {type(error).__name__}: {error}", reason="bad_zip") from error
+        raise _bad_zip(path, error) from error
+
+
+def _bad_zip(path: Path, error: Exception) -> BadData:
+    return BadData(f"{path.name}: {type(error).__name__}: {error}", reason="bad_zip")
 
 
 def _only_member(archive: zipfile.ZipFile, name: str | None, limits: ZipLimits) -> zipfile.ZipInfo:

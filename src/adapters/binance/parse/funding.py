@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import re
 from collections import Counter
 from collections.abc import Mapping
@@ -16,7 +15,9 @@ from ....model import Authority, FundingRate
 from ....ports.metrics import FileRows
 from .. import venue
 from .messages import symbol_name
+from .metrics import csv_rows
 
+_WHOLE = re.compile(r"[0-9]{1,20}")
 _SIGNED = re.compile(r"-?[0-9]{1,20}(\.[0-9]{1,30})?([eE][+-]?[0-9]{1,2})?")
 _HEADER = ("calc_time", "funding_interval_hours", "last_funding_rate")
 _MAX_INTERVAL_HOURS = 24
@@ -97,7 +98,7 @@ class _Cells:
 def _table(text: str) -> list[_Cells]:
     names = list(_HEADER)
     found: list[_Cells] = []
-    for number, cells in enumerate(csv.reader(text.removeprefix("\ufeff").split())):
+    for number, cells in enumerate(csv_rows(text.removeprefix("\ufeff").split())):
         if number == 0 and not cells[0][:1].isdecimal():
             names = [cell.strip() for cell in cells]
             if not set(_HEADER) <= set(names):
@@ -124,8 +125,7 @@ def _rest_row(item: Any, source: str) -> FundingRate:
 
 
 def _archive_row(cells: _Cells, symbol: str, source: str) -> FundingRate:
-    stamp = int(cells.calc_time) if cells.calc_time.isascii() and cells.calc_time.isdecimal() else None
-    hours = int(cells.hours) if cells.hours.isascii() and cells.hours.isdecimal() else None
+    stamp, hours = _whole(cells.calc_time), _whole(cells.hours)
     if hours is not None and not 1 <= hours <= _MAX_INTERVAL_HOURS:
         _refuse("bad_interval", f"an interval of {hours} h")
     return FundingRate(
@@ -137,6 +137,11 @@ def _archive_row(cells: _Cells, symbol: str, source: str) -> FundingRate:
         source=source,
         authority=Authority.ARCHIVE,
     )
+
+
+def _whole(text: str) -> int | None:
+    """``None`` for what is no number, or none that a time or an interval can be: int() takes no endless one."""
+    return int(text) if _WHOLE.fullmatch(text) else None
 
 
 def _price(value: object) -> Decimal | None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import csv
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import NoReturn
@@ -137,9 +137,17 @@ def decimal(value: object) -> Decimal | None:
     return Decimal(value)
 
 
+def csv_rows(lines: Iterable[str]) -> Iterator[list[str]]:
+    """The cells of each line. Raises ``BadData`` (``columns``) for a quote that is never closed in a long text."""
+    try:
+        yield from csv.reader(lines)
+    except csv.Error as error:
+        _refuse("columns", f"no CSV: {error}")
+
+
 def _table(text: str) -> Iterable[dict[str, str]]:
     """The rows by column name; the order is the header's, or the usual one in a file without a header."""
-    lines = csv.reader(text.removeprefix("\ufeff").splitlines())
+    lines = csv_rows(text.removeprefix("\ufeff").splitlines())
     names: Sequence[str] = _HEADER
     seen = False
     for cells in lines:
@@ -156,7 +164,7 @@ def _table(text: str) -> Iterable[dict[str, str]]:
 
 
 def _archive_row(cells: Mapping[str, str], names: Sequence[str]) -> tuple[int, dict[str, Decimal | None]]:
-    if len(cells) < len(_HEADER):
+    if not cells.keys() >= set(_HEADER):
         _refuse("short_row", f"a row of {len(cells)} cells")
     if cells["symbol"] not in names:
         _refuse("other_symbol", f"{cells['symbol']!r:.80} in a file of {names[0]}")

@@ -131,6 +131,8 @@ class FrameHandler:
     def _checked(self, document: Any, event: Any, frame: bytes) -> str:
         """The frame as cryptofeed takes it: combined envelope, known symbol."""
         parse.kline_event(event)
+        if type(event.get("E")) is not int:  # cryptofeed reads it, too
+            raise BadData(f"event time {event.get('E')!r:.40}", reason="bad_time")
         symbol = event["s"]
         if symbol not in self._feed.exchange_symbol_mapping:
             raise BadData(f"{symbol} was never subscribed", reason="unknown_symbol")
