@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Rebuild the lock files: requirements.lock (what runs), requirements-dev.lock (what tests and checks need on top),
-# requirements-build.lock (what builds packages that come as source) and requirements-pages.lock (a Node for machines without
-# one). The packages of the pages are locked by `npm run lock` in web/.
+# requirements-build.lock (what builds packages that come as source), requirements-pages.lock (a Node for machines without
+# one) and requirements-audit.lock (scripts/audit.sh, in an environment of its own). The packages of the pages are locked by `npm run lock` in web/.
 #
 #   scripts/lock.sh              keep the locked versions, add or remove what pyproject.toml changed
 #   scripts/lock.sh --upgrade    take the newest versions
@@ -32,7 +32,10 @@ lock requirements-build.lock requirements-build.in "$@"
 # All three are installed into one environment: what two of them name has one version.
 lock requirements.lock --constraint requirements-build.lock pyproject.toml "$@"
 lock requirements-dev.lock --extra dev --constraint requirements.lock --constraint requirements-build.lock pyproject.toml "$@"
+# pip-compile forgets for which machines a package is.
+sed -i "s/^atheris==[^ ]*/& ; sys_platform == 'linux' and platform_machine == 'x86_64'/" requirements-dev.lock
 lock requirements-pages.lock requirements-pages.in "$@"
+lock requirements-audit.lock --constraint requirements-build.lock requirements-audit.in "$@"
 
 if grep -nE '://|@ |/(home|root|tmp|opt|work)/' requirements*.lock; then
     echo "lock.sh: a lock names a host or a path (above); it must not" >&2
