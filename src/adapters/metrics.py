@@ -76,6 +76,10 @@ class MetricsServer:
         """The port that was taken; the one asked for before that."""
         return self._listener.port
 
+    def take_token(self, token: str | None) -> None:
+        """Another token from now on."""
+        self._token = token
+
     def prepare(self) -> None:
         """Take the port; no request is answered before ``run``.
 

@@ -119,21 +119,40 @@ class Scheduler:
         self._asked: dict[str, int] = {}
         for result in ("new", "there", "failed"):
             metrics.tasks_asked.labels(result=result)
+        self._changed = asyncio.Event()
+
+    def change(self, schedules: Sequence[Schedule]) -> None:
+        """These from now on. Of a new one the task of the period that is running is asked for, as at the start."""
+        if list(schedules) != list(self._schedules):
+            self._schedules = schedules
+            self._changed.set()
 
     async def run(self) -> None:
         """Until cancelled; a database that is away is asked again 15 s later. ``after`` is waited for first: a period
         needs a clock that is right."""
         await self._after.wait()
         while True:
+            self._changed.clear()
             now = self._clock.now_ms()
             asked = [await self._ask(schedule, schedule.last_ms(now)) for schedule in self._schedules]
             if not asked:
                 with outside("nothing: no schedule is set"):
-                    await asyncio.Event().wait()
+                    await self._changed.wait()
+                continue
             due = min(schedule.next_ms(now) for schedule in self._schedules)
             if not all(asked):
                 due = min(due, now + _AGAIN_MS)
-            await self._clock.sleep_until(due / _SECOND_MS)
+            await self._until(due / _SECOND_MS)
+
+    async def _until(self, due: float) -> None:
+        """Sleep until ``due`` (venue seconds), or until the schedules change."""
+        sleep = asyncio.create_task(self._clock.sleep_until(due), name="until a schedule is due")
+        change = asyncio.create_task(self._changed.wait(), name="until the schedules change")
+        try:
+            await asyncio.wait({sleep, change}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            sleep.cancel()
+            change.cancel()
 
     async def _ask(self, schedule: Schedule, period_ms: int) -> bool:
         """False when the database did not take it."""

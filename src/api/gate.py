@@ -61,8 +61,8 @@ class Gate:
         self._metrics = metrics
         self._public = frozenset(public)
         self._public_folders = tuple(path for path in public if path.endswith("/") and path != "/")
-        self._addresses = Rates(limits.requests_per_minute)
-        self._names = Rates(limits.requests_per_minute)
+        self._addresses = Rates(lambda: limits.requests_per_minute)
+        self._names = Rates(lambda: limits.requests_per_minute)
         self._places = asyncio.Semaphore(limits.in_flight)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import ipaddress
 from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import dataclass
 
 _MOST_KEYS = 8_192
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Limits:
-    """Bytes, wall seconds and numbers; the settings decide ``requests_per_minute`` and ``listeners``."""
+    """Bytes, wall seconds and numbers; the settings decide ``requests_per_minute`` and ``listeners``, also while the
+    API runs. One object for all who keep to them."""
 
     connections: int = 64
     """Of HTTP; those of the live feed are ``listeners``."""
@@ -45,22 +47,24 @@ class Limits:
 
 
 class Rates:
-    """A token bucket for each key: ``per_minute`` on average, a sixth of it at once."""
+    """A token bucket for each key: ``per_minute`` on average, a sixth of it at once. It may change."""
 
-    def __init__(self, per_minute: int) -> None:
-        self._per_second = per_minute / 60
-        self._most = max(per_minute / 6, 1.0)
+    def __init__(self, per_minute: int | Callable[[], int]) -> None:
+        self._per_minute = per_minute
         self._left: OrderedDict[str, tuple[float, float]] = OrderedDict()
 
     def wait(self, key: str, now: float) -> float:
         """Take one, and return 0; or the seconds (monotonic) after which there is one again."""
-        left, at = self._left.pop(key, (self._most, now))
-        left = min(self._most, left + (now - at) * self._per_second)
+        per_minute = self._per_minute if isinstance(self._per_minute, int) else self._per_minute()
+        per_second = per_minute / 60
+        most = max(per_second * 10, 1.0)
+        left, at = self._left.pop(key, (most, now))
+        left = min(most, left + (now - at) * per_second)
         allowed = left >= 1
         self._left[key] = (left - 1 if allowed else left, now)
         while len(self._left) > _MOST_KEYS:
             self._left.popitem(last=False)
-        return 0.0 if allowed else (1 - left) / self._per_second
+        return 0.0 if allowed else (1 - left) / per_second
 
 
 def network_of(address: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hmac
 import re
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from enum import IntEnum
 from hashlib import sha256
@@ -82,15 +82,24 @@ class Tokens:
 
         Raises ``ConfigError`` with every problem, and keeps those it had. No message holds a token.
         """
+        return self.read()()
+
+    def read(self) -> Callable[[], int]:
+        """The same in two steps: what is returned takes the tokens that were read, and says how many they are."""
         if self._path is None:
-            return 0
+            return int
         try:
             text = self._path.read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
             reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
             raise ConfigError(f"API_TOKENS_FILE={self._path}: cannot be read: {reason}") from None
-        self._known = parse_tokens(text, where=f"API_TOKENS_FILE={self._path}")
-        return len(self._known)
+        known = parse_tokens(text, where=f"API_TOKENS_FILE={self._path}")
+
+        def take() -> int:
+            self._known = known
+            return len(known)
+
+        return take
 
     def find(self, token: str) -> Principal | None:
         """Whose token it is. Takes as long for a right one as for a wrong one."""

@@ -9,7 +9,7 @@ import resource
 import signal
 import sys
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -41,8 +41,22 @@ def run_daemon(context: Context, *, roles: Sequence[str] | None, standby: bool) 
     roles = everything(settings) if roles is None else roles
     run_id = log.new_run_id()
     metrics = Metrics()
-    _open_logs(settings, metrics, run_id)
-    application = Application(settings, metrics, roles=roles, run_id=run_id, standby=standby)
+    _open_logs(settings, metrics, run_id, settings.secrets())
+    secrets = list(settings.secrets())
+
+    def configure_logs(changed: Settings) -> None:
+        secrets.extend(changed.secrets())  # the old ones stay hidden, too
+        _open_logs(changed, metrics, run_id, secrets)
+
+    application = Application(
+        settings,
+        metrics,
+        roles=roles,
+        run_id=run_id,
+        standby=standby,
+        read=lambda: context.settings("DATABASE_URL", *needed),
+        configure_logs=configure_logs,
+    )
     application.prepare()
     leave_no_core()
     niceness = go_first()
@@ -74,14 +88,14 @@ def leave_no_core() -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 
-def _open_logs(settings: Settings, metrics: Metrics, run_id: str) -> None:
+def _open_logs(settings: Settings, metrics: Metrics, run_id: str, secrets: Iterable[str]) -> None:
     log.configure(
         level=settings.log_level,
         levels=settings.log_levels,
         fmt=settings.log_format,
         metrics=metrics,
         run_id=run_id,
-        secrets=settings.secrets(),
+        secrets=secrets,
     )
     if _has_descriptor(sys.stderr):
         # A fault of the interpreter itself, and SIGABRT of a watchdog, leave every thread's place in the log.
@@ -145,7 +159,7 @@ async def _run(application: Application) -> None:
 
 def _on_hangup(application: Application) -> None:
     _log.info("reload_requested", msg="SIGHUP: reading again what may change while it runs")
-    application.reload()
+    application.reloading.ask()
 
 
 def _on_signal(number: signal.Signals, stop: asyncio.Event, guard: StopGuard) -> None:

@@ -83,6 +83,11 @@ def configure(
     _apply(wanted)
 
 
+def check_levels(level: str, levels: str | Mapping[str, str] = "") -> None:
+    """Raise ``ConfigError`` for levels that ``configure`` and ``set_levels`` would refuse."""
+    _parse(level, levels)
+
+
 def set_levels(level: str, levels: str | Mapping[str, str] = "") -> None:
     """Change the levels only (SIGHUP). Raises ``ConfigError`` and keeps the old ones."""
     _apply(_parse(level, levels))

@@ -6,7 +6,7 @@ import asyncio
 import gc
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -19,7 +19,7 @@ from ..collectors.live.buffer import CandleBuffer
 from ..collectors.running.daemon import Closer, Daemon, Part, Summary
 from ..collectors.running.watchdog import Watchdog, status_line
 from ..config import Settings
-from ..errors import AlreadyRunning, ConfigError
+from ..errors import AlreadyRunning
 from ..model import Dataset
 from ..telemetry.log import get_logger
 from ..telemetry.metrics import Metrics
@@ -31,6 +31,7 @@ from .listings import ListingsOnly
 from .live import LiveRole
 from .metrics import MetricsRole
 from .options import plain
+from .reloading import Reloading
 from .roles import API, BACKFILL, JOBS, METRICS, TRADES, UNISWAP, WS, Leading, Role
 from .trades import TradesRole
 from .uniswap import UniswapRole
@@ -48,11 +49,19 @@ class Application:
     """One daemon. Constructing joins the parts, ``prepare`` takes the port, ``run`` does all other I/O.
 
     ``roles`` are what it does, at least one of ``ROLES``; the first of them leads: its lock decides whether
-    this process or another one works.
+    this process or another one works. ``read`` gives the settings as they are written by then, for a reload.
     """
 
     def __init__(
-        self, settings: Settings, metrics: Metrics, *, roles: Sequence[str], run_id: str, standby: bool
+        self,
+        settings: Settings,
+        metrics: Metrics,
+        *,
+        roles: Sequence[str],
+        run_id: str,
+        standby: bool,
+        read: Callable[[], Settings],
+        configure_logs: Callable[[Settings], None],
     ) -> None:
         self.settings = settings
         self.metrics = metrics
@@ -72,6 +81,9 @@ class Application:
         self._asks_venue = any(role.name != API for role in self.roles)
         self.server = self._server(run_id)
         self._manager = SystemdManager(os.environ, metrics)
+        self.reloading = Reloading(
+            self.core, self.roles, self.server, read=read, configure_logs=configure_logs
+        )
 
     def prepare(self) -> None:
         """Take the ports, before the venue or the database is touched.
@@ -87,14 +99,6 @@ class Application:
             _log.warning("port_held", msg=str(error))
         for role in self.roles:
             role.prepare()
-
-    def reload(self) -> None:
-        """Read again what may change while the daemon runs; what is wrong is logged, and the old one stays."""
-        for role in self.roles:
-            try:
-                role.reload()
-            except ConfigError as error:
-                _log.error("reload_refused", msg=str(error), role=role.name)
 
     async def run(self, stop: asyncio.Event) -> Summary:
         """Run until ``stop`` is set. Raises ``ConfigError`` or ``AlreadyRunning`` before anything is collected."""
@@ -186,6 +190,7 @@ class Application:
                 Part("budgets", self.core.budgets.run),
                 Part("watchdog", lambda: watchdog.run(stop)),
                 Part("announce", self._announce),
+                Part("reload", self.reloading.run),
                 *(Part(f"{role.name}_lock", role.keeper.run) for role in others),
             ],
             closers=[

@@ -35,7 +35,7 @@ from .backfill_desk import BackfillDesk
 from .core import Core
 from .desk import WorkDesk
 from .jobs import Desk, kinds
-from .roles import API, Role
+from .roles import API, Change, Role
 
 _log = get_logger("api")
 
@@ -106,12 +106,19 @@ class ApiRole(Role):
                     raise
                 _log.warning("port_held", msg=str(error))
 
-    def reload(self) -> None:
-        """Read the tokens again. Raises ``ConfigError`` and keeps those it had."""
-        if self.tokens.demanded:
-            _log.info("tokens_read", msg="API_TOKENS_FILE was read again", tokens=self.tokens.load())
-            # They were let in once; who has no token any more must not go on listening.
-            self.server.doors.cut_listeners()
+    def reload(self, settings: Settings) -> Change:
+        """Read the tokens again, and take other limits."""
+        take_tokens = self.tokens.read()
+
+        def change() -> None:
+            self._limits.requests_per_minute = settings.api_requests_per_minute
+            self._limits.listeners = settings.feed_clients
+            if self.tokens.demanded:
+                _log.info("tokens_read", msg="API_TOKENS_FILE was read again", tokens=take_tokens())
+                # They were let in once; who has no token any more must not go on listening.
+                self.server.doors.cut_listeners()
+
+        return change
 
     async def open(self) -> None:
         self._made()

@@ -31,7 +31,7 @@ from ..telemetry.metrics import Metrics
 from . import options
 from .core import Core
 from .levels import LevelBars
-from .roles import JOBS, Role
+from .roles import JOBS, Change, Role
 from .trades import TradeTasks
 from .uniswap import SwapTasks
 
@@ -116,7 +116,13 @@ class JobsRole(Role):
             metrics,
             after=core.clock_sync.ready,
         )
+        self._known = known
         self.upkeep = Upkeep(self.desk.queue, self.desk.tasks, clock, days=settings.task_days)
+
+    def reload(self, settings: Settings) -> Change:
+        """Keep to other schedules."""
+        schedules = checked(settings.schedules, self._known)
+        return lambda: self.scheduler.change(schedules)
 
     async def open(self) -> None:
         await self.desk.open()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 
 from ..collectors.running.daemon import Closer, Keeper, Part
@@ -26,6 +26,9 @@ ROLES = (WS, METRICS, BACKFILL, TRADES, UNISWAP, JOBS, API)
 """In the order in which they take the lead: the first one's lock decides about the process. One lock and one row in
 ``daemon_runs`` each; of ``jobs`` and ``api`` there may be any number, on any machine."""
 
+
+Change = Callable[[], None]
+"""What puts something new into force, and cannot fail."""
 
 NEEDED: Mapping[str, tuple[str, ...]] = {UNISWAP: ("ETH_RPC_URL", "UNISWAP_POOLS")}
 """Settings without which a role has nothing to do: asked for by its name it is refused, and --all leaves it out."""
@@ -51,9 +54,12 @@ class Role(ABC):
         """Take ports and read files, before the venue or the database is touched. Raises ``ConfigError``."""
         return
 
-    def reload(self) -> None:
-        """Read again what may change while the daemon runs (SIGHUP). Raises ``ConfigError`` and keeps the old."""
-        return
+    def reload(self, settings: Settings) -> Change:
+        """Check what may change while the daemon runs (SIGHUP); what is returned changes it, if every role agrees.
+
+        Raises ``ConfigError``.
+        """
+        return lambda: None
 
     async def open(self) -> None:
         return

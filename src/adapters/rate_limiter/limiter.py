@@ -9,6 +9,7 @@ the book is the keeper's work (``budgets``), so a permit never waits for the dat
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
@@ -72,6 +73,7 @@ class RateLimiter:
         self.name = name
         self._clock, self._metrics = clock, metrics
         self._configured = self._limit = limit
+        self._allowed = sys.maxsize  # until the venue names a limit
         self._max_in_flight = max_in_flight
         self._patience, self._on_pause = patience, on_pause
         self._queues = Queues()
@@ -179,9 +181,20 @@ class RateLimiter:
         self._dispatch()
         return True
 
+    def configure(self, limit: int) -> None:
+        """What is configured now, within the limit that the venue named last."""
+        if limit < 1:
+            raise ValueError("limit must be at least 1")
+        self._configured = limit
+        self._adopt_limit()
+
     def adopt_venue_limit(self, venue_limit: int) -> None:
         """Follow a limit that the venue lowered; never above what was configured."""
-        self._limit = max(1, min(self._configured, int(venue_limit * VENUE_SHARE)))
+        self._allowed = max(1, int(venue_limit * VENUE_SHARE))
+        self._adopt_limit()
+
+    def _adopt_limit(self) -> None:
+        self._limit = min(self._configured, self._allowed)
         if self._lease is not None:
             self._lease.forget_refusals()
         self._dispatch()

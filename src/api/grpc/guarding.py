@@ -56,8 +56,8 @@ class Guarding(grpc.aio.ServerInterceptor):
 
     def __init__(self, guard: Guard, limits: Limits, metrics: Metrics) -> None:
         self._guard, self._limits, self._metrics = guard, limits, metrics
-        self._addresses = Rates(limits.requests_per_minute)
-        self._names = Rates(limits.requests_per_minute)
+        self._addresses = Rates(lambda: limits.requests_per_minute)
+        self._names = Rates(lambda: limits.requests_per_minute)
         self._streams = 0
 
     async def intercept_service(

@@ -16,14 +16,22 @@ PENDING_PATIENCE_MS = 60 * MINUTE_MS
 pending for years (52 of the 705 on 2026-03-31, OMGUSDT since 2019). It counts again once it says TRADING."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Selection:
-    """What a person chose: quote asset, contract types, and globs over symbols (``1000*``, ``BTCUSDT``)."""
+    """What a person chose: quote asset, contract types, and globs over symbols (``1000*``, ``BTCUSDT``).
+
+    One object for all who ask it, so that a choice that changes while they work changes for all of them.
+    """
 
     quote: str = "USDT"
     contract_types: frozenset[str] = frozenset({"PERPETUAL", "TRADIFI_PERPETUAL"})
     include: tuple[str, ...] = ("*",)
     exclude: tuple[str, ...] = ()
+
+    def become(self, other: Selection) -> None:
+        """What was chosen instead."""
+        self.quote, self.contract_types = other.quote, other.contract_types
+        self.include, self.exclude = other.include, other.exclude
 
     def admits(self, instrument: Instrument) -> bool:
         return (

@@ -67,7 +67,7 @@ class Universe:
         self._instruments: tuple[Instrument, ...] = ()
         self._announced: dict[str, ContractChange] = {}
         self._next_onboard_ms: int | None = None
-        self._doubted = False
+        self._doubted = self._chosen_anew = False
         self._wake = asyncio.Event()
         self._listeners: list[Listener] = []
 
@@ -125,6 +125,11 @@ class Universe:
         """Read the list now, for example because REST does not know a symbol any more."""
         self._wake.set()
 
+    def choose_anew(self) -> None:
+        """The selection has changed: read the list now, and believe it when many symbols go."""
+        self._chosen_anew = True
+        self._wake.set()
+
     async def run(self) -> None:
         """Follow the venue's list until cancelled."""
         if self._after:
@@ -160,8 +165,9 @@ class Universe:
     def adopt(self, instruments: Sequence[Instrument], now_ms: int) -> None:
         """Take over what the venue says, and tell the listeners if the symbols changed."""
         picture = survey(instruments, self._selection, now_ms)
-        if self._is_doubtful(picture):
+        if not self._chosen_anew and self._is_doubtful(picture):
             return
+        self._doubted = self._chosen_anew = False
         before = self.symbols
         self._instruments = tuple(instruments)
         self._end_listings(picture, now_ms)

@@ -104,3 +104,34 @@ def test_what_cannot_be_is_told_at_the_start(here: World) -> None:
     every_day, other = caught.value.problems
     assert "'every day'" in every_day
     assert "no task called other" in other
+
+
+async def test_other_schedules_are_kept_to_at_once(here: World) -> None:
+    """Nothing is due for years; what is new is asked for now, and what was taken away no more."""
+    queue = await here.queue()
+    clock = VenueClock(start=_MIDNIGHT_MS / 1000)
+    scheduler = _scheduler(here, queue, "0 0 1 1 *", clock)
+    task = asyncio.create_task(scheduler.run())
+    here.stack.push_async_callback(stop, task)
+
+    async def asked() -> set[str]:
+        return {task.task_id.partition("@")[2] for task in await here.store.newest()}
+
+    await eventually(asked, timeout=60)
+    assert await asked() == {"2025-01-01T00:00:00Z"}
+    await here.work(queue)
+    await eventually(lambda: here.desk.begun, timeout=60)  # while it waits no other is added
+    scheduler.change([Schedule("test", "0 * * * *")])
+
+    async def is_hourly() -> bool:
+        return "2025-11-26T00:00:00Z" in await asked()
+
+    await eventually(is_hourly, timeout=60)
+    await eventually(lambda: len(here.desk.begun) == 2, timeout=60)
+    scheduler.change([])
+    scheduler.change([Schedule("test", "30 * * * *")])
+
+    async def is_half_past() -> bool:
+        return "2025-11-25T23:30:00Z" in await asked()
+
+    await eventually(is_half_past, timeout=60)

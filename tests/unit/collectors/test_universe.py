@@ -268,3 +268,18 @@ async def cancel(task: asyncio.Task[None]) -> None:
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
+
+
+def test_when_other_symbols_are_chosen_half_of_them_may_go_at_once() -> None:
+    many = [make_instrument(f"{letter}{other}USDT") for letter in "ABCDEF" for other in "ABCDE"]
+    bench = Bench(*many, selection=Selection())
+    selection = bench.universe._selection
+    bench.adopt(*many)
+    selection.become(Selection(include=("AA*",)))
+    bench.universe.choose_anew()
+    bench.adopt(*many)
+    assert bench.universe.symbols == {"AAUSDT"}
+    selection.become(Selection())
+    bench.adopt(*many)
+    bench.adopt(many[0])
+    assert len(bench.universe.symbols) == len(many), "the venue is doubted as ever"

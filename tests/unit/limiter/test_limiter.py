@@ -276,3 +276,20 @@ async def test_an_error_inside_the_block_gives_the_permit_back() -> None:
     view = bench.limiter.view()
     assert (view.in_flight, view.used) == (0, 3)
     await eventually(lambda: bench.limiter.view().waiting == 0)
+
+
+async def test_another_limit_is_kept_within_what_the_venue_allows_and_wakes_who_waits() -> None:
+    bench = Bench(limit=10)
+    bench.limiter.adopt_venue_limit(80)
+    await bench.ask("a", 10)
+    await bench.ask("b", 10)
+    assert bench.served == ["a"]
+    bench.limiter.configure(30)
+    await bench.settle()
+    assert bench.served == ["a", "b"], "who waits is served at once"
+    assert bench.limiter.view().limit == 30
+    bench.limiter.configure(1000)
+    assert bench.limiter.view().limit == 60
+    for name in ("a", "b"):
+        await bench.end(name)
+    await bench.close()
