@@ -18,7 +18,7 @@ from src.adapters.timescale.sessions.reader import ReadPool
 from src.adapters.timescale.task_store import TaskStore
 from src.api.routes.batches import stretch_ms
 from src.errors import BadFields, QueueFull
-from src.model import Task
+from src.model import Task, TaskState
 from src.telemetry.metrics import Metrics
 from src.wiring.desk import WorkDesk
 from tests.faults.database import ask
@@ -102,13 +102,43 @@ async def test_all_processes_together_have_no_more_than_may_wait(database: str) 
         queue = desks[0]._queue
         assert not await queue.ask(there, subject="Paint/0", most_waiting=5), "what is there is not refused"
         assert await queue.ask(Task("timed", "Paint", {}), subject="Paint/1"), "a schedule finds room"
-        with pytest.raises(QueueFull, match="6 tasks wait already, 6 are the most"):
+        with pytest.raises(QueueFull, match="6 tasks wait already, 6 are the most") as raised:
             await queue.ask(Task("one more", "Paint", {}), subject="Paint/1", most_waiting=6)
+        assert raised.value.retry_after >= 1
         await ask(
             database, "UPDATE market_data.tasks SET state = 'RUNNING' WHERE task_id = 'timed' RETURNING 1"
         )
         assert await queue.ask(Task("one more", "Paint", {}), subject="Paint/1", most_waiting=6)
     assert await ask(database, "SELECT count(*) FROM market_data.procrastinate_jobs") == [(7,)]
+
+
+async def test_only_the_attempt_that_runs_may_speak(database: str) -> None:
+    async with desk_on(database) as (desk, pool):
+        store = TaskStore(pool)
+        await desk.ask("Paint", {"wall": "a"}, task_id="t")
+        first, second = await store.begin("t"), await store.begin("t")
+        assert first is not None and second is not None
+        assert (first.attempts, second.attempts) == (1, 2)
+        await store.tell(first, "of one that was taken for dead", share=0.9)
+        await store.tell(second, "half", share=0.5)
+        assert [line.line for line in await store.lines("t")] == ["half"]
+        assert not await store.end(first, TaskState.FAILED, error="of one that was taken for dead")
+        assert await store.end(second, TaskState.SUCCESS, result={})
+        task = await store.show("t")
+        assert task is not None
+        assert (task.state, task.failures, task.error) == (TaskState.SUCCESS, 0, "")
+
+
+async def test_a_schedule_waits_for_its_first_attempt_alone(database: str) -> None:
+    async with desk_on(database) as (desk, _):
+
+        async def made(number: int) -> bool:
+            task = Task(f"Paint@{number}", "Paint", {"wall": "a"}, scheduled_ms=SINCE_MS + number * HOUR_MS)
+            return await desk._queue.ask(task, subject="Paint/a")
+
+        assert [await made(number) for number in range(3)] == [True, False, False]
+        await ask(database, "UPDATE market_data.tasks SET attempts = 1 RETURNING 1")
+        assert await made(3), "the one before has failed, and is tried again beside it"
 
 
 async def test_tasks_made_in_one_moment_are_each_shown_once(api: Api, database: str) -> None:
