@@ -140,3 +140,19 @@ WHERE exchange = %(exchange)s AND dataset = 'candles_1m' AND symbol = %(symbol)s
 SELECT coalesce(sum(last_id - first_id + 1), 0)::bigint
 FROM trade_reach
 WHERE exchange = %(exchange)s AND symbol = %(symbol)s AND first_id IS NOT NULL;
+
+-- name: newest_of_jobs
+-- Of each job the task of its newest period.
+SELECT job.number, newest.*
+FROM jsonb_to_recordset(%(jobs)s::jsonb) AS job (number integer, kind text, parameters jsonb)
+CROSS JOIN LATERAL (
+    SELECT task_id, kind, parameters, state, share, attempts, failures, error, result, requested_by,
+           (extract(epoch FROM scheduled_for) * 1000)::bigint AS scheduled_ms,
+           (extract(epoch FROM created_at) * 1000)::bigint AS created_ms,
+           (extract(epoch FROM started_at) * 1000)::bigint AS started_ms,
+           (extract(epoch FROM finished_at) * 1000)::bigint AS finished_ms
+    FROM tasks
+    WHERE tasks.kind = job.kind AND tasks.parameters = job.parameters AND scheduled_for IS NOT NULL
+    ORDER BY scheduled_for DESC
+    LIMIT 1
+) AS newest;

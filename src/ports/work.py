@@ -18,8 +18,20 @@ class KindView:
     schema: Mapping[str, Any]
 
 
+@dataclass(frozen=True, slots=True)
+class JobView:
+    """What is done by itself: ``name`` as the configuration has it, the kind and parameters of its tasks, ``cron`` in
+    UTC, and when the next one is due (UTC ms)."""
+
+    name: str
+    kind: str
+    parameters: Mapping[str, Any]
+    cron: str
+    next_ms: int
+
+
 class TaskDesk(Protocol):
-    """Where tasks are asked for and looked at. All but ``kinds`` raise ``Retryable`` or ``Misconfigured``.
+    """Where tasks are asked for and looked at. All but ``kinds`` and ``jobs`` raise ``Retryable`` or ``Misconfigured``.
 
     ``ask`` returns the task, and whether it is new: the same ``task_id`` twice is one task, whatever the second asks
     for. It raises ``BadFields`` that names the fields, the kind that there is not among them, and ``QueueFull``.
@@ -29,6 +41,8 @@ class TaskDesk(Protocol):
     """
 
     def kinds(self) -> Sequence[KindView]: ...
+
+    def jobs(self, now_ms: int) -> Sequence[JobView]: ...
 
     async def ask(
         self,

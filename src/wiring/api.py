@@ -10,6 +10,7 @@ from ..adapters.timescale.batch_store import BatchStore
 from ..adapters.timescale.sessions.reader import ReadPool
 from ..adapters.timescale.sessions.role_lock import SessionLock
 from ..adapters.webhooks.targets import WebhookTargets
+from ..analysis.schedules import checked
 from ..api.app import Access, make_app
 from ..api.cache import AnswerCache
 from ..api.feed.alert_watch import AlertWatch
@@ -57,7 +58,9 @@ class ApiRole(Role):
         self.keeper: Keeper = LockKeeper(API, self.lock, waits=False, health=core.health if leads else None)
         self.reader = ReadPool(options.reading_options(settings, core.run_id, API), metrics)
         self.work = Desk.of(settings, database, metrics, only_asks=True)
-        self.desk = WorkDesk(kinds(core), self.work.queue, self.work.tasks)
+        self._kinds = kinds(core)
+        schedules = checked(settings.schedules, self._kinds)
+        self.desk = WorkDesk(self._kinds, self.work.queue, self.work.tasks, schedules=schedules)
         self.backfills = BackfillDesk(core)
         self.tokens = Tokens(settings.api_tokens_file)
         self.hub = Hub(core.clock, metrics)
@@ -107,12 +110,14 @@ class ApiRole(Role):
                 _log.warning("port_held", msg=str(error))
 
     def reload(self, settings: Settings) -> Change:
-        """Read the tokens again, and take other limits."""
+        """Read the tokens again, take other limits, and show other schedules."""
         take_tokens = self.tokens.read()
+        schedules = checked(settings.schedules, self._kinds)
 
         def change() -> None:
             self._limits.requests_per_minute = settings.api_requests_per_minute
             self._limits.listeners = settings.feed_clients
+            self.desk.change(schedules)
             if self.tokens.demanded:
                 _log.info("tokens_read", msg="API_TOKENS_FILE was read again", tokens=take_tokens())
                 # They were let in once; who has no token any more must not go on listening.

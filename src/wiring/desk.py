@@ -8,10 +8,11 @@ from typing import Any, Protocol
 from uuid import uuid4
 
 from ..analysis.jobs import Kind
+from ..analysis.schedules import Schedule
 from ..errors import BadFields
 from ..model import Task, TaskLine, TaskState
 from ..ports.tasks import TaskQueue
-from ..ports.work import KindView
+from ..ports.work import JobView, KindView
 
 MOST_WAITING = 100
 """Tasks that wait at a time, whoever asked for them, in whichever process; what schedules ask for is taken all the
@@ -47,10 +48,12 @@ class WorkDesk:
         queue: TaskQueue,
         tasks: TaskBook,
         *,
+        schedules: Sequence[Schedule] = (),
         most_waiting: int = MOST_WAITING,
     ) -> None:
         self._kinds = dict(sorted(kinds.items()))
         self._queue, self._tasks = queue, tasks
+        self._schedules = schedules
         self._most_waiting = most_waiting
         self._views = tuple(
             KindView(kind.name, kind.about, kind.parameters.model_json_schema())
@@ -60,6 +63,17 @@ class WorkDesk:
     def kinds(self) -> Sequence[KindView]:
         """In the order of their names."""
         return self._views
+
+    def change(self, schedules: Sequence[Schedule]) -> None:
+        """Show these from now on."""
+        self._schedules = schedules
+
+    def jobs(self, now_ms: int) -> Sequence[JobView]:
+        """In the order of their names."""
+        return [
+            JobView(one.name, one.kind, one.parameters, one.cron, one.next_ms(now_ms))
+            for one in self._schedules
+        ]
 
     async def ask(
         self,

@@ -27,7 +27,7 @@ from src.model import BackfillRequest, Task, TaskLine, TaskState
 from src.model.alerts import NewAlert
 from src.ports.alerts import AlertBook
 from src.ports.reading import Reader
-from src.ports.work import BackfillCost, Backfills, Batches, KindView, TaskDesk
+from src.ports.work import BackfillCost, Backfills, Batches, JobView, KindView, TaskDesk
 from src.telemetry.health import Health
 from src.telemetry.metrics import Metrics
 
@@ -54,6 +54,9 @@ class ClosedDesk:
     """``ports.work.TaskDesk`` that is never open."""
 
     def kinds(self) -> Sequence[KindView]:
+        return ()
+
+    def jobs(self, now_ms: int) -> Sequence[JobView]:
         return ()
 
     async def ask(

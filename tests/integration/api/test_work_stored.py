@@ -16,6 +16,7 @@ from src.adapters.timescale.options import DatabaseOptions
 from src.adapters.timescale.sessions.pool import make_pool
 from src.adapters.timescale.sessions.reader import ReadPool
 from src.adapters.timescale.task_store import TaskStore
+from src.analysis.schedules import Schedule
 from src.api.routes.batches import stretch_ms
 from src.errors import BadFields, QueueFull
 from src.model import Task, TaskState
@@ -76,6 +77,39 @@ async def test_the_desk_writes_a_task_once_and_bounds_what_waits(api: Api, datab
     assert await desk.waiting() == 4
     with pytest.raises(BadFields):
         await desk.ask("Paint", {})
+
+
+async def test_jobs_are_shown_with_when_they_are_next_and_how_the_last_one_ended(
+    api: Api, database: str
+) -> None:
+    north = Schedule("Paint", "0 * * * *", {"wall": "north"})
+    south = Schedule("Paint", "30 6 * * *", {"wall": "south"})
+    async with desk_on(database) as (desk, _):
+        for period_ms in (SINCE_MS, SINCE_MS + 2 * HOUR_MS, SINCE_MS + HOUR_MS):
+            task = north.task(period_ms)
+            assert await desk._queue.ask(task, subject="Paint/north")
+            await ask(
+                database,
+                "UPDATE market_data.tasks SET state = 'FAILED', attempts = 1, finished_at = now(), error = %s"
+                " WHERE task_id = %s RETURNING 1",
+                f"no paint at {period_ms}",
+                task.task_id,
+            )
+        await desk.ask("Paint", {"wall": "north"})
+        await desk.ask("Paint", {"wall": "south"})
+    served_desk = api.parts.desk
+    assert isinstance(served_desk, WorkDesk)
+    served_desk.change([north, south])
+    now_ms = api.parts.clock.now_ms()
+    async with aiohttp.ClientSession(api.url) as session, session.get("/api/v1/jobs") as answer:
+        assert answer.status == 200
+        first, second = await answer.json()
+    assert (first["name"], first["kind"], first["cron"]) == (north.name, "Paint", "0 * * * *")
+    assert first["next_ms"] == now_ms - now_ms % HOUR_MS + HOUR_MS
+    last = first["last"]
+    assert (last["scheduled_ms"], last["state"]) == (SINCE_MS + 2 * HOUR_MS, "FAILED")
+    assert last["error"] == f"no paint at {SINCE_MS + 2 * HOUR_MS}"
+    assert (second["parameters"], second["last"]) == ({"wall": "south"}, None)
 
 
 async def test_two_processes_start_one_task(database: str) -> None:
