@@ -146,11 +146,10 @@ class Scheduler:
 
     async def _until(self, due: float) -> None:
         """Sleep until ``due`` (venue seconds), or until the schedules change."""
-        sleep = asyncio.create_task(self._clock.sleep_until(due), name="until a schedule is due")
-        change = asyncio.create_task(self._changed.wait(), name="until the schedules change")
-        try:
+        async with asyncio.TaskGroup() as group:
+            sleep = group.create_task(self._clock.sleep_until(due), name="until a schedule is due")
+            change = group.create_task(self._changed.wait(), name="until the schedules change")
             await asyncio.wait({sleep, change}, return_when=asyncio.FIRST_COMPLETED)
-        finally:
             sleep.cancel()
             change.cancel()
 
