@@ -6,7 +6,8 @@ import os
 import resource
 import shutil
 import stat
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from ...config import Settings
@@ -59,8 +60,8 @@ def check_secrets(environ: Mapping[str, str], settings: Settings) -> list[Findin
     """No file with secrets in it may be read by everybody on this machine."""
     named = [environ.get(ENV_FILE) or ".env", settings.api_tokens_file or ""]
     named += [environ[name] for name in known_names() if name.endswith("_FILE") and environ.get(name)]
-    files = [path for path in dict.fromkeys(map(Path, filter(None, named))) if path.is_file()]
-    open_ones = [path for path in files if path.stat().st_mode & (stat.S_IROTH | stat.S_IWOTH)]
+    files = _modes(dict.fromkeys(map(Path, filter(None, named))))
+    open_ones = [path for path, mode in files.items() if mode & (stat.S_IROTH | stat.S_IWOTH)]
     if open_ones:
         names = " ".join(map(str, open_ones))
         return [Finding("secrets", "warning", f"everybody may read {names}", f"chmod 600 {names}")]
@@ -69,10 +70,20 @@ def check_secrets(environ: Mapping[str, str], settings: Settings) -> list[Findin
     )
 
 
+def _modes(paths: Iterable[Path]) -> dict[Path, int]:
+    """Of those that are files; who may not look into a folder cannot read what is in it either."""
+    found = {}
+    for path in paths:
+        with suppress(OSError):
+            if stat.S_ISREG(mode := path.stat().st_mode):
+                found[path] = mode
+    return found
+
+
 def check_archive_folder(settings: Settings) -> list[Finding]:
     """ARCHIVE_FOLDER, or where it will be made, can be written and has room."""
     folder = Path(settings.archive_folder)
-    there = next(place for place in (folder, *folder.absolute().parents) if place.exists())
+    there = next(place for place in (folder, *folder.absolute().parents) if _is_seen(place))
     if not there.is_dir():
         return [Finding("downloads", "bad", f"{there} is no folder", "set ARCHIVE_FOLDER to one")]
     if not os.access(there, os.W_OK | os.X_OK):
@@ -90,3 +101,11 @@ def check_archive_folder(settings: Settings) -> list[Finding]:
     if usage.free / usage.total < _LEAST_FREE:
         return [Finding("downloads", "warning", text, "make room: below 10 % no archive file is downloaded")]
     return [Finding("downloads", "ok", text)]
+
+
+def _is_seen(place: Path) -> bool:
+    """Whether it is there, as far as this user can tell: what lies in a closed folder is judged by that folder."""
+    try:
+        return place.exists()
+    except PermissionError:
+        return False

@@ -63,3 +63,21 @@ def test_the_folder_of_downloads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(os, "access", lambda *_: False)  # root may write everywhere
     (finding,) = check_archive_folder(Settings(archive_folder=str(tmp_path)))
     assert (finding.state, "cannot be written" in finding.text) == ("bad", True)
+
+
+def test_what_lies_in_a_folder_that_is_closed_to_us(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Root may look everywhere, so the refusal is made: as another user's StateDirectory answers, mode 0750."""
+    closed, look, may = tmp_path / "state", Path.stat, os.access
+    closed.mkdir()
+
+    def stat(self: Path, *, follow_symlinks: bool = True) -> os.stat_result:
+        if closed in self.parents:
+            raise PermissionError(13, "Permission denied", str(self))
+        return look(self, follow_symlinks=follow_symlinks)
+
+    monkeypatch.setattr(Path, "stat", stat)
+    monkeypatch.setattr(os, "access", lambda path, mode: Path(path) != closed and may(path, mode))
+    (finding,) = check_archive_folder(Settings(archive_folder=str(closed / "archive")))
+    assert (finding.state, f"{closed} cannot be written" in finding.text) == ("bad", True)
+    settings = Settings(api_tokens_file=str(closed / "tokens"))
+    assert check_secrets({"MARKETD_ENV_FILE": os.devnull}, settings) == []
