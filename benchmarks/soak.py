@@ -26,6 +26,8 @@ HOURS = float(os.environ.get("MARKETD_SOAK_HOURS", "2"))
 WARM_S = 60 * float(os.environ.get("MARKETD_SOAK_WARM_MINUTES", "30"))
 _EVERY_S = 10.0
 _WINDOW_S = 300.0
+_LEAST_S = 120.0
+"""Of a run behind its first part: a minute that is whole, and some samples."""
 _SETTLE_S = 90.0
 """After the last minute's end: the slowest row is due 35 s after it, its confirmation a minute later."""
 _STORED = """
@@ -47,6 +49,11 @@ class Sample:
 
 def run() -> dict[str, object]:
     """{rss_slope_mb_per_h, descriptors, threads, tasks (first and last median), missing, ...}."""
+    if HOURS * 3600 < WARM_S + _LEAST_S:
+        raise SystemExit(
+            f"MARKETD_SOAK_HOURS={HOURS:g}: the first {WARM_S / 60:g} min are not looked at, so nothing would be left;"
+            " take more hours, or fewer MARKETD_SOAK_WARM_MINUTES"
+        )
     folder = Path(tempfile.mkdtemp(prefix="marketd-soak-"))
     try:
         with (

@@ -6,6 +6,7 @@ import math
 
 import pytest
 
+from benchmarks import soak
 from benchmarks.soak import Sample, minima, slope
 
 
@@ -28,3 +29,11 @@ def test_what_is_not_whole_does_not_count() -> None:
     assert len(minima(_samples(890, growth=0, noise=1))) == 2
     assert minima([]) == []
     assert math.isnan(slope(minima(_samples(300, growth=0, noise=1))))
+
+
+def test_a_run_of_which_nothing_would_be_looked_at_is_not_begun(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It was found out at its end, and its samples were lost."""
+    monkeypatch.setattr(soak, "HOURS", 0.5)
+    monkeypatch.setattr(soak, "WARM_S", 1800.0)
+    with pytest.raises(SystemExit, match=r"MARKETD_SOAK_HOURS=0\.5: the first 30 min"):
+        soak.run()
