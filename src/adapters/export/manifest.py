@@ -107,10 +107,10 @@ def writing(folder: Path, *, exchange: str, version: str) -> Iterator[tuple[Mani
                 f"{path}: another export writes there; wait for it, or name another folder"
             ) from None
         writer = Writer(path, file)
-        if not file.tell():
+        writer.cut_torn_line()
+        if not path.stat().st_size:
             head = {"format": _FORMAT, "version": _VERSION, "exchange": exchange, "marketd": version}
             writer.append(head)
-        writer.cut_torn_line()
         manifest = read(folder)
         if manifest.exchange != exchange:
             raise ConfigError(

@@ -27,7 +27,7 @@ from tests.support.templates import Templates
 
 from .world import EXCHANGE, SYMBOLS, candles, contents, fill, months
 
-_SHARDS = [f"S{number:02}USDT" for number in range(30)]
+_SHARDS = [f"S{number:02}USDT" for number in range(60)]
 
 
 @pytest.fixture
@@ -147,6 +147,16 @@ async def test_killed_and_resumed(
     assert contents(empty)["candles_1m"] == contents(database)["candles_1m"]
     assert len(contents(empty)["candles_1m"]) == 9 * len(_SHARDS)
     assert named(folder) == set(stamps(folder))
+
+
+def test_killed_inside_of_the_first_line(tmp_path: Path) -> None:
+    """Nothing was exported yet, and the next run begins anew."""
+    (tmp_path / manifest.NAME).write_bytes(b'{"format":"marketd-exp')
+    with manifest.writing(tmp_path, exchange=EXCHANGE, version="1") as (found, writer):
+        assert (found.entries, found.complete) == ({}, False)
+        writer.finish(0, 0)
+    assert manifest.read(tmp_path).complete
+    assert (tmp_path / manifest.NAME).read_bytes().count(b"\n") == 2
 
 
 async def test_damaged_files_are_refused_by_name(
