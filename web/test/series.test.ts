@@ -59,7 +59,9 @@ test("a bar of minutes says how many of them are not there, up to the newest", (
   assert.equal(grown([], minutes, HOUR, T)[0]?.missing_minutes, 4, "two before the first and two between");
   assert.equal(grown([], [...minutes, ...minutes].reverse(), HOUR, T)[0]?.missing_minutes, 4);
   const two = grown([], [live(T), live(T + HOUR + 5 * MINUTE)], HOUR, T);
-  assert.deepEqual(two.map((one) => one.missing_minutes), [0, 5], "each bar counts its own");
+  assert.deepEqual(two.map((one) => one.missing_minutes), [59, 5], "each bar counts its own, one that is over up to its end");
+  const after = grown([bar(T)], [live(T + HOUR), live(T + 2 * HOUR)], HOUR, T + HOUR);
+  assert.deepEqual(after.map((one) => one.missing_minutes), [0, 59, 0], "of what is stored the server knows");
 });
 
 test("bars that lack minutes are counted, and found from the right to the left", () => {

@@ -51,10 +51,13 @@ export function grown(stored: readonly Bar[], minutes: readonly Kline[], length:
     const start = floor(one.open_time, length);
     // What the bar lacks up to this minute: those after the one before, or after its own beginning.
     const lacks = (one.open_time - Math.max(newest + MINUTE_MS, start)) / MINUTE_MS;
-    newest = one.open_time;
     const last = bars[bars.length - 1];
     if (last && last.open_time === start) bars[bars.length - 1] = joined(last, one, lacks);
-    else if (!last || last.open_time < start) bars.push({ ...bare(one), open_time: start, missing_minutes: lacks });
+    else if (!last || last.open_time < start) {
+      if (last && newest >= last.open_time) bars[bars.length - 1] = ended(last, newest, length);
+      bars.push({ ...bare(one), open_time: start, missing_minutes: lacks });
+    }
+    newest = one.open_time;
   }
   return bars;
 }
@@ -69,6 +72,12 @@ function joined(bar: Bar, minute: Kline, lacks: number): Bar {
     volume: bar.volume + minute.volume,
     missing_minutes: (bar.missing_minutes ?? 0) + lacks,
   };
+}
+
+/** A bar that another one follows: it lacks what should have come between its newest minute and its end, too. */
+function ended(bar: Bar, newest: number, length: number): Bar {
+  const lacks = (bar.open_time + length - newest - MINUTE_MS) / MINUTE_MS;
+  return { ...bar, missing_minutes: (bar.missing_minutes ?? 0) + lacks };
 }
 
 function bare(one: Kline): Bar {

@@ -9,11 +9,16 @@ const PIECE = 1_000;
 /** Pieces in a row that catch up; who was away for longer sees a hole that the next connection fills. */
 const MOST_PIECES = 50;
 const MINUTE_MS = 60_000;
+/** Bars whose minutes came late are made again by a task, every five minutes, and an answer may be a minute old. */
+const REMADE_MS = 7 * MINUTE_MS;
 
 interface Range {
   start?: number;
   end?: number | null;
 }
+
+/** The first and the last of some minutes. */
+type Span = [number, number];
 
 export interface ChartData {
   bars: Bar[];
@@ -32,6 +37,8 @@ export class ChartStore {
   #reading = false;
   /** Something was read: what comes can be put behind it. */
   #begun = false;
+  #late: Span | null = null;
+  #timer: ReturnType<typeof setTimeout> | undefined;
   #end: () => void = () => undefined;
   readonly #ending = new AbortController();
 
@@ -52,7 +59,9 @@ export class ChartStore {
       hear: (frame) => {
         for (const one of frame.candles ?? []) if (one[0] === this.symbol) this.#heard(kline(one));
         const filled = frame.filled?.[this.symbol];
-        if (filled) void this.#mend(filled);
+        if (!filled) return;
+        void this.#mend(filled);
+        this.#later(filled);
       },
       // What was committed while nobody listened: from the newest bar on, over HTTP.
       ready: () => void (this.#begun ? this.#catchUp() : this.#older(end)),
@@ -61,6 +70,7 @@ export class ChartStore {
 
   close(): void {
     this.#end();
+    clearTimeout(this.#timer);
     this.#ending.abort();
   }
 
@@ -94,10 +104,14 @@ export class ChartStore {
     if (this.length === MINUTE_MS) return;
     const { data, next } = await this.#piece({ end }, "1m");
     const first = data[0];
-    if (!first) return;
+    const last = data[data.length - 1];
+    if (!first || !last) return;
     const begins = floor(first.open_time, this.length);
-    this.#readTo = next === null || begins === first.open_time ? begins : begins + this.length;
-    this.#minutes = data;
+    const isWhole = next === null || begins === first.open_time;
+    // A bar may be longer than a piece: then it is the only one, and read whole.
+    const isOne = !isWhole && floor(last.open_time, this.length) === begins;
+    this.#minutes = isOne ? await this.#from({ start: begins }, "1m") : data;
+    this.#readTo = isWhole || isOne ? begins : begins + this.length;
     this.#whole = next === null;
   }
 
@@ -105,19 +119,20 @@ export class ChartStore {
   async #catchUp(): Promise<void> {
     try {
       const last = this.#stored[this.#stored.length - 1];
-      if (last) this.#take(await this.#from(last.open_time, this.interval));
-      if (this.length > MINUTE_MS && this.#readTo > 0) this.#minutes.push(...(await this.#from(this.#readTo, "1m")));
+      if (last) this.#take(await this.#from({ start: last.open_time }));
+      if (this.length > MINUTE_MS && this.#readTo > 0) this.#minutes.push(...(await this.#from({ start: this.#readTo }, "1m")));
       this.#tell(null);
     } catch {
       // What is shown stays; the next connection or the next bar catches up.
     }
   }
 
-  async #from(start: number, interval: string): Promise<Kline[]> {
+  /** All of a range, from its start on. */
+  async #from(range: Range, interval = this.interval): Promise<Kline[]> {
     const found: Kline[] = [];
     let cursor: string | number | null = null;
     for (let n = 0; n < MOST_PIECES; n++) {
-      const { data, next }: Klines = await this.#piece({ start }, interval, cursor);
+      const { data, next }: Klines = await this.#piece(range, interval, cursor);
       found.push(...data);
       if (next === null || next === cursor) break;
       cursor = next;
@@ -126,13 +141,27 @@ export class ChartStore {
   }
 
   /** Minutes that were stored late: the bars that hold them are read again. */
-  async #mend([first, last]: [number, number]): Promise<void> {
+  async #mend([first, last]: Span): Promise<void> {
     const oldest = this.#stored[0];
-    if (!oldest || last < oldest.open_time) return;
-    const start = floor(Math.max(first, oldest.open_time), this.length);
-    const found = await this.#piece({ start, end: last + 1 }).catch(() => null);
-    if (found) this.#take(found.data);
-    this.#tell(null);
+    if (oldest && last >= oldest.open_time) {
+      const start = floor(Math.max(first, oldest.open_time), this.length);
+      this.#take(await this.#from({ start, end: last + 1 }).catch(() => []));
+    }
+    // Of the bar that is not over yet the minutes are needed themselves.
+    if (last >= this.#readTo && this.length > MINUTE_MS) await this.#catchUp();
+    else this.#tell(null);
+  }
+
+  /** Read again what holds these minutes, and those said before, once bars of them had time to be made again. */
+  #later([first, last]: Span): void {
+    if (this.length === MINUTE_MS) return;
+    const span: Span = this.#late ? [Math.min(first, this.#late[0]), Math.max(last, this.#late[1])] : [first, last];
+    this.#late = span;
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => {
+      this.#late = null;
+      void this.#mend(span);
+    }, REMADE_MS);
   }
 
   #piece(range: Range, interval = this.interval, cursor: string | number | null = null): Promise<Klines> {
@@ -153,7 +182,9 @@ export class ChartStore {
     if (this.length === MINUTE_MS) this.#stored = merged(this.#stored, [one]);
     else this.#minutes.push(one);
     const bars = this.#all();
-    this.#tell(bars[bars.length - 1] ?? null);
+    const last = bars[bars.length - 1];
+    // One that comes after a later one changes a bar before the newest, or fills a gap: all is drawn anew.
+    this.#tell(last && floor(one.open_time, this.length) === last.open_time ? last : null);
   }
 
   #all(): Bar[] {
