@@ -95,7 +95,7 @@ function Map({ answer, dataset }: { answer: CoverageAnswer; dataset: string }): 
   };
   return (
     <>
-      <p>{t("map.total", { ...numbers(sum), due: whole(sum.expected), share: percent(sum.have, sum.expected - sum.pending) })}</p>
+      <p>{t("map.total", { ...numbers(sum), due: whole(sum.expected - sum.pending), share: percent(sum.have, sum.expected - sum.pending) })}</p>
       {rows.length === 0 ? (
         <Empty title={t("map.nothing", { search })} />
       ) : (
