@@ -26,16 +26,21 @@ class Answer(NamedTuple):
 class Asking:
     """A server and how to ask it. Nothing but that server is ever spoken to: no proxy, no redirect.
 
-    Raises ``ConfigError`` for an address that is none.
+    Raises ``ConfigError`` for an address that is none, and for a token that no server could have given.
     """
 
     def __init__(self, url: str, token: str | None, timeout_s: float) -> None:
-        parts = urlsplit(url)
+        wrong = f"{url!r}: give the address of marketd's API, such as http://127.0.0.1:8000"
+        try:
+            parts = urlsplit(url)
+            port = parts.port
+        except ValueError as error:
+            raise ConfigError(f"{wrong} ({error})") from error
         if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
-            raise ConfigError(f"{url!r}: give the address of marketd's API, such as http://127.0.0.1:8000")
+            raise ConfigError(wrong)
         self._secure = parts.scheme == "https"
-        self._host, self._port, self._path = parts.hostname, parts.port, parts.path.rstrip("/")
-        self._token, self._timeout_s = token, timeout_s
+        self._host, self._port, self._path = parts.hostname, port, parts.path.rstrip("/")
+        self._token, self._timeout_s = _checked(token), timeout_s
 
     def get(self, path: str, query: Mapping[str, Any], *, accept: str) -> Answer:
         """The answer to one question; asked again, a few times, while the server says that it is busy or away.
@@ -72,6 +77,14 @@ class Asking:
         if answer.status != 200:
             _refuse(answer.status, body, found)
         return Answer(body, found)
+
+
+def _checked(token: str | None) -> str | None:
+    """The token without the end of the line that it was read from; an empty one is none. No error tells it."""
+    found = (token or "").strip()
+    if not all("!" <= letter <= "~" for letter in found):
+        raise ConfigError("token: give one word of printable ASCII, as it stands in the file of tokens")
+    return found or None
 
 
 def _refuse(status: int, body: bytes, headers: Mapping[str, str]) -> NoReturn:

@@ -117,7 +117,15 @@ async def test_errors_say_what_is_wrong(world: MarketApi) -> None:
         await asyncio.to_thread(market.candles, "NOSUCH")
     with pytest.raises(BadData, match="Input should be"):
         await asyncio.to_thread(lambda: market.candles("AUSDT", "7m"))  # type: ignore[call-overload]
-    for url in ("127.0.0.1:8000", "ftp://127.0.0.1", "http://", "http://127.0.0.1/?a=b"):
+    wrong = (
+        "127.0.0.1:8000",
+        "ftp://127.0.0.1",
+        "http://",
+        "http://127.0.0.1/?a=b",
+        "http://a:99999",
+        "http://[::1",
+    )
+    for url in wrong:
         with pytest.raises(ConfigError, match="give the address"):
             Market(url)
 
@@ -134,7 +142,9 @@ async def test_a_token_is_given_where_one_is_demanded(tmp_path_factory: pytest.T
         with pytest.raises(ConfigError, match="token"):
             await asyncio.to_thread(Market(api.url, "x" * 64).candles, "AUSDT")
         with pytest.raises(UnknownSymbol):
-            await asyncio.to_thread(Market(api.url, "m" * 64).candles, "AUSDT")
+            await asyncio.to_thread(Market(api.url, "m" * 64 + "\n").candles, "AUSDT")  # as a file has it
+        with pytest.raises(ConfigError, match=r"^token: (?!.*mm)"):
+            Market(api.url, "m" * 32 + "\n" + "m" * 32)
 
 
 def test_a_server_that_is_away_is_asked_a_few_times(monkeypatch: pytest.MonkeyPatch) -> None:
