@@ -27,7 +27,7 @@ class SourceSettings(BaseSettings):
     )
     database_reader_url: checks.DatabaseUrl | None = setting(
         None,
-        "A role with SELECT alone, for `marketd status` and later the API. Default: DATABASE_URL.",
+        "A role with SELECT alone, for `marketd status` and the API. Default: DATABASE_URL.",
         group="Database",
         accepts="a URL such as postgresql://reader:password@127.0.0.1:5432/market",
     )
