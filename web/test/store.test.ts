@@ -32,7 +32,7 @@ class Server {
     const [first, last] = [data[0], data[data.length - 1]];
     const older = start === null && first && wanted[0] !== first ? first.open_time : null;
     const next = start === null ? older : last && wanted.length > data.length ? last.open_time + lengthOf(name) : null;
-    return { symbol: "BTCUSDT", interval: name, made_to_ms: null, data: data.map((one) => ({ ...one, quote_volume: null, trade_count: null })), next };
+    return { made_to_ms: null, data: data.map((one) => ({ ...one, quote_volume: null, trade_count: null })), next };
   }
 }
 
