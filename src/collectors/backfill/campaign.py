@@ -11,6 +11,7 @@ from ...errors import Retryable
 from ...model import CoverageDay, Listing
 from ...telemetry.log import get_logger
 from ...telemetry.metrics import Metrics
+from ...telemetry.pulse import outside
 from ..backoff import Backoff
 from .engine import Engine
 from .folder import Trouble
@@ -112,7 +113,9 @@ class Campaign:
         """While nobody else fills; for work of another kind on the same files."""
         self._waiting += 1
         try:
-            await self._turn.acquire()
+            # Somebody else's filling may take days; whether it hangs is seen at whoever fills.
+            with outside("the filling before it"):
+                await self._turn.acquire()
         finally:
             self._waiting -= 1
         try:

@@ -11,6 +11,7 @@ from ...model import MINUTE_MS, CoverageDay, floor_minute
 from ...ports import Clock, CoverageAudit, CoverageNotes, Priority
 from ...telemetry.log import get_logger
 from ...telemetry.metrics import Metrics
+from ...telemetry.pulse import outside
 from ..backoff import Backoff
 from ..listings.selection import Selection
 from .absent import AbsentWork
@@ -147,7 +148,8 @@ class Patrol:
         return min(self._interval, max(self._next_look_ms - self._clock.now_ms(), 0) / 1000)
 
     async def _wait(self, seconds: float) -> None:
-        with suppress(TimeoutError):
+        # BINANCE_WS_GAP_INTERVAL may be a day.
+        with suppress(TimeoutError), outside("the next pass"):
             async with asyncio.timeout(self._clock.wall(seconds, at_least=_LOOP_FLOOR)):
                 await self._wake.wait()
 

@@ -12,6 +12,7 @@ from itertools import islice
 from ...model import Candle, Gap
 from ...ports import Clock
 from ...telemetry.metrics import Metrics
+from ...telemetry.pulse import outside
 from .intervals import IntervalSet
 
 DEFAULT_CAPACITY = 200_000
@@ -185,7 +186,9 @@ class CandleBuffer:
         """Wait until ``rows`` more fit into the share of repairs; put them before the next await, or look again."""
         while not self.has_room(rows):
             self._room.clear()
-            await self._room.wait()
+            # There is none for as long as the database is away.
+            with outside("room in the buffer"):
+                await self._room.wait()
 
     def has_room(self, rows: int) -> bool:
         """Whether ``rows`` more fit into the share of repairs; into an empty buffer any number does."""

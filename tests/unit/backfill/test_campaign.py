@@ -12,6 +12,7 @@ from src.collectors.backfill.plan import Source
 from src.errors import Misconfigured, RateLimited, Unavailable
 from src.model import DAY_MS, MINUTE_MS, FileState, Listing
 from src.ports import Priority
+from src.telemetry.pulse import Pulse
 from tests.support.eventually import eventually
 from tests.support.fakes import count
 from tests.support.history_world import start_of
@@ -303,3 +304,18 @@ async def test_a_patient_filling_leaves_days_alone_until_they_are_due(tmp_path: 
     parts.world.clock.advance(2)
     await parts.fill(scope(FIRST, patient=True))
     assert parts.missing == []
+
+
+async def test_whoever_waits_for_a_filling_of_hours_is_not_stuck(tmp_path: Path) -> None:
+    campaign, pulse = make_parts(tmp_path, [LIVE]).campaign, Pulse("patrol")
+
+    async def wait() -> None:
+        with pulse.watched():
+            async with campaign.turn():
+                pass
+
+    async with campaign.turn():
+        waiting = asyncio.create_task(wait(), name="patrol")
+        await eventually(lambda: campaign.wanted)
+        assert [pulse.still_for(now) for now in (1.0, 3_600.0, 7_200.0)] == [0, 0, 0]
+    await waiting

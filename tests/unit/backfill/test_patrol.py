@@ -17,6 +17,7 @@ from src.collectors.listings.selection import Selection
 from src.errors import Unavailable
 from src.model import DAY_MS, MINUTE_MS, Gap, Listing
 from src.ports import Priority
+from src.telemetry.pulse import Pulse
 from tests.support.eventually import eventually
 from tests.support.fakes import count
 from tests.support.history_world import start_of
@@ -198,3 +199,18 @@ async def test_nothing_is_filled_before_the_venues_time_is_known(tmp_path: Path)
     await eventually(lambda: world.followed)
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
+
+
+async def test_a_patrol_that_waits_a_day_for_its_next_pass_is_not_stuck(tmp_path: Path) -> None:
+    parts, pulse = make_parts(tmp_path, [LIVE]), Pulse("patrol")
+    patrol = _patrol(parts, interval=86_400.0)
+
+    async def run() -> None:
+        with pulse.watched():
+            await patrol._wait(86_400.0)
+
+    waiting = asyncio.create_task(run(), name="patrol")
+    await eventually(lambda: pulse.runs)
+    assert [pulse.still_for(now) for now in (1.0, 3_600.0, 7_200.0)] == [0, 0, 0]
+    patrol.trigger()
+    await waiting

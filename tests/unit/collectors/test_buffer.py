@@ -8,6 +8,7 @@ import pytest
 from src.collectors.live.buffer import CandleBuffer, Origin
 from src.model import MINUTE_MS, Authority, Gap
 from src.telemetry.metrics import Metrics
+from src.telemetry.pulse import Pulse
 from tests.support.eventually import eventually
 from tests.support.fakes import EPOCH, EPOCH_MS, StepClock, count, make_candle, total
 
@@ -124,6 +125,23 @@ async def test_repairs_wait_for_room_and_live_rows_never_do() -> None:
     assert not waiting.done()
     buffer.commit(buffer.take(10))
     await eventually(waiting.done)
+    await waiting
+
+
+async def test_a_repair_that_waits_for_room_is_not_stuck() -> None:
+    buffer, _, _ = make_buffer(capacity=100)
+    for index in range(20):
+        buffer.put(make_candle(open_ms=EPOCH_MS + index * MINUTE_MS))
+    pulse = Pulse("repair")
+
+    async def repair() -> None:
+        with pulse.watched():
+            await buffer.wait_for_room(5)
+
+    waiting = asyncio.create_task(repair(), name="repair")
+    await eventually(lambda: pulse.runs)
+    assert [pulse.still_for(now) for now in (1.0, 3_600.0, 7_200.0)] == [0, 0, 0]
+    buffer.commit(buffer.take(20))
     await waiting
 
 
