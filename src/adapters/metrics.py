@@ -77,8 +77,12 @@ class MetricsServer:
         return self._listener.port
 
     def take_token(self, token: str | None) -> None:
-        """Another token from now on."""
-        self._token = token
+        """Another token from now on.
+
+        None is taken on loopback only: an address that others reach stays guarded until the next start gives it up.
+        """
+        if token is not None or is_loopback(self._host):
+            self._token = token
 
     def prepare(self) -> None:
         """Take the port; no request is answered before ``run``.

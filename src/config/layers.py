@@ -14,6 +14,8 @@ from dotenv.parser import parse_stream
 
 _MOST_DEPTH = 20
 """Of lists and mappings in one another; a schedule's parameters have four."""
+_NO_VALUE = (ValueError, ArithmeticError, AttributeError, LookupError)
+"""What the library raises for a date, number or switch that is none: ``!!int ""``, ``!!bool x``, ``!!timestamp x``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +63,7 @@ def from_yaml(path: Path, known: Iterable[str]) -> Layer:
     text, problems = _read(path)
     try:
         content: Any = yaml.load(text, _PlainLoader)  # noqa: S506 - it is a SafeLoader
-    except (yaml.YAMLError, ValueError) as error:  # of a date that is none
+    except (yaml.YAMLError, *_NO_VALUE) as error:
         where = getattr(error, "problem_mark", None)
         line = f" line {where.line + 1}" if where else ""
         return Layer({}, (f"{path}{line}: is not YAML; compare it with config.example.yaml",))

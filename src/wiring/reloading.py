@@ -62,6 +62,13 @@ class Reloading:
                     "reload_refused", msg=f"nothing is changed: {error}", problems=list(error.problems)
                 )
                 continue
+            except Exception as error:
+                # A fault of ours, or no thread to read in: what collects goes on. The text may hold a secret that no
+                # log knows yet.
+                _log.error(
+                    "reload_failed", msg=f"nothing is changed: {type(error).__name__} while it was read"
+                )
+                continue
             for change in changes:
                 change()
             self._tell(settings)

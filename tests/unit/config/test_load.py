@@ -111,7 +111,14 @@ def test_a_field_that_is_wrong_by_itself_is_not_blamed_twice(places: Places) -> 
     assert len(places.problems({"METRICS_HOST": ANYWHERE, "METRICS_TOKEN": "short"})) == 1
 
 
-@pytest.mark.parametrize("broken", ["symbols: [", "- a list", "just text", "a: b: c"])
+@pytest.mark.parametrize(
+    "broken",
+    [
+        *("symbols: [", "- a list", "just text", "a: b: c"),
+        *("speed: 2026-13-01", 'speed: !!int ""', "log_level: !!bool x", "log_level: !!timestamp x"),
+        f"speed: 1{':59' * 400}.5",
+    ],
+)
 def test_yaml_that_is_no_mapping_is_refused(places: Places, broken: str) -> None:
     places.write_yaml(broken)
     assert all("config.yaml" in problem for problem in places.problems())

@@ -1,0 +1,63 @@
+"""What a reload that fails costs: nothing."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from functools import partial
+
+import pytest
+
+from src.adapters.metrics import MetricsServer
+from src.adapters.status import RunInfo
+from src.config import Settings
+from src.telemetry.metrics import Metrics
+from src.wiring.core import Core
+from src.wiring.reloading import Reloading
+from tests.support.eventually import eventually
+
+ANYWHERE = "0.0.0.0"  # noqa: S104 - no port is taken
+TOKEN = "correct-horse-battery"
+
+
+def _server(core: Core, host: str = "127.0.0.1", token: str | None = None) -> MetricsServer:
+    return MetricsServer(Metrics(), core.health, core.clock, RunInfo("r", "v", 0.0), host=host, token=token)
+
+
+async def test_a_fault_while_it_is_read_ends_nothing() -> None:
+    core = Core(Settings(), Metrics(), run_id="r")
+    answers = iter(
+        [RuntimeError("can't start new thread"), KeyError("x"), Settings(rate_limit_per_minute=600)]
+    )
+    read: list[object] = []
+
+    def read_settings() -> Settings:
+        answer = next(answers)
+        read.append(answer)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    def is_read(times: int) -> bool:
+        return len(read) == times or task.done()
+
+    reloading = Reloading(core, [], _server(core), read=read_settings, configure_logs=lambda _: None)
+    task = asyncio.create_task(reloading.run(), name="reload")
+    for number in range(1, 4):
+        reloading.ask()
+        await eventually(partial(is_read, number))
+        assert not task.done()
+    await eventually(lambda: core.budgets.fapi.view().limit == 600)
+    task.cancel()
+    with suppress(asyncio.CancelledError):
+        await task
+
+
+@pytest.mark.parametrize(("host", "left"), [("127.0.0.1", None), ("::1", None), (ANYWHERE, TOKEN)])
+def test_an_address_that_others_reach_is_not_left_without_a_token(host: str, left: str | None) -> None:
+    """METRICS_HOST and METRICS_TOKEN taken out together: the port stays where it is until the next start."""
+    server = _server(Core(Settings(), Metrics(), run_id="r"), host, TOKEN)
+    server.take_token(None)
+    assert server._token == left
+    server.take_token("another-token-of-ours")
+    assert server._token == "another-token-of-ours"
