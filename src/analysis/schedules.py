@@ -134,12 +134,13 @@ class Scheduler:
         while True:
             self._changed.clear()
             now = self._clock.now_ms()
-            asked = [await self._ask(schedule, schedule.last_ms(now)) for schedule in self._schedules]
+            schedules = self._schedules  # others may come while the database is asked
+            asked = [await self._ask(schedule, schedule.last_ms(now)) for schedule in schedules]
             if not asked:
                 with outside("nothing: no schedule is set"):
                     await self._changed.wait()
                 continue
-            due = min(schedule.next_ms(now) for schedule in self._schedules)
+            due = min(schedule.next_ms(now) for schedule in schedules)
             if not all(asked):
                 due = min(due, now + _AGAIN_MS)
             await self._until(due / _SECOND_MS)

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from croniter import croniter
+from croniter import CroniterBadDateError, croniter
 
 _NAME = re.compile(r"(\w+)(?:\((.*)\))?", re.DOTALL)
 _KEYS = {"kind", "cron", "parameters"}
@@ -23,10 +23,21 @@ def schedules(value: object) -> dict[str, str]:
         one, when = name_of(kind, parameters), " ".join(cron.split())
         if not croniter.is_valid(when) or len(when.split()) not in (5, 6):
             raise ValueError(f"{one}={when}: not five or six cron fields, as in */5 * * * *")
+        if not _comes(when):
+            raise ValueError(f"{one}={when}: no year has such a day")
         if one in found:
             raise ValueError(f"{one}: stands there twice; keep one, a cron field takes a list such as 5,35")
         found[one] = when
     return found
+
+
+def _comes(cron: str) -> bool:
+    """Whether it is ever due: the 31st of February has five fields as well."""
+    try:
+        croniter(cron, 0).get_next(float)
+    except CroniterBadDateError:
+        return False
+    return True
 
 
 def named(name: str) -> tuple[str, dict[str, Any]]:

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
+from contextlib import suppress
 
 import pytest
 
-from src.analysis.schedules import Schedule, checked
+from src.analysis.schedules import Schedule, Scheduler, checked
+from src.clock import VenueClock
 from src.config import Settings
 from src.config.schedules import schedules
 from src.errors import ConfigError
+from src.model import Task
 from src.telemetry.metrics import Metrics
+from src.telemetry.pulse import Pulse
 from src.wiring.core import Core
 from src.wiring.jobs import kinds
+from tests.support.eventually import eventually
 
 KINDS = kinds(Core(Settings(), Metrics(), run_id="test"))
 _MIDNIGHT_MS = 1_764_115_200_000
@@ -59,3 +65,34 @@ def test_every_entry_that_cannot_be_is_named_with_its_field() -> None:
     assert any("no task called Level;" in line for line in said)
     assert any("ProcessPrices(end=2026-01-01): end:" in line for line in said)
     assert any("ProcessPrices(overwrite=true): " in line and "needs start_date" in line for line in said)
+
+
+async def test_all_schedules_may_go_while_the_database_is_asked() -> None:
+    ready, asking, go = asyncio.Event(), asyncio.Event(), asyncio.Event()
+    ready.set()
+
+    class Queue:
+        async def ask(self, task: Task, *, subject: str, most_waiting: int | None = None) -> bool:
+            asking.set()
+            await go.wait()
+            return True
+
+        async def cancel(self, task_id: str) -> bool:
+            raise AssertionError("nothing is cancelled here")
+
+    pulse = Pulse("schedules")
+    scheduler = Scheduler(_checked("Levels=0 0 1 1 *"), KINDS, Queue(), VenueClock(), Metrics(), after=ready)
+
+    async def run() -> None:
+        with pulse.watched():
+            await scheduler.run()
+
+    task = asyncio.create_task(run(), name="schedules")
+    await asking.wait()
+    scheduler.change([])
+    go.set()
+    await eventually(lambda: task.done() or any(pulse._causes.values()), message="it waits for a schedule")
+    assert not task.done()
+    task.cancel()
+    with suppress(asyncio.CancelledError):
+        await task

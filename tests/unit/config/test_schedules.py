@@ -52,6 +52,7 @@ def test_lists_of_cron_fields_parameters_and_json_stand_in_one_line() -> None:
         ("Levels(a={1})=2 * * * *", "looks like JSON"),
         ("Levels(a=1,b=2)=2 * * * *,Levels(b=2,a=1)=3 * * * *", "stands there twice"),
         ("Levels(a=1)=each hour", "Levels(a=1)=each hour: not five or six cron fields"),
+        ("Levels=0 0 31 2 *", "Levels=0 0 31 2 *: no year has such a day"),
         ([{"kind": "Levels"}], "entry 1: must have kind and cron"),
         ([{"kind": "Levels", "cron": "2 * * * *", "parameter": {}}], "entry 1"),
         (7, "task=cron pairs"),
