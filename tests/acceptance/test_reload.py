@@ -91,6 +91,13 @@ async def test_what_was_written_anew_is_taken_over(sandbox: Sandbox, database: s
         )
         await _hang_up(daemon, '"reloaded"', 1)
         assert "reload_needs_restart" in daemon.child.text() and "BUFFER_ROWS" in daemon.child.text()
+
+        async def is_left_out() -> bool:
+            removed = "universe_changes_total"
+            gone = (await daemon.metrics()).total(removed, change="removed")
+            return gone >= before.total(removed, change="removed") + len(left)
+
+        await eventually(is_left_out, timeout=_SOON_S, message=f"{left} are left out")
         changed_ms = sandbox.now_ms()
         await _stored_after(database, kept + new, changed_ms + 2 * _MINUTE_MS)
         await eventually(lambda: _is_asked(database), timeout=_SOON_S, message="the schedule asks for Bars")
