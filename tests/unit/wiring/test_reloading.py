@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
 from contextlib import suppress
 from functools import partial
 
@@ -26,7 +27,7 @@ def _server(core: Core, host: str = "127.0.0.1", token: str | None = None) -> Me
 
 async def test_a_fault_while_it_is_read_ends_nothing() -> None:
     core = Core(Settings(), Metrics(), run_id="r")
-    answers = iter(
+    answers: Iterator[Exception | Settings] = iter(
         [RuntimeError("can't start new thread"), KeyError("x"), Settings(rate_limit_per_minute=600)]
     )
     read: list[object] = []
