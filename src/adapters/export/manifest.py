@@ -1,13 +1,15 @@
 """The manifest of an export: ``manifest.jsonl``, a line for each partition, written when its files are on the disk.
 
 It only grows, and a later line of a partition replaces an earlier one, so whoever is killed at any instant leaves a
-manifest that is true: at worst its last line is torn, and its partition is written again. The last line of a finished
-export says so::
+manifest that is true: at worst its last line is torn, and its partition is written again. Each run says what was asked
+for when it begins, and when it is over; what was begun and never ended makes the whole of it incomplete, until the same
+is asked for again, or everything::
 
     {"format":"marketd-export","version":1,"exchange":"binance_futures_um","marketd":"0.4.0"}
+    {"begun":"everything"}
     {"dataset":"candles_1m","exchange":"binance_futures_um","symbol":"BTCUSDT","period":"2026-05","state":"44640:79...",
      "rows":44640,"files":[{"path":"candles_1m/.../2026-05.parquet","rows":44640,"bytes":1830121,"sha256":"9f..."}]}
-    {"complete":true,"partitions":1,"rows":44640}
+    {"ended":"everything","partitions":1,"rows":44640}
 """
 
 from __future__ import annotations
@@ -16,7 +18,7 @@ import fcntl
 import hashlib
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -25,6 +27,8 @@ from typing import IO, Any
 from ...errors import ConfigError
 
 NAME = "manifest.jsonl"
+EVERYTHING = "everything"
+"""An export of all datasets, symbols and days."""
 _FORMAT, _VERSION = "marketd-export", 1
 _BLOCK = 1 << 20
 
@@ -58,12 +62,20 @@ class Entry:
 
 @dataclass(slots=True)
 class Manifest:
-    """All that a manifest says; ``entries`` by their keys, in the order in which they were written first."""
+    """All that a manifest says; ``entries`` by their keys, in the order in which they were written first.
+
+    ``unfinished``: what was asked for and not written to its end. ``ended``: whether anything was.
+    """
 
     folder: Path
     exchange: str
     entries: dict[tuple[str, str, str, str], Entry]
-    complete: bool
+    unfinished: tuple[str, ...]
+    ended: bool
+
+    @property
+    def complete(self) -> bool:
+        return self.ended and not self.unfinished
 
     def holds(self, entry: Entry) -> bool:
         """Whether the files of an entry are there, by their names and sizes."""
@@ -86,7 +98,13 @@ def read(folder: Path) -> Manifest:
     head = records[0] if records else {}
     if head.get("format") != _FORMAT or head.get("version") != _VERSION:
         raise ConfigError(f"{path}: line 1 is no head of an export of version {_VERSION}")
-    manifest = Manifest(folder, str(head.get("exchange", "")), {}, bool(records[-1].get("complete")))
+    manifest = Manifest(
+        folder,
+        str(head.get("exchange", "")),
+        {},
+        _unfinished(records),
+        any("ended" in one for one in records),
+    )
     for number, record in enumerate(records[1:], start=2):
         if "dataset" in record:
             entry = _entry(path, number, record)
@@ -126,13 +144,17 @@ class Writer:
         self._path = path
         self._file = file
 
+    def begin(self, scope: str) -> None:
+        """Note that all of ``scope`` is going to be there."""
+        self.append({"begun": scope})
+
     def add(self, entry: Entry) -> None:
         """Note a partition, whose files are on the disk."""
         self.append(asdict(entry))
 
-    def finish(self, partitions: int, rows: int) -> None:
-        """Note that everything asked for is there."""
-        self.append({"complete": True, "partitions": partitions, "rows": rows})
+    def finish(self, scope: str, partitions: int, rows: int) -> None:
+        """Note that all of ``scope`` is there."""
+        self.append({"ended": scope, "partitions": partitions, "rows": rows})
 
     def append(self, record: dict[str, Any]) -> None:
         self._file.write(json.dumps(record, ensure_ascii=False, separators=(",", ":")).encode() + b"\n")
@@ -164,6 +186,18 @@ def sha256_of(path: Path) -> str:
         while block := file.read(_BLOCK):
             digest.update(block)
     return digest.hexdigest()
+
+
+def _unfinished(records: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
+    left: dict[str, None] = {}
+    for record in records:
+        if "begun" in record:
+            left[str(record["begun"])] = None
+        elif record.get("ended") == EVERYTHING:
+            left.clear()
+        elif "ended" in record:
+            left.pop(str(record["ended"]), None)
+    return tuple(left)
 
 
 def _record(path: Path, number: int, line: bytes) -> dict[str, Any]:

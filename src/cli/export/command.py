@@ -12,7 +12,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from ... import __version__
-from ...adapters.export.manifest import Entry, ExportedFile, Manifest, Writer, writing
+from ...adapters.export.manifest import EVERYTHING, Entry, ExportedFile, Manifest, Writer, writing
 from ...adapters.timescale.history.exported import ExportReader, Partition
 from ...errors import EXIT_OK
 from ...wiring.options import database_options
@@ -34,6 +34,15 @@ class Wanted:
     globs: tuple[str, ...]
     first: date | None
     last: date | None
+
+    @property
+    def scope(self) -> str:
+        """In words that are the same for the same question."""
+        some = () if set(self.datasets) == set(DATASETS) else self.datasets
+        words = [",".join(sorted(some)), ",".join(sorted(self.globs))]
+        if self.first or self.last:
+            words.append(f"{self.first or ''}..{self.last or ''}")
+        return " ".join(filter(None, words)) or EVERYTHING
 
 
 @dataclass(slots=True)
@@ -68,7 +77,7 @@ def run(context: Context, wanted: Wanted) -> int:
         closing(reader),
         writing(wanted.folder, exchange=options.exchange, version=__version__) as (manifest, writer),
     ):
-        done = Exporting(reader, manifest, writer).run(_partitions(reader, wanted))
+        done = Exporting(reader, manifest, writer).run(wanted.scope, _partitions(reader, wanted))
     done.tell(wanted.folder)
     return EXIT_OK
 
@@ -82,14 +91,15 @@ class Exporting:
         self._writer = writer
         self._told = time.monotonic()
 
-    def run(self, partitions: Sequence[Partition]) -> Done:
+    def run(self, scope: str, partitions: Sequence[Partition]) -> Done:
         done = Done()
+        self._writer.begin(scope)
         for number, partition in enumerate(partitions, start=1):
             self._partition(partition, done)
             if time.monotonic() - self._told >= _LINE_S:
                 self._told = time.monotonic()
                 output.note(f"{number:,} of {len(partitions):,} partitions, {done.rows:,} rows")
-        self._writer.finish(done.written + done.kept, done.rows)
+        self._writer.finish(scope, done.written + done.kept, done.rows)
         return done
 
     def _partition(self, partition: Partition, done: Done) -> None:

@@ -115,8 +115,9 @@ def run(context: Context, wanted: WantedFolder) -> int:
 def _refuse_incomplete(manifest: Manifest, ours: DatabaseOptions) -> None:
     path = manifest.folder / NAME
     if not manifest.complete:
+        what = f" ({'; '.join(manifest.unfinished)})" if manifest.unfinished else ""
         raise ConfigError(
-            f"{path}: the export was stopped before its end; run the same `marketd export` again"
+            f"{path}: the export was stopped before its end{what}; run the same `marketd export` again"
         )
     if manifest.exchange != ours.exchange:
         raise ConfigError(

@@ -7,6 +7,7 @@ import os
 import signal
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import date
 from pathlib import Path
 
 import polars as pl
@@ -18,7 +19,7 @@ from src.adapters.timescale.candles.repair import RepairStore
 from src.adapters.timescale.options import DatabaseOptions
 from src.adapters.timescale.sessions.shared import SharedSession
 from src.cli import main
-from src.cli.export.command import DATASETS
+from src.cli.export.command import DATASETS, Wanted
 from src.errors import EXIT_CONFIG
 from src.model import Authority
 from tests.support.eventually import eventually
@@ -154,9 +155,43 @@ def test_killed_inside_of_the_first_line(tmp_path: Path) -> None:
     (tmp_path / manifest.NAME).write_bytes(b'{"format":"marketd-exp')
     with manifest.writing(tmp_path, exchange=EXCHANGE, version="1") as (found, writer):
         assert (found.entries, found.complete) == ({}, False)
-        writer.finish(0, 0)
+        writer.finish(manifest.EVERYTHING, 0, 0)
     assert manifest.read(tmp_path).complete
     assert (tmp_path / manifest.NAME).read_bytes().count(b"\n") == 2
+
+
+def test_what_was_begun_must_end(tmp_path: Path) -> None:
+    """Of a smaller export into the folder of one that was killed nobody may conclude that all is there."""
+    with manifest.writing(tmp_path, exchange=EXCHANGE, version="1") as (_, writer):
+        assert not manifest.read(tmp_path).complete, "nothing was asked for"
+        for scope, ends, unfinished in (
+            (manifest.EVERYTHING, False, (manifest.EVERYTHING,)),
+            ("BTC*", True, (manifest.EVERYTHING,)),
+            ("ETH*", False, (manifest.EVERYTHING, "ETH*")),
+            (manifest.EVERYTHING, True, ()),
+            ("ETH*", False, ("ETH*",)),
+            ("ETH*", True, ()),
+        ):
+            writer.begin(scope)
+            if ends:
+                writer.finish(scope, 0, 0)
+            found = manifest.read(tmp_path)
+            assert (found.unfinished, found.complete) == (unfinished, not unfinished)
+
+
+@pytest.mark.parametrize(
+    ("datasets", "globs", "days", "scope"),
+    [
+        (DATASETS, (), (None, None), manifest.EVERYTHING),
+        (("funding",), (), (None, None), "funding"),
+        (DATASETS, ("BTC*", "ETH*"), (None, None), "BTC*,ETH*"),
+        (("funding", "candles_1m"), ("A*",), (date(2026, 1, 2), None), "candles_1m,funding A* 2026-01-02.."),
+    ],
+)
+def test_what_is_asked_for_has_a_name(
+    datasets: tuple[str, ...], globs: tuple[str, ...], days: tuple[date | None, date | None], scope: str
+) -> None:
+    assert Wanted(Path(), datasets, globs, *days).scope == scope
 
 
 async def test_damaged_files_are_refused_by_name(
