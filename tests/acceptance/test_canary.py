@@ -50,7 +50,7 @@ _ERRORS = "SELECT target, error FROM market_data.alert_events WHERE error <> '' 
 
 
 def secret(name: str) -> str:
-    return f"{BIRD}envogel-{name}-{'0' * 24}"
+    return f"{BIRD}envogel-{name}-{'0' * 43}"
 
 
 @dataclass(slots=True)

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 import aiohttp
 
+from ...adapters.binance.rest.http import failure_of
 from ...config import Settings
 from ...config.network import is_loopback_url
 from ...errors import Unavailable
@@ -100,7 +101,7 @@ async def check_archive(settings: Settings) -> list[Finding]:
         ):
             status = answer.status
     except (aiohttp.ClientError, TimeoutError, OSError) as error:
-        text = f"{url}: {str(error) or type(error).__name__}"
+        text = f"{url}: {failure_of(error)}"
         return [Finding("archive", "warning", text, _ARCHIVE_ADVICE)]
     if status != 200:
         return [Finding("archive", "warning", f"{url} answers {status}", _ARCHIVE_ADVICE)]

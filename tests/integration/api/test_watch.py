@@ -118,7 +118,7 @@ async def test_the_reader_only_reads(database: str, reader: ReadPool) -> None:
 
 async def test_lost_sessions_are_not_noticed(database: str, reader: ReadPool) -> None:
     """The server was restarted, or a firewall forgot who was idle: whoever asks next gets an answer all the same."""
-    name = "marketd/api/%"
+    name = "marketd/read/%"
     await asyncio.gather(*(reader.rows("tasks.workers") for _ in range(12)))
     async with await psycopg.AsyncConnection.connect(database, autocommit=True) as other:
         ended = await other.execute(

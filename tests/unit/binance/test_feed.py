@@ -169,7 +169,7 @@ def test_counts_reach_the_metrics_once() -> None:
     assert value("marketd_rows_received_total", {"source": "binance_ws"}) == 2
 
 
-@pytest.mark.parametrize("time", [None, "1626992760203", 1.5, True])
+@pytest.mark.parametrize("time", [None, "1626992760203", 1.5, True, -1, 2**53, 17_699_040_600_000_000_203])
 async def test_an_event_without_its_time_costs_nothing_else(receiver: Receiver, time: object) -> None:
     """cryptofeed's handler would end the connection."""
     event = kline()

@@ -131,7 +131,8 @@ class FrameHandler:
     def _checked(self, document: Any, event: Any, frame: bytes) -> str:
         """The frame as cryptofeed takes it: combined envelope, known symbol."""
         parse.kline_event(event)
-        if type(event.get("E")) is not int:  # cryptofeed reads it, too
+        # cryptofeed reads it, too, and its parser makes decimals of what has no room in 64 bits.
+        if type(event.get("E")) is not int or not 0 <= event["E"] < 2**53:
             raise BadData(f"event time {event.get('E')!r:.40}", reason="bad_time")
         symbol = event["s"]
         if symbol not in self._feed.exchange_symbol_mapping:
