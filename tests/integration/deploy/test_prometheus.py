@@ -133,10 +133,11 @@ async def test_an_alert_fires_when_its_fault_is_there_and_no_other_time(
             async def is_loud() -> bool:
                 return "MarketdDatabaseAway" in await prometheus.alerts()
 
-            await eventually(is_loud, message="the database's alert fires")
+            # A write fails at the next minute's end at the latest.
+            await eventually(is_loud, timeout=150, message="the database's alert fires")
             assert await prometheus.alerts() == {"MarketdDatabaseAway"}, "of one cause so young, one alert"
             await world.database.listen()
-            await eventually(is_quiet, message="and ends with its cause")
+            await eventually(is_quiet, timeout=150, message="and ends with its cause")
         await world.daemon.stop()
 
 
