@@ -198,8 +198,8 @@ def database_in(folder: Path) -> Iterator[str]:
 
 
 @contextmanager
-def sandbox_in(folder: Path) -> Iterator[dict[str, Any]]:
-    command = [sys.executable, "-m", "src.sandbox", "--symbols", str(SYMBOLS)]
+def sandbox_in(folder: Path, *arguments: str) -> Iterator[dict[str, Any]]:
+    command = [sys.executable, "-m", "src.sandbox", "--symbols", str(SYMBOLS), *arguments]
     with (folder / "sandbox.log").open("wb") as log:
         process = subprocess.Popen(
             command,

@@ -4,14 +4,20 @@
 the loop's tasks. The first 30 min are not looked at: caches fill, 24 h of history come over REST. Of each 5 min after
 them the smallest memory counts, so that what a flush or a scrape holds for a moment does not; the slope is the one of
 least squares. ``MARKETD_SOAK_WARM_MINUTES`` (30) makes a short run possible, which says that it was short.
+
+``MARKETD_SOAK_SPEED`` (1) makes the exchange's clock faster: hours, minutes and the slope are then the exchange's, and
+``rss_mb`` tells what came together in all of them. ``MARKETD_SOAK_ARGUMENTS`` (``--ws``) may be ``--all``, which fills
+the history of two days first and runs every task on its schedule.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import tempfile
 import time
+import urllib.request
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
@@ -24,7 +30,10 @@ from benchmarks.live import Process, daemon_on, database_in, samples, sandbox_in
 
 HOURS = float(os.environ.get("MARKETD_SOAK_HOURS", "2"))
 WARM_S = 60 * float(os.environ.get("MARKETD_SOAK_WARM_MINUTES", "30"))
-_EVERY_S = 10.0
+SPEED = float(os.environ.get("MARKETD_SOAK_SPEED", "1"))
+ARGUMENTS = os.environ.get("MARKETD_SOAK_ARGUMENTS", "--ws").split()
+_EVERY_S = max(10.0, 2.0 * SPEED)
+"""Exchange seconds between two samples, not less than two of this computer's: a sample is work for the daemon."""
 _WINDOW_S = 300.0
 _LEAST_S = 120.0
 """Of a run behind its first part: a minute that is whole, and some samples."""
@@ -38,7 +47,7 @@ WHERE exchange = 'binance_futures_um' AND bucket_ts >= to_timestamp(%s) AND buck
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """What the daemon held at a moment, seconds since the beginning."""
+    """What the daemon held at a moment, exchange seconds since the beginning."""
 
     at_s: float
     rss_mb: float
@@ -58,31 +67,35 @@ def run() -> dict[str, object]:
     try:
         with (
             database_in(folder / "pg") as url,
-            sandbox_in(folder) as venue,
-            daemon_on(folder, settings_of(folder, url, venue), "--ws") as daemon,
+            sandbox_in(folder, "--speed", f"{SPEED:g}") as venue,
+            daemon_on(
+                folder, settings_of(folder, url, venue) | {"BACKFILL_FROM": "2d"}, *ARGUMENTS
+            ) as daemon,
         ):
-            return _soaked(url, daemon)
+            return _soaked(url, daemon, venue["rest_url"])
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _soaked(url: str, daemon: Process) -> dict[str, object]:
+def _soaked(url: str, daemon: Process, rest_url: str) -> dict[str, object]:
     began = time.monotonic()
     taken: list[Sample] = []
     first = 0
-    while (at_s := time.monotonic() - began) < HOURS * 3600:
+    while (at_s := (time.monotonic() - began) * SPEED) < HOURS * 3600:
         with suppress(OSError):  # a scrape that is not answered is one sample less
             taken.append(_sample(daemon, at_s))
         if not first and at_s >= WARM_S:
-            first = (int(time.time()) // 60 + 1) * 60
-        time.sleep(_EVERY_S)
-    last = int(time.time()) // 60 * 60
+            first = (_exchange_s(rest_url) // 60 + 1) * 60
+        time.sleep(_EVERY_S / SPEED)
+    last = _exchange_s(rest_url) // 60 * 60
     time.sleep(_SETTLE_S)
     seen = samples(daemon.port)
     symbols, minutes = int(seen["marketd_symbols_expected"]), (last - first) // 60
     late = [sample for sample in taken if sample.at_s >= WARM_S]
     return {
         "hours": HOURS,
+        "speed": SPEED,
+        "arguments": " ".join(ARGUMENTS),
         "warm_minutes": WARM_S / 60,
         "symbols": symbols,
         "minutes": minutes,
@@ -97,6 +110,11 @@ def _soaked(url: str, daemon: Process) -> dict[str, object]:
         "samples": len(taken),
         "minima": [asdict(sample) for sample in minima(late)],
     }
+
+
+def _exchange_s(rest_url: str) -> int:
+    with urllib.request.urlopen(f"{rest_url}/fapi/v1/time", timeout=10) as answer:  # noqa: S310 - our own sandbox
+        return int(json.load(answer)["serverTime"]) // 1000
 
 
 def _sample(daemon: Process, at_s: float) -> Sample:
