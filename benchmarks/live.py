@@ -68,7 +68,7 @@ def run_beside(load: Load, *arguments: str, **settings: str) -> dict[str, object
             sandbox_in(folder) as venue,
             daemon_on(folder, settings_of(folder, url, venue) | settings, *arguments) as daemon,
         ):
-            _wait_caught_up(daemon.port)
+            wait_caught_up(daemon.port)
             with load(settings_of(folder, url, venue)) as told:
                 result = _measure(url, venue, daemon)
             return {**result, **told}
@@ -126,7 +126,8 @@ def _quantile(ordered: list[float], share: float) -> float:
     return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
 
 
-def _wait_caught_up(port: int) -> None:
+def wait_caught_up(port: int) -> None:
+    """Until it has fetched what was missing when it started."""
     deadline = time.time() + 900
     while time.time() < deadline:
         seen = samples(port)
@@ -199,6 +200,7 @@ def database_in(folder: Path) -> Iterator[str]:
 
 @contextmanager
 def sandbox_in(folder: Path, *arguments: str) -> Iterator[dict[str, Any]]:
+    """A sandbox of SYMBOLS symbols; ``arguments`` are given besides, and win."""
     command = [sys.executable, "-m", "src.sandbox", "--symbols", str(SYMBOLS), *arguments]
     with (folder / "sandbox.log").open("wb") as log:
         process = subprocess.Popen(

@@ -13,11 +13,13 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Self
 
 import aiohttp
 from prometheus_client.parser import text_string_to_metric_families
 
 from .eventually import eventually
+from .machines import Machine
 from .processes import Child, port_of, reserved_port
 
 START_S = 120.0
@@ -120,6 +122,9 @@ class Daemon:
             "MARKETD_CONFIG_FILE": os.devnull,
             **settings,
         }
+        self.host = "127.0.0.1"
+        self.enter: Sequence[str] = ()
+        """See ``Child``; for a daemon on another machine (``machines.Machine``)."""
         self.starts = 0
         self.children: list[Child] = []
 
@@ -127,11 +132,17 @@ class Daemon:
     def child(self) -> Child:
         return self.children[-1]
 
+    def on(self, machine: Machine) -> Self:
+        """It will run on another machine; before ``start``."""
+        self.enter, self.host = machine.enter, machine.address
+        self.settings.update(machine.settings)
+        return self
+
     def start(self) -> None:
         """Start the process; ``wait_ready`` says when it works."""
         self.starts += 1
         log = self.folder / f"daemon-{self.port}-{self.starts}.log"
-        self.children.append(Child(self.arguments, environment=self.settings, log=log))
+        self.children.append(Child(self.arguments, environment=self.settings, log=log, enter=self.enter))
 
     async def stop(self, *, within: float = STOP_S) -> None:
         """SIGTERM; it must end with exit code 0 in time and leave nothing forbidden in its log."""
@@ -158,7 +169,7 @@ class Daemon:
         try:
             async with (
                 aiohttp.ClientSession(timeout=timeout) as session,
-                session.get(f"http://127.0.0.1:{self.port}{path}") as answer,
+                session.get(f"http://{self.host}:{self.port}{path}") as answer,
             ):
                 return answer.status, await answer.text()
         except (aiohttp.ClientError, TimeoutError, OSError) as error:

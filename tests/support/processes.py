@@ -72,13 +72,23 @@ def peak_mb(pid: int) -> float:
 
 
 class Child:
-    """One ``python -m …`` process in the checkout, whose standard output and error go to ``log``."""
+    """One ``python -m …`` process in the checkout, whose standard output and error go to ``log``.
 
-    def __init__(self, arguments: Sequence[str], *, environment: Mapping[str, str], log: Path) -> None:
+    ``enter`` stands before the command: something that executes it elsewhere, in the same process.
+    """
+
+    def __init__(
+        self,
+        arguments: Sequence[str],
+        *,
+        environment: Mapping[str, str],
+        log: Path,
+        enter: Sequence[str] = (),
+    ) -> None:
         self.log = log
         with log.open("ab") as output:
             self._process = subprocess.Popen(
-                [sys.executable, *arguments],
+                [*enter, sys.executable, *arguments],
                 cwd=ROOT,
                 env=clean_environment(environment),
                 stdin=subprocess.DEVNULL,
