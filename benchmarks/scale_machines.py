@@ -20,7 +20,7 @@ from pathlib import Path
 
 import psycopg
 
-from benchmarks.live import ROOT, database_in, environment
+from benchmarks.live import ROOT, database_in, environment, usage
 from benchmarks.scale_costs import costs
 from src.adapters.queue import JobQueue, QueueOptions
 from src.adapters.timescale.options import DatabaseOptions
@@ -42,7 +42,7 @@ _DONE = (
 
 
 def machine_rates() -> list[dict[str, object]]:
-    """For each number of machines: rows a second, and CPU seconds of the server for a million rows.
+    """For each number of machines: rows a second, CPU seconds of server and workers for a million rows, bytes a row.
 
     Empty where namespaces cannot be made.
     """
@@ -96,10 +96,10 @@ async def _with(folder: Path, settings: dict[str, str], places: list[Machine]) -
         await _asked(
             url, f"warm{count}", [f"W{count}{number}USDT" for number in range(2 * count)], percentage=10
         )
-        before = costs(folder / "pg", url)
+        before, own_before = costs(folder / "pg", url), _own_cpu_s(workers)
         symbols = [f"M{count}{number:02}USDT" for number in range(_FILES)]
         seconds = await _asked(url, f"of{count}", symbols)
-        server = costs(folder / "pg", url).since(before)
+        server, own = costs(folder / "pg", url).since(before), _own_cpu_s(workers) - own_before
     finally:
         for worker in workers:
             await worker.kill()
@@ -110,9 +110,31 @@ async def _with(folder: Path, settings: dict[str, str], places: list[Machine]) -
         "seconds": round(seconds, 1),
         "rows_per_s": round(rows / seconds),
         "server_cpu_s_per_million": round(server.cpu_s / rows * 1e6, 2),
+        "workers_cpu_s_per_million": round(own / rows * 1e6, 2),
         "wal_bytes_per_row": round(server.wal_bytes / rows),
+        "bytes_per_row": _bytes_per_row(url),
         "load_1m": round(os.getloadavg()[0], 2),
     }
+
+
+def _own_cpu_s(workers: list[Daemon]) -> float:
+    """Of the workers and of the processes that import for them, which stay while there is something to do."""
+    total = 0.0
+    for worker in workers:
+        pid = worker.child.pid
+        total += usage(pid).cpu_s
+        for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
+            total += usage(int(child)).cpu_s
+    return total
+
+
+def _bytes_per_row(url: str) -> float:
+    """On disk, with keys and all that belongs to the table."""
+    with psycopg.connect(url, options="-c search_path=market_data,public") as connection:
+        row = connection.execute(
+            "SELECT hypertable_size('agg_trades')::float8 / count(*) FROM agg_trades"
+        ).fetchone()
+    return round(float(row[0]), 1) if row else 0.0
 
 
 async def _asked(url: str, name: str, symbols: list[str], *, percentage: float = 100) -> float:

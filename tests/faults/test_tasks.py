@@ -1,10 +1,10 @@
-"""Workers of the queue as processes: one is killed in the middle, and every result is there once."""
+"""Workers of the queue as processes: one is lost in the middle, and every result is there once."""
 
 from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,8 +22,11 @@ from src.analysis.prices import jobs as price_jobs
 from src.model import Task, TaskState
 from src.telemetry.metrics import Metrics
 from tests.integration.arbitrage.world import END_MS, POOL, START_MS, SYMBOL, stored_world
+from tests.support.cluster import Cluster
 from tests.support.daemon import Daemon
 from tests.support.eventually import eventually
+from tests.support.machines import PREPARE, let_machines_in, machine
+from tests.support.namespaces import inside, run_inside
 
 pytestmark = pytest.mark.fault
 
@@ -46,28 +49,60 @@ def _parameters(number: int, interval: str) -> dict[str, Any]:
 
 async def test_of_two_workers_one_is_killed(database: str, tmp_path: Path) -> None:
     """Nothing is lost, every result row is there once, and what was computed is what one process computes."""
-    world = await stored_world(database)
+    workers = [_worker(database, tmp_path) for _ in range(2)]
+    async with _computed_once(database) as (queue, tasks), _running(workers):
+        await _ask_for_all(queue)
+        await _at_work(workers, tasks, workers[0].kill)
+        await eventually(lambda: _all_done(tasks, _TASKS), timeout=150, message="every task is done")
+
+
+@pytest.mark.root
+async def test_of_two_worker_machines_one_loses_its_link(
+    request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
+    """The server still has its sessions and the queue its jobs; what it did in the dark counts for nothing."""
+    if not inside():
+        await run_inside(request, "--net", prepare=PREPARE)
+        return
+    cluster: Cluster = request.getfixturevalue("cluster")
+    await let_machines_in(cluster)
+    async with machine() as lonely, machine() as other, _computed_once(cluster.url) as (queue, tasks):
+        workers = [_worker(cluster.url, tmp_path).on(place) for place in (lonely, other)]
+        async with _running(workers):
+            await _ask_for_all(queue)
+            await _at_work(workers, tasks, lonely.pull_the_cable)
+            await eventually(lambda: _all_done(tasks, _TASKS), timeout=150, message="every task is done")
+            assert workers[0].child.exit_code is None
+            await workers[1].kill()
+            await lonely.plug_it_in()
+            await _ask(queue, "one more", _parameters(0, "second"))
+            await eventually(lambda: _all_done(tasks, _TASKS + 1), timeout=120, message="it works again")
+
+
+def _worker(database: str, folder: Path) -> Daemon:
     settings = {"DATABASE_URL": database, "TASK_CONCURRENCY": "1", "BINANCE_REST_URL": "http://127.0.0.1:9"}
-    workers = [Daemon(settings, folder=tmp_path, arguments=("worker",)) for _ in range(2)]
+    return Daemon(settings, folder=folder, arguments=("worker",))
+
+
+@asynccontextmanager
+async def _running(workers: Sequence[Daemon]) -> AsyncIterator[None]:
+    try:
+        for worker in workers:
+            worker.start()
+        yield
+    finally:
+        for worker in workers:
+            await worker.kill()
+
+
+@asynccontextmanager
+async def _computed_once(database: str) -> AsyncIterator[tuple[JobQueue, TaskStore]]:
+    """A database with something to compute; at the end it must have been, one task a second time, by whomever."""
+    world = await stored_world(database)
     async with _desk(database) as (queue, tasks):
-        try:
-            for worker in workers:
-                worker.start()
-            for number in range(_SPANS):
-                for interval in _SECONDS:
-                    parameters = _parameters(number, interval)
-                    subject = price_jobs.KIND.subject_of(parameters)
-                    await queue.ask(
-                        Task(f"{interval} {number}", "ProcessPrices", parameters), subject=subject
-                    )
-            await _kill_at_work(workers, tasks)
-            await eventually(lambda: _all_done(tasks), timeout=150, message="every task is done")
-        finally:
-            for worker in workers:
-                await worker.kill()
-        found = await tasks.newest(limit=_TASKS)
-        assert len(found) == _TASKS
-        assert max(task.attempts for task in found) == 2, "nobody was killed while at work"
+        yield queue, tasks
+        found = await tasks.newest(limit=_TASKS + 1)
+        assert max(task.attempts for task in found) == 2, "nobody was at work when it happened"
     stored = await _series(database)
     for seconds in _SECONDS.values():
         world.run(
@@ -84,6 +119,17 @@ async def test_of_two_workers_one_is_killed(database: str, tmp_path: Path) -> No
     assert stored == await _series(database)
 
 
+async def _ask_for_all(queue: JobQueue) -> None:
+    for number in range(_SPANS):
+        for interval in _SECONDS:
+            await _ask(queue, f"{interval} {number}", _parameters(number, interval))
+
+
+async def _ask(queue: JobQueue, task_id: str, parameters: dict[str, Any]) -> None:
+    subject = price_jobs.KIND.subject_of(parameters)
+    await queue.ask(Task(task_id, "ProcessPrices", parameters), subject=subject)
+
+
 @asynccontextmanager
 async def _desk(database: str) -> AsyncIterator[tuple[JobQueue, TaskStore]]:
     pool = make_pool(DatabaseOptions(database), purpose="jobs", size=2)
@@ -94,10 +140,12 @@ async def _desk(database: str) -> AsyncIterator[tuple[JobQueue, TaskStore]]:
     await pool.close()
 
 
-async def _kill_at_work(workers: list[Daemon], tasks: TaskStore) -> None:
-    """kill -9 the first worker at a moment when both are at a task: they stand still while it is looked for."""
+async def _at_work(
+    workers: Sequence[Daemon], tasks: TaskStore, break_off: Callable[[], Awaitable[None]]
+) -> None:
+    """``break_off`` at a moment when all are at a task: they stand still while it is looked for."""
 
-    async def both_at_work() -> bool:
+    async def all_at_work() -> bool:
         for worker in workers:
             worker.child.signal(signal.SIGSTOP)
         running = await tasks.newest(state=TaskState.RUNNING)
@@ -108,13 +156,15 @@ async def _kill_at_work(workers: list[Daemon], tasks: TaskStore) -> None:
         await asyncio.sleep(0.01)
         return False
 
-    await eventually(both_at_work, timeout=60, message="both are at work")
-    await workers[0].kill()
-    workers[1].child.signal(signal.SIGCONT)
+    await eventually(all_at_work, timeout=60, message="all are at work")
+    await break_off()
+    for worker in workers:
+        worker.child.signal(signal.SIGCONT)
 
 
-async def _all_done(tasks: TaskStore) -> bool:
-    found = await tasks.newest(limit=_TASKS)
+async def _all_done(tasks: TaskStore, number: int) -> bool:
+    found = await tasks.newest(limit=number + 1)
+    assert len(found) == number
     assert not [task for task in found if task.state in (TaskState.FAILED, TaskState.CANCELLED)], found
     return all(task.state is TaskState.SUCCESS for task in found)
 
