@@ -34,13 +34,14 @@ SPEED = float(os.environ.get("MARKETD_SOAK_SPEED", "1"))
 ARGUMENTS = os.environ.get("MARKETD_SOAK_ARGUMENTS", "--ws").split()
 _EVERY_S = max(10.0, 2.0 * SPEED)
 """Exchange seconds between two samples, not less than two of this computer's: a sample is work for the daemon."""
+_OWN = {"SPEED": f"{SPEED:g}", "BACKFILL_FROM": "2d"}
 _WINDOW_S = 300.0
 _LEAST_S = 120.0
 """Of a run behind its first part: a minute that is whole, and some samples."""
 _SETTLE_S = 90.0
 """After the last minute's end: the slowest row is due 35 s after it, its confirmation a minute later."""
 _STORED = """
-SELECT count(*) FROM candles_1m
+SELECT count(*), count(*) FILTER (WHERE source = 'binance_ws') FROM candles_1m
 WHERE exchange = 'binance_futures_um' AND bucket_ts >= to_timestamp(%s) AND bucket_ts < to_timestamp(%s)
 """
 
@@ -91,6 +92,7 @@ def _soaked(url: str, daemon: Process, rest_url: str) -> dict[str, object]:
     time.sleep(_SETTLE_S)
     seen = samples(daemon.port)
     symbols, minutes = int(seen["marketd_symbols_expected"]), (last - first) // 60
+    stored, live = _stored(url, first, last)
     late = [sample for sample in taken if sample.at_s >= WARM_S]
     return {
         "hours": HOURS,
@@ -99,13 +101,15 @@ def _soaked(url: str, daemon: Process, rest_url: str) -> dict[str, object]:
         "warm_minutes": WARM_S / 60,
         "symbols": symbols,
         "minutes": minutes,
-        "missing": symbols * minutes - _stored(url, first, last),
+        "missing": symbols * minutes - stored,
+        "by_stream": round(live / (symbols * minutes), 4),
         # A run that is too short for two points has no slope, and JSON no NaN.
         "rss_slope_mb_per_h": None if len(minima(late)) < 2 else round(slope(minima(late)), 3),
         "rss_mb": {"first": late[0].rss_mb, "last": late[-1].rss_mb, "most": max(one.rss_mb for one in late)},
         **{name: _change(late, name) for name in ("descriptors", "threads", "tasks")},
         "reconnects": seen.get("marketd_ws_reconnects_total", 0),
         "restarts": seen.get("marketd_supervisor_restarts_total", 0),
+        "rejected": seen.get("marketd_rows_rejected_total", 0),
         "dropped": seen.get("marketd_rows_dropped_total", 0),
         "samples": len(taken),
         "minima": [asdict(sample) for sample in minima(late)],
@@ -166,7 +170,8 @@ def _change(taken: Sequence[Sample], name: str) -> dict[str, Any]:
     }
 
 
-def _stored(url: str, first: int, last: int) -> int:
+def _stored(url: str, first: int, last: int) -> tuple[int, int]:
+    """Rows of these minutes, and those of them that the stream brought."""
     with psycopg.connect(url, options="-c search_path=market_data,public") as connection:
-        [(number,)] = connection.execute(_STORED, (first, last)).fetchall()
-    return int(number)
+        [(number, live)] = connection.execute(_STORED, (first, last)).fetchall()
+    return int(number), int(live)

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Run the daemon against the sandbox for hours and see whether it grows; the result is kept in benchmarks/results.
 #
-#   scripts/soak.sh HOURS            steady: 740 symbols at speed 1 (benchmarks/soak.py)
+#   scripts/soak.sh HOURS            steady: 740 symbols at speed 1; MARKETD_SOAK_SPEED=24 MARKETD_SOAK_WARM_MINUTES=120
+#                                    for a day and two hours in 65 min (benchmarks/soak.py)
 #   scripts/soak.sh HOURS --chaos    one run of random faults after the other (python -m tests.chaos), each judged
 #
 # Ends with 1 when memory grows by 1 MB an hour or more, something is missing, or a run of faults was not made good.
@@ -23,6 +24,8 @@ found = json.loads(sys.argv[1])
 wrong = [name for name in ("descriptors", "threads", "tasks") if found[name]["last"] > found[name]["first"] + 2]
 if found["rss_slope_mb_per_h"] is None or found["rss_slope_mb_per_h"] >= 1:
     wrong.append("rss_slope_mb_per_h")
+if found["by_stream"] < 0.95:
+    wrong.append("by_stream")  # REST made up for it, but the live path is what should be seen
 wrong += [name for name in ("missing", "dropped", "restarts") if found[name]]
 sys.exit(f"soak: not good: {wrong}" if wrong else 0)
 ' "$result"
