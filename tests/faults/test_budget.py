@@ -18,42 +18,40 @@ from tests.support.world import World, open_world
 
 pytestmark = pytest.mark.fault
 
-_LOST = 0.25
-"""Of the closes, each of which REST is asked for at once; the rest of the budget goes into the search for holes, which
-has a day of minutes to read and always somebody who waits."""
-_SLACK = 1.1
-"""The venue's minute begins some milliseconds before or after ours, times the speed."""
+_OPTIONS = VenueOptions(symbols=120, history=99)
+_UNREADABLE = {"mode": "truncated", "path": "klines"}
+"""What REST answers costs its weight and brings nothing, so the search for holes asks for 120 symbols again and again,
+16 at once: its work cannot run out. The venue's minute begins some milliseconds before or after ours, so that many may
+count for the minute before the one that they waited for: less than what is left between its limit and ours."""
 _LEASED: LiteralString = (
     "SELECT coalesce(sum(weight), 0)::integer FROM market_data.rate_limit_state,"
     " unnest(slots, leased) AS one (slot, weight) WHERE budget = 'fapi' AND slot = %s"
 )
+_ADOPTED_S = 300.0 + 5.0 * VenueOptions().speed
+"""Venue seconds: the promise is five minutes, and five seconds of the wall are the machine's."""
 _BUSY = 0.6
-"""What is spent of a budget in every minute at least, as long as somebody waits: the search for holes may take 85 %."""
+"""What is spent of a budget in a minute at least, if somebody waits: the search for holes may take 85 %."""
+_TRIES = 5
 
 
 @pytest.mark.skipif(not Faketime.LIBRARY.exists(), reason=Faketime.LACKING)
 async def test_c7_the_computers_date_steps_at_the_edge_of_the_budget(tmp_path: Path, database: str) -> None:
     """With the date as its clock a limiter stands still after the one step, and takes a second budget after the other.
 
-    Back where nobody asks before the next minute; ahead where the roll call asks next, of a budget that is used up.
+    Both come while the budget is used up and more is asked for; the step back would last for five minutes of ours.
     """
     date = Faketime(tmp_path)
-    options = VenueOptions(symbols=40, history=1100)
-    async with open_world(tmp_path, database, options=options, settings=date.settings) as world:
-        await world.venue.control("weight_limit", limit=60)
+    limit, share = 120, 90
+    async with open_world(tmp_path, database, options=_OPTIONS, settings=date.settings) as world:
+        await world.venue.control("weight_limit", limit=limit)
+        await world.venue.control("rest", **_UNREADABLE)
         await world.begin()
-        await world.venue.control("drop_close", share=_LOST)
         first = await next_minute(world)
-        for step, second in (("-300", 40), ("+3600", 3)):
-            await until_second(world, second)
-            assert await waiting(world), "nobody waits for weight"
-            date.step(step)
-            await world.venue.minutes(1)
-            await eventually(partial(_is_ahead, world, date, float(step)), message="the date steps")
-        await world.venue.minutes(1)
+        for step in ("-300", "+3600"):
+            # A minute that a busy machine slept through proves nothing; a limiter that stands still does so every time.
+            await eventually(partial(_goes_on_after, world, date, step, share * _BUSY), timeout=120)
         spent = await weights(world, first)
-        assert max(spent) <= 45 * _SLACK, f"a second budget: {spent}"
-        assert min(spent) >= 45 * _BUSY, f"it stood still: {spent}"
+        assert max(spent) <= limit, f"a second budget: {spent}"
         await nobody_was_refused(world)
         await world.venue.clear()
         await world.finish()
@@ -67,58 +65,92 @@ async def test_c8_killed_with_permits_and_leases(tmp_path: Path, database: str) 
     options = VenueOptions(symbols=66, history=0, speed=6.0)
     settings = {"RATE_LIMIT_PER_MINUTE": "60"}
     async with open_world(tmp_path, database, options=options, settings=settings) as world:
-        await world.venue.control("weight_limit", limit=80)
+        await world.venue.control("weight_limit", limit=160)
         await world.begin()
-        await world.venue.control("drop_close")
-        await world.venue.control("rest", mode="hang", path="klines")
-        await eventually(lambda: waiting(world), timeout=60, message="requests wait for weight")
-        await eventually(lambda: _gave_up(world), timeout=60, message="a round ends")
-        await until_second(world, 6)
-        await world.daemon.wait_metric("rate_limit_used", 58, within=5, budget="fapi")
-        assert await waiting(world)
-        minute = await world.venue.now_ms() // 60_000
-        await kill(world)
-        [(leased,)] = await ask(database, _LEASED, minute)
-        spent = (await by_minute(world)).get(minute, 0)
-        await world.venue.clear()
-        world.daemon.start()
-        await eventually(lambda: waiting(world), timeout=60, message="the next one waits")
-        assert await world.venue.now_ms() // 60_000 == minute, "it came too late to spend anything twice"
-        assert int(str(leased)) >= 58
+        for _ in range(_TRIES):
+            minute, leased, spent = await _killed_with_everything(world)
+            await world.venue.clear()
+            world.daemon.start()
+            await eventually(lambda: waiting(world), timeout=60, message="the next one waits")
+            if await world.venue.now_ms() // 60_000 == minute:
+                break
+            await world.daemon.wait_ready()  # too late to spend anything twice
+        else:
+            pytest.fail(f"none of {_TRIES} successors came within the minute")
         await until_second(world, 1)
         again = (await by_minute(world))[minute] - spent
         # A few requests for the time come before it knows which minute this is: the computer's date is another one.
-        assert again <= 60 - int(str(leased)) + 5, f"{again} of {leased} were spent twice"
+        assert again <= 60 - leased + 5, f"{again} of {leased} were spent twice"
         await world.daemon.wait_ready()
         await world.finish(minimum_rows=5 * len(world.venue.symbols))
-        assert max((await by_minute(world)).values()) <= 60 * _SLACK
         await nobody_was_refused(world)
+
+
+async def _killed_with_everything(world: World) -> tuple[int, int, int]:
+    """Kill the daemon while requests that hang hold the budget: the minute, the weight leased in it and counted."""
+    await world.venue.control("drop_close")
+    await world.venue.control("rest", mode="hang", path="klines")
+    await eventually(lambda: waiting(world), timeout=60, message="requests wait for weight")
+    await eventually(lambda: _gave_up(world), timeout=60, message="a round ends")
+    await until_second(world, 6)
+    minute = await eventually(lambda: _minute_used_up(world, 58), message="all weight is held")
+    await kill(world)
+    [(leased,)] = await ask(world.database_url, _LEASED, minute)
+    assert int(str(leased)) >= 58
+    return minute, int(str(leased)), (await by_minute(world)).get(minute, 0)
 
 
 async def test_c9_the_venue_lowers_its_limit(tmp_path: Path, database: str) -> None:
-    """exchangeInfo tells it five minutes ahead; by the time it is kept we take three quarters of the new one."""
-    options = VenueOptions(symbols=48, history=1400)
-    async with open_world(tmp_path, database, options=options) as world:
-        await world.venue.control("weight_limit", limit=80)
+    """exchangeInfo tells it ahead; by the time it is kept we take three quarters of the new one."""
+    async with open_world(tmp_path, database, options=_OPTIONS) as world:
+        await world.venue.control("weight_limit", limit=160)
+        await world.venue.control("rest", **_UNREADABLE)
         await world.begin()
-        await world.venue.control("drop_close", share=_LOST)
-        first = await next_minute(world)
+        await eventually(
+            partial(_spends, world, await next_minute(world), 81), message="more is spent than it may later"
+        )
         told_s = await world.venue.now_ms() / 1000
-        await world.venue.control("weight_limit", limit=40, in_seconds=330)
-        await eventually(lambda: _allows(world, 30), timeout=60)
-        adopted_s = await world.venue.now_ms() / 1000 - told_s
-        assert adopted_s <= 320
-        spent = await weights(world, first)
-        assert max(spent) > 40, "it never spent more than it may now"
-        await world.venue.minutes((told_s + 330 - await world.venue.now_ms() / 1000) / 60)
+        await world.venue.control("weight_limit", limit=80, in_seconds=_ADOPTED_S)
+        await eventually(lambda: _allows(world, 60), timeout=60)
+        assert await world.venue.now_ms() / 1000 - told_s <= _ADOPTED_S
+        await world.venue.minutes((told_s + _ADOPTED_S - await world.venue.now_ms() / 1000) / 60)
         first = await next_minute(world)
         await world.venue.minutes(3)
+        await eventually(partial(_spends, world, first, 60 * _BUSY), message="it goes on")
         spent = await weights(world, first)
-        assert max(spent) <= 30 * _SLACK, spent
-        assert min(spent) >= 30 * _BUSY, spent
+        assert max(spent) <= 80, spent
         await nobody_was_refused(world)
+        assert await _allows(world, 60)
         await world.venue.clear()
         await world.finish()
+
+
+async def _goes_on_after(world: World, date: Faketime, step: str, least: float) -> bool:
+    """Let the date step while the budget is used up; so much must be spent of the next whole minute."""
+    for at in ("+0", step):
+        await eventually(lambda: _minute_used_up(world, least), message="the budget is used up")
+        date.step(at)
+        await eventually(partial(_is_ahead, world, date, float(at)), message="the date steps")
+    await until_second(world, 0)
+    after = await world.venue.now_ms() // 60_000
+    await until_second(world, 0)
+    return (await by_minute(world)).get(after, 0) >= least
+
+
+async def _minute_used_up(world: World, least: float) -> int:
+    """The minute, if so much of its budget is used and somebody waits for more; else 0."""
+    minute = await world.venue.now_ms() // 60_000
+    seen = await world.daemon.metrics()
+    waits = seen.total("rate_limit_waiting_requests", budget="fapi") > 0
+    is_it = waits and seen.total("rate_limit_used", budget="fapi") >= least
+    return minute if is_it and await world.venue.now_ms() // 60_000 == minute else 0
+
+
+async def _spends(world: World, first: int, least: float) -> bool:
+    """Whether in some whole minute from ``first`` on so much was spent."""
+    spent = await weights(world, first)
+    assert max(spent, default=0) >= least, spent
+    return True
 
 
 def _is_ahead(world: World, date: Faketime, seconds: float) -> bool:
