@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from tests.faults.database import ask
+from tests.support.templates import Templates
 from tests.support.venue import VenueOptions
-from tests.support.world import open_world
+from tests.support.world import World, open_world
 
 pytestmark = pytest.mark.fault
 
@@ -18,8 +19,9 @@ _DAYS = (
     "SELECT symbol, (bucket_ts AT TIME ZONE 'UTC')::date::text, count(*) FROM market_data.candles_1m"
     " WHERE bucket_ts > '2000-01-01' GROUP BY 1, 2 ORDER BY 1, 2"
 )
-_BEFORE, _AFTER = 2, 3
-"""Minutes of all symbols before and after the instant, besides those that were read back at the start."""
+_BEFORE, _AFTER = (4, 20, 60), 3
+"""Minutes from the venue's start to the instant, a longer one where the daemon came too late for it; minutes of all
+symbols after the instant."""
 
 _INSTANTS = [
     ("2026-12-01T00:00Z", "America/New_York", 2),
@@ -35,23 +37,37 @@ the leap day does; New York's clocks go back, its hour from 1 to 2 comes twice; 
 
 
 @pytest.mark.parametrize(("instant", "zone", "days"), _INSTANTS, ids=[when for when, _, _ in _INSTANTS])
-async def test_f10_dates(tmp_path: Path, database: str, instant: str, zone: str, days: int) -> None:
+async def test_f10_dates(
+    tmp_path: Path, database_templates: Templates, instant: str, zone: str, days: int
+) -> None:
     """Venue, host and instant meet in the middle of the run; a day is a UTC day in every table."""
     moment_ms = int(datetime.fromisoformat(instant).timestamp() * 1000)
-    options = VenueOptions(start_ms=moment_ms - (_BEFORE + 2) * 60_000)
-    async with open_world(tmp_path, database, options=options, settings={"TZ": zone}) as world:
-        await world.begin()
-        now_ms = await world.venue.now_ms()
-        assert now_ms < moment_ms, "the instant passed before the daemon was ready"
-        await world.live_rows(_BEFORE + _AFTER)
-        assert await world.venue.now_ms() > moment_ms
-        assert (await world.daemon.metrics()).total("rows_rejected_total") == 0
-        assert f"TZ={zone}" in environment(world.daemon.child.pid)
-        verdict = await world.finish()
-    counted = await ask(database, _DAYS)
-    assert counted == await ask(database, _LEDGER)
-    assert len({day for _, day, _ in counted}) == days
-    assert sum(int(str(rows)) for _, _, rows in counted) >= verdict.stored
+    for before in _BEFORE:
+        folder = tmp_path / str(before)
+        folder.mkdir()
+        with database_templates.clone(database_templates.migrated()) as database:
+            options = VenueOptions(start_ms=moment_ms - before * 60_000)
+            async with open_world(folder, database, options=options, settings={"TZ": zone}) as world:
+                await world.begin()
+                if await world.venue.now_ms() >= moment_ms:
+                    continue
+                stored = await _lived_through(world, moment_ms, zone)
+            counted = await ask(database, _DAYS)
+            assert counted == await ask(database, _LEDGER)
+            assert len({day for _, day, _ in counted}) == days
+            assert sum(int(str(rows)) for _, _, rows in counted) >= stored
+            return
+    pytest.fail("the instant always passed before the daemon was ready")
+
+
+async def _lived_through(world: World, moment_ms: int, zone: str) -> int:
+    """Live rows of before and after; how many rows are stored in the end."""
+    await world.live_rows(1)
+    await world.venue.minutes(max(0, moment_ms - await world.venue.now_ms()) / 60_000)
+    await world.live_rows(_AFTER)
+    assert (await world.daemon.metrics()).total("rows_rejected_total") == 0
+    assert f"TZ={zone}" in environment(world.daemon.child.pid)
+    return (await world.finish()).stored
 
 
 def environment(pid: int) -> list[str]:
