@@ -40,7 +40,7 @@ def zombie() -> Iterator[int]:
 @pytest.fixture
 def stubborn() -> Iterator[subprocess.Popen[bytes]]:
     """A process that ignores SIGTERM: a daemon that hangs."""
-    with subprocess.Popen(["sh", "-c", "trap '' TERM; exec sleep 60"]) as process:
+    with subprocess.Popen(["sh", "-c", "trap '' TERM; exec sleep 600"]) as process:
         yield process
         process.kill()
 
@@ -131,7 +131,7 @@ def test_the_private_database_stops_when_another_one_is_named(tmp_path: Path, da
 
 
 def test_a_restart_does_not_start_marketd_because_the_demo_runs(bare: StartScript) -> None:
-    with subprocess.Popen(["sleep", "60"]) as demo:
+    with subprocess.Popen(["sleep", "600"]) as demo:
         folder = bare.state / "demo" / "run"
         folder.mkdir(parents=True)
         (folder / "marketd.pid").write_text(f"{demo.pid} {start_time(demo.pid)}")
@@ -161,7 +161,7 @@ def test_a_garbled_pid_file_is_a_dead_daemon(bare: StartScript, content: str) ->
 
 
 def test_a_pid_that_another_program_has_by_now_is_left_alone(bare: StartScript) -> None:
-    with subprocess.Popen(["sleep", "60"]) as stranger:
+    with subprocess.Popen(["sleep", "600"]) as stranger:
         bare.write_pid(f"{stranger.pid} {start_time(stranger.pid) - 1}")
         assert bare("status").returncode == 1
         assert bare("stop").returncode == 0
@@ -254,7 +254,7 @@ async def test_what_does_not_stop_is_killed_and_said_so(
     bare.write_pid(f"{stubborn.pid} {start_time(stubborn.pid)}")
     result = bare("stop")
     assert (result.returncode, "killing it" in result.stderr) == (0, True), result.stderr
-    assert stubborn.wait(5) == -signal.SIGKILL
+    assert stubborn.wait(60) == -signal.SIGKILL
 
 
 def ignores(pid: int, number: signal.Signals) -> bool:

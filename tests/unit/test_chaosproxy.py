@@ -11,6 +11,7 @@ from contextlib import asynccontextmanager
 import pytest
 
 from tests.support.chaosproxy import ChaosProxy
+from tests.support.eventually import eventually
 
 
 async def _echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -161,7 +162,7 @@ async def test_stall_blocks_the_sender_until_healed() -> None:
         drain = asyncio.create_task(writer.drain())
         done, _ = await asyncio.wait({drain}, timeout=0.2)
         assert not done
-        assert proxy.fired["stalled"] == 1
+        await eventually(lambda: proxy.fired["stalled"] == 1)
         drain.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await drain

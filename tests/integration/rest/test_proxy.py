@@ -24,10 +24,10 @@ ELSEWHERE = "0.0.0.0"  # noqa: S104
 
 
 @asynccontextmanager
-async def rest_at(url: str, proxy: str | None) -> AsyncIterator[BinanceRest]:
+async def rest_at(url: str, proxy: str | None, *, timeout: float = 60.0) -> AsyncIterator[BinanceRest]:
     clock, metrics = VenueClock(), Metrics()
     options = RestOptions(
-        base_url=url, proxy=proxy, timeout=1.0, attempts=2, backoff_base=0.01, backoff_cap=0.01
+        base_url=url, proxy=proxy, timeout=timeout, attempts=2, backoff_base=0.01, backoff_cap=0.01
     )
     rest = BinanceRest(options, RateLimiter(clock, metrics), clock, metrics)
     await rest.open()
@@ -54,13 +54,14 @@ async def test_a_venue_that_is_not_loopback_is_reached_through_the_proxy_and_its
 
 
 @pytest.mark.parametrize(
-    ("mode", "reason"), [(ConnectMode.AUTHENTICATE, "proxy"), (ConnectMode.HANG, "timeout")]
+    ("mode", "reason", "timeout"),
+    [(ConnectMode.AUTHENTICATE, "proxy", 60.0), (ConnectMode.HANG, "timeout", 1.0)],
 )
-async def test_a_failing_proxy_is_never_bypassed(mode: ConnectMode, reason: str) -> None:
+async def test_a_failing_proxy_is_never_bypassed(mode: ConnectMode, reason: str, timeout: float) -> None:
     async with Trap() as trap, ConnectProxy({trap.port: ("127.0.0.1", trap.port)}) as proxy:
         proxy.mode = mode
         secret = proxy.url.replace("//", "//user:pa55word@")
-        async with rest_at(f"https://{ELSEWHERE}:{trap.port}", secret) as rest:
+        async with rest_at(f"https://{ELSEWHERE}:{trap.port}", secret, timeout=timeout) as rest:
             with pytest.raises(Unavailable) as caught:
                 await rest.server_time()
         assert caught.value.reason == reason

@@ -208,9 +208,9 @@ async def test_a_dial_that_is_cancelled_hangs_up_at_once(clock: VenueClock) -> N
     asked = asyncio.Event()
     async with await asyncio.start_server(never_answer, "127.0.0.1", 0) as server:
         port = server.sockets[0].getsockname()[1]
-        async with listening(f"ws://127.0.0.1:{port}/market", clock, [SYMBOL]):
+        async with listening(f"ws://127.0.0.1:{port}/market", clock, [SYMBOL], handshake_wall=600):
             await asyncio.wait_for(asked.wait(), 60)
-        await asyncio.wait_for(ended.wait(), 5)
+        await asyncio.wait_for(ended.wait(), 60)
 
 
 async def test_a_handshake_that_is_never_answered_times_out(clock: VenueClock) -> None:

@@ -12,6 +12,7 @@ from src.collectors.retention import Retention, fill_from, refuse_older
 from src.errors import ConfigError, Unavailable
 from src.model import DAY_MS, Dataset, Expired
 from src.telemetry.metrics import Metrics
+from tests.support.eventually import eventually
 from tests.support.fakes import EPOCH_MS, StepClock, count
 
 
@@ -93,7 +94,7 @@ async def test_nothing_is_dropped_before_the_venues_time_is_known() -> None:
     assert database.bounds == []
     clock.set(EPOCH_MS / 1000)
     ready.set()
-    await asyncio.sleep(0.01)
+    await eventually(lambda: database.bounds)
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
     assert database.bounds[0] == fill_from(EPOCH_MS, 30, 7)
