@@ -67,10 +67,12 @@ def named_endpoints(text: str) -> dict[str, str]:
 
 
 def database_url(url: str) -> str:
-    """A libpq URL; the host may be missing or be a socket folder in the query. Raises ``ValueError``."""
+    """A libpq URL; the host may be missing or be a socket folder in the query, or there may be several, each with its
+    port: a primary and its standbys. Raises ``ValueError``."""
     try:
         parts = urlsplit(url)
-        _ = parts.port
+        for place in parts.netloc.rpartition("@")[2].split(","):
+            _ = urlsplit(f"//{place}").port
     except ValueError as error:
         raise ValueError(f"is not a URL; {_ENCODE}") from error
     if "@" in parts.netloc.rpartition("@")[0] or "@" in parts.path or "@" in parts.fragment:

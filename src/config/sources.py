@@ -15,6 +15,7 @@ class SourceSettings(BaseSettings):
     database_url: checks.DatabaseUrl | None = setting(
         None,
         "Where candles are written. The role needs SELECT, INSERT and UPDATE, no DELETE."
+        " Several servers, each host:port, are tried until one takes writes. SIGHUP takes another account or password."
         " scripts/start.sh brings a private database of its own when this is not set.",
         group="Database",
         accepts="a URL such as postgresql://marketd:password@127.0.0.1:5432/market",

@@ -53,10 +53,10 @@ class ApiRole(Role):
         self._core = core
         self._standby = standby
         settings, metrics = core.settings, core.metrics
-        database = options.database_options(settings, core.run_id, API)
+        database = core.database(API)
         self.lock = SessionLock(database, metrics, exclusive=False)
         self.keeper: Keeper = LockKeeper(API, self.lock, waits=False, health=core.health if leads else None)
-        self.reader = ReadPool(options.reading_options(settings, core.run_id, API), metrics)
+        self.reader = ReadPool(core.reading(API), metrics)
         self.work = Desk.of(settings, database, metrics, only_asks=True)
         self._kinds = kinds(core)
         schedules = checked(settings.schedules, self._kinds)

@@ -10,7 +10,6 @@ from ..collectors.retention import Retention
 from ..collectors.running.daemon import Closer, Keeper, Part
 from ..collectors.running.role import LockKeeper
 from ..model import MINUTE_MS
-from . import options
 from .core import Core
 from .history import History
 from .roles import BACKFILL, Role
@@ -29,7 +28,7 @@ class BackfillRole(Role):
     def __init__(self, core: Core, *, standby: bool, leads: bool, beside_live: bool) -> None:
         self._core = core
         settings, metrics = core.settings, core.metrics
-        database = options.database_options(settings, core.run_id, BACKFILL)
+        database = core.database(BACKFILL)
         self.lock = SessionLock(database, metrics)
         self.keeper: Keeper = LockKeeper(
             BACKFILL, self.lock, waits=standby or not leads, health=core.health if leads else None

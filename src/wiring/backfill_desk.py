@@ -20,7 +20,6 @@ from ..errors import BadFields, ConfigError, QueueFull
 from ..model import BackfillRequest, floor_minute
 from ..ports.work import BackfillCost
 from .core import Core
-from .options import database_options
 from .roles import API
 
 MOST_OPEN = 20
@@ -33,7 +32,7 @@ class BackfillDesk:
 
     def __init__(self, core: Core) -> None:
         self._core = core
-        database = database_options(core.settings, core.run_id, API)
+        database = core.database(API)
         self._session = SharedSession(database, purpose="backfills", metrics=core.metrics)
         self._requests = BackfillRequestStore(self._session)
         self._survey = Survey(

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 from typing import Literal
 
 from ..adapters.binance.rest.client import BinanceRest
 from ..adapters.rate_limiter import Budgets
+from ..adapters.timescale.options import DatabaseOptions, ServerUrl, same_server
 from ..adapters.timescale.rate_limits import RateLimitBook
 from ..clock import VenueClock
 from ..collectors.listings.universe import Universe
@@ -21,7 +23,7 @@ from ..ports.writing import Changed
 from ..telemetry.health import Health
 from ..telemetry.metrics import Metrics
 from ..telemetry.pulse import OutsideEvent, Pulse
-from .options import database_options, egress, rest_options, selection
+from .options import database_options, egress, plain, rest_options, selection
 
 Interruption = Literal["clock", "suspended"]
 """What may have cost every role minutes."""
@@ -36,11 +38,13 @@ class Core:
         self.run_id = run_id
         self.health = Health()
         self.clock = VenueClock(speed=settings.speed)
+        self._writer, self._reader = ServerUrl(""), ServerUrl("")
+        self.change_account(settings)
         self.budgets = Budgets(
             self.clock,
             metrics,
             fapi_limit=settings.rate_limit_per_minute,
-            book=RateLimitBook(database_options(settings, run_id, "limits"), egress(settings), metrics),
+            book=RateLimitBook(self.database("limits"), egress(settings), metrics),
         )
         self.rest = BinanceRest(rest_options(settings), self.budgets.fapi, self.clock, metrics)
         self.selection = selection(settings)
@@ -60,6 +64,29 @@ class Core:
         )
         self.universe = Universe(self.rest, self.clock, metrics, self.selection, after=self.clock_sync.ready)
         self.loop_lag = LoopLag(self.clock, metrics, self.health, on_suspended=self._on_suspended)
+
+    def database(self, role: str) -> DatabaseOptions:
+        """How to reach the database in one of the process's roles, today and after a reload."""
+        return replace(database_options(self.settings, self.run_id, role), url=self._writer)
+
+    def reading(self, role: str) -> DatabaseOptions:
+        """The same with the reader's rights, where ``DATABASE_READER_URL`` is set."""
+        return replace(self.database(role), url=self._reader)
+
+    def reaches(self, settings: Settings) -> bool:
+        """Whether ``settings`` lead to the same database: half of us in another one would be two halves of a copy."""
+        return all(same_server(url.plain, new) for url, new in self._urls(settings))
+
+    def change_account(self, settings: Settings) -> None:
+        """Whoever connects from now on does it with the account and password of ``settings``."""
+        for url, new in self._urls(settings):
+            url.become(new)
+
+    def _urls(self, settings: Settings) -> list[tuple[ServerUrl, str]]:
+        return [
+            (self._writer, plain(settings.database_url) or ""),
+            (self._reader, settings.reader_url() or ""),
+        ]
 
     def collectors(self) -> list[Part]:
         return [

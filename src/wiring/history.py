@@ -32,7 +32,7 @@ from ..collectors.listings.instruments import InstrumentKeeper
 from ..collectors.retention import fill_from
 from ..collectors.running.daemon import Closer
 from .core import Core
-from .options import archive_options, database_options
+from .options import archive_options
 from .roles import BACKFILL
 
 
@@ -46,7 +46,7 @@ class History:
         settings, metrics, clock = core.settings, core.metrics, core.clock
         self._core = core
         self.workers = workers or settings.backfill_workers
-        database = database_options(settings, core.run_id, BACKFILL)
+        database = core.database(BACKFILL)
         self.ledger_session = SharedSession(database, purpose="ledger", metrics=metrics)
         self.repair_session = SharedSession(database, purpose="history", metrics=metrics)
         self.listings = InstrumentStore(self.ledger_session)

@@ -28,7 +28,6 @@ from ..collectors.running.daemon import Closer, Keeper, Part
 from ..collectors.running.role import LockKeeper
 from ..config import Settings
 from ..telemetry.metrics import Metrics
-from . import options
 from .core import Core
 from .levels import LevelBars
 from .roles import JOBS, Change, Role
@@ -96,7 +95,7 @@ class JobsRole(Role):
     def __init__(self, core: Core, *, leads: bool) -> None:
         self._core = core
         settings, metrics, clock = core.settings, core.metrics, core.clock
-        database = options.database_options(settings, core.run_id, JOBS)
+        database = core.database(JOBS)
         self.lock = SessionLock(database, metrics, exclusive=False)
         self.keeper: Keeper = LockKeeper(JOBS, self.lock, waits=False, health=core.health if leads else None)
         self.desk = Desk.of(settings, database, metrics)

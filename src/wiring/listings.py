@@ -7,7 +7,6 @@ from ..adapters.timescale.ledger.ledger import CoverageStore
 from ..adapters.timescale.sessions.shared import SharedSession
 from ..collectors.listings.instruments import InstrumentKeeper
 from ..collectors.running.daemon import Closer, Part
-from . import options
 from .core import Core
 from .roles import BACKFILL
 
@@ -17,7 +16,7 @@ class ListingsOnly:
 
     def __init__(self, core: Core) -> None:
         self._core = core
-        database = options.database_options(core.settings, core.run_id, BACKFILL)
+        database = core.database(BACKFILL)
         self.session = SharedSession(database, purpose="ledger", metrics=core.metrics)
         self.keeper = InstrumentKeeper(
             core.universe,

@@ -31,7 +31,7 @@ class LiveRole(Role):
     def __init__(self, core: Core, buffer: CandleBuffer, *, standby: bool) -> None:
         self._core = core
         settings, metrics, clock, universe = core.settings, core.metrics, core.clock, core.universe
-        database = options.database_options(settings, core.run_id, WS)
+        database = core.database(WS)
         self.store = CandleStore(database, metrics)
         self.holes = HoleSearch(database, metrics)
         self.buffer = buffer

@@ -40,7 +40,7 @@ class MetricsRole(Role):
     def __init__(self, core: Core, *, standby: bool, leads: bool) -> None:
         self._core = core
         settings, metrics, clock = core.settings, core.metrics, core.clock
-        database = options.database_options(settings, core.run_id, METRICS)
+        database = core.database(METRICS)
         self.lock = SessionLock(database, metrics)
         self.keeper: Keeper = LockKeeper(
             METRICS, self.lock, waits=standby, health=core.health if leads else None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from urllib.parse import urlsplit
 
 from pydantic import SecretStr
@@ -61,11 +60,6 @@ def database_options(settings: Settings, run_id: str, role: str) -> DatabaseOpti
         run_id=run_id,
         version=__version__,
     )
-
-
-def reading_options(settings: Settings, run_id: str, role: str) -> DatabaseOptions:
-    """The same with the reader's rights, where ``DATABASE_READER_URL`` is set."""
-    return replace(database_options(settings, run_id, role), url=settings.reader_url() or "")
 
 
 def selection(settings: Settings) -> Selection:

@@ -21,6 +21,8 @@ TAKEN = frozenset(
     }
 )
 """Settings that are taken over while it runs, besides the content of API_TOKENS_FILE. All others need a restart."""
+ACCOUNTS = frozenset({"DATABASE_URL", "DATABASE_READER_URL"})
+"""Taken over where they lead to the same database: another account or password, for whoever connects next."""
 
 _log = log.get_logger("main")
 
@@ -98,13 +100,16 @@ class Reloading:
             core.universe.choose_anew()
         if settings.rate_limit_per_minute != self._now.rate_limit_per_minute:
             core.budgets.fapi.configure(settings.rate_limit_per_minute)
+        if core.reaches(settings):
+            core.change_account(settings)
         self._server.take_token(plain(settings.metrics_token))
 
     def _tell(self, settings: Settings) -> None:
         """Names alone: a value may be a secret."""
+        taken = TAKEN | ACCOUNTS if self._core.reaches(settings) else TAKEN
         changed = _differing(self._now, settings)
-        left = sorted(_differing(self._core.settings, settings) - TAKEN)
-        _log.info("reloaded", msg="the settings were read again", changed=sorted(changed & TAKEN))
+        left = sorted(_differing(self._core.settings, settings) - taken)
+        _log.info("reloaded", msg="the settings were read again", changed=sorted(changed & taken))
         if left:
             names = ", ".join(left)
             _log.warning("reload_needs_restart", msg=f"taken over at the next start: {names}", settings=left)

@@ -93,7 +93,7 @@ class TradeTasks:
             trade_archive_options(settings), core.budgets.archive, core.clock, core.metrics
         )
         await self._archive.open()
-        futures = options.database_options(settings, core.run_id, TRADES)
+        futures = core.database(TRADES)
         markets = {}
         for name, database, root in (
             ("futures", futures, ROOT),
@@ -134,7 +134,7 @@ class TradesRole(Role):
             raise ConfigError(
                 "TRADE_SYMBOLS or SPOT_TRADE_SYMBOLS: --trades needs symbols, such as BTCUSDT,ETHUSDT"
             )
-        self._database = options.database_options(settings, core.run_id, TRADES)
+        self._database = core.database(TRADES)
         self.lock = SessionLock(self._database, metrics)
         self.keeper: Keeper = LockKeeper(
             TRADES, self.lock, waits=standby, health=core.health if leads else None

@@ -38,7 +38,7 @@ class UniswapRole(Role):
     def __init__(self, core: Core, *, standby: bool, leads: bool) -> None:
         self._core = core
         settings, metrics = core.settings, core.metrics
-        database = options.database_options(settings, core.run_id, UNISWAP)
+        database = core.database(UNISWAP)
         self.lock = SessionLock(database, metrics)
         self.keeper: Keeper = LockKeeper(
             UNISWAP, self.lock, waits=standby or not leads, health=core.health if leads else None
@@ -92,7 +92,7 @@ class SwapTasks:
         async with self._opening:
             if self._node is None or self._session is None:
                 self._node = EthereumNode(node_options(settings), metrics)
-                database = options.database_options(settings, self._core.run_id, "swap_tasks")
+                database = self._core.database("swap_tasks")
                 self._session = SharedSession(database, purpose="swap_tasks", metrics=metrics)
             await self._node.open()
         collection = SwapCollection(

@@ -41,6 +41,17 @@ async def ask(url: str, statement: LiteralString, *values: object) -> list[tuple
         return await (await connection.execute(statement, values or None)).fetchall()
 
 
+@asynccontextmanager
+async def drifted(world: World, damage: LiteralString, mend: LiteralString) -> AsyncIterator[None]:
+    """``damage`` is done to the database for as long as the body runs."""
+    async with session(world.database_url) as owner:
+        await owner.execute(damage)
+        try:
+            yield
+        finally:
+            await owner.execute(mend)
+
+
 async def writers(url: str) -> list[int]:
     """Process ids of the writer's sessions.
 

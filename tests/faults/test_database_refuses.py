@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import LiteralString
 
 import psycopg
 import pytest
 
-from tests.faults.database import ask, session
+from tests.faults.database import ask, drifted, session
 from tests.support.eventually import eventually
 from tests.support.venue import VenueOptions
 from tests.support.world import SCHEMA, World, open_world
@@ -181,16 +179,6 @@ async def test_e17_schema_drift(world: World, drift: str) -> None:
             assert seen.total("database_errors_total", sqlstate_class="42") >= 2
         await world.live_rows(1)
         await world.finish(readiness=readiness)
-
-
-@asynccontextmanager
-async def drifted(world: World, damage: LiteralString, mend: LiteralString) -> AsyncIterator[None]:
-    async with session(world.database_url) as owner:
-        await owner.execute(damage)
-        try:
-            yield
-        finally:
-            await owner.execute(mend)
 
 
 @pytest.mark.parametrize(("zone", "style"), [("America/New_York", "SQL, DMY"), ("Asia/Kathmandu", "German")])

@@ -7,8 +7,7 @@ from typing import LiteralString
 
 import pytest
 
-from tests.faults.database import session
-from tests.faults.test_database_refuses import drifted
+from tests.faults.database import drifted, session
 from tests.faults.weights import by_minute, next_minute, nobody_was_refused, until_second, weights
 from tests.support.eventually import eventually
 from tests.support.world import World, open_world

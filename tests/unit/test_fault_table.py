@@ -11,7 +11,7 @@ _PROMISED = (
     *(f"B{number}" for number in range(1, 17)),
     *(f"C{number}" for number in range(1, 15)),
     *(f"D{number}" for number in (*range(1, 13), *range(15, 18))),
-    *(f"E{number}" for number in (*range(1, 6), 7, *range(9, 14), *range(15, 18), 19, 22, 24)),
+    *(f"E{number}" for number in (*range(1, 14), *range(15, 21), 22, 23, 24)),
     *(f"F{number}" for number in (1, 2, 3, 5, 7, 9, 10, 13, 16, 17, 19, 20)),
     *(f"G{number}" for number in range(1, 7)),
     *(f"H{number}" for number in range(1, 18)),

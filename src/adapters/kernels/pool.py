@@ -82,10 +82,15 @@ class KernelPool:
         while self._idle:
             process, timer = self._idle.pop()
             timer.cancel()
-            if process.alive:
+            if process.alive and process.url == self._url:
                 return process
             await process.end()
         return await _Process.start(Setup(self._database, self._options.memory_mb))
+
+    @property
+    def _url(self) -> str | None:
+        """As it is now: a process that was started with another password could not connect any more."""
+        return None if self._database is None else self._database.plain_url
 
     async def _put_back(self, process: _Process) -> None:
         if self._closed or not process.answered:
@@ -96,7 +101,9 @@ class KernelPool:
 
 
 class _Process:
-    def __init__(self, process: asyncio.subprocess.Process) -> None:
+    def __init__(self, process: asyncio.subprocess.Process, url: str | None) -> None:
+        self.url = url
+        """The connection string it was started with."""
         if process.stdin is None or process.stdout is None:
             raise ValueError("a kernel process needs both pipes")
         self._process, self._calls, self._answers = process, process.stdin, process.stdout
@@ -106,6 +113,8 @@ class _Process:
     @classmethod
     async def start(cls, setup: Setup) -> _Process:
         """A new process in its own session: a Ctrl-C on the terminal does not reach it."""
+        database = setup.database
+        url = None if database is None else database.plain_url
         package = __name__.rpartition(".")[0]
         path = os.pathsep.join([str(_PACKAGE_ROOT.parent), *filter(None, [os.environ.get("PYTHONPATH")])])
         process = await asyncio.create_subprocess_exec(
@@ -117,7 +126,7 @@ class _Process:
             env={**os.environ, "PYTHONPATH": path, "POLARS_MAX_THREADS": "1"},
             start_new_session=True,
         )
-        started = cls(process)
+        started = cls(process, url)
         try:
             async with asyncio.timeout(_START_S):
                 await receive(started._answers)

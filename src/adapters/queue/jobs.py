@@ -7,7 +7,7 @@ locks need a direct connection: a pooler in transaction mode in between breaks b
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -15,6 +15,7 @@ from typing import Any, Protocol
 
 import procrastinate
 from procrastinate import exceptions
+from procrastinate.connector import Notify
 from procrastinate.job_context import AbortReason, JobContext
 from procrastinate.jobs import Job
 from psycopg_pool import AsyncConnectionPool
@@ -62,7 +63,7 @@ class JobQueue:
 
     def __init__(self, pool: AsyncConnectionPool, metrics: Metrics, options: QueueOptions) -> None:
         self._pool, self._metrics, self._options = pool, metrics, options
-        self._app = procrastinate.App(connector=procrastinate.PsycopgConnector())
+        self._app = procrastinate.App(connector=_Connector(options.poll_s))
         self._doer: Doer | None = None
         self._app.task(name=_JOB, queue=QUEUE, pass_context=True, retry=_Again(options.first_retry_s))(
             self._do
@@ -151,6 +152,25 @@ class JobQueue:
                 # What the queue wants to hear; the cancellation was its own, for this job alone.
                 raise exceptions.JobAborted from None
             raise
+
+
+class _Connector(procrastinate.PsycopgConnector):
+    """Listens again after the database was away; the library's own listener ends then, and is never made anew."""
+
+    def __init__(self, again_s: float) -> None:
+        super().__init__()
+        self._again_s = again_s
+
+    async def listen_notify(self, on_notification: Notify, channels: Iterable[str]) -> None:
+        """Until cancelled. What was not heard meanwhile is found by asking, every ``poll_s``."""
+        names = list(channels)
+        while True:
+            try:
+                await super().listen_notify(on_notification, names)
+            except exceptions.ConnectorException as error:
+                why = error.__cause__ or error
+                log.warning("queue_unheard", msg=f"new jobs are asked for, not heard of: {translate(why)}")
+                await asyncio.sleep(self._again_s)
 
 
 class _Again(procrastinate.BaseRetryStrategy):

@@ -28,6 +28,25 @@ _DEFAULTS = {
     "client_encoding": "utf8",
 }
 
+_PLACE = ("service", "host", "hostaddr", "port", "dbname")
+"""The parts of a connection string that say which database is meant."""
+
+
+class ServerUrl:
+    """A connection string that may change while sessions are open: whoever connects next takes what it is by then.
+
+    A secret, so it has no text of its own. A pickled one is a copy, which changes no more.
+    """
+
+    __slots__ = ("plain",)
+
+    def __init__(self, plain: str) -> None:
+        self.plain = plain
+
+    def become(self, plain: str) -> None:
+        """Take another account or password of the same server and database."""
+        self.plain = plain
+
 
 @dataclass(frozen=True, slots=True)
 class DatabaseOptions:
@@ -38,7 +57,7 @@ class DatabaseOptions:
     outlived its socket is recognised by it.
     """
 
-    url: str = field(repr=False)
+    url: str | ServerUrl = field(repr=False)
     schema: str = "market_data"
     exchange: str = "binance_futures_um"
     role: str = "ws"
@@ -47,6 +66,15 @@ class DatabaseOptions:
     host: str = field(default_factory=socket.gethostname)
     pid: int = field(default_factory=os.getpid)
     deadline_s: float = DEADLINE_S
+
+    @property
+    def plain_url(self) -> str:
+        """The connection string as it is now."""
+        return self.url.plain if isinstance(self.url, ServerUrl) else self.url
+
+    def conninfo(self, purpose: str, *, writable: bool) -> str:
+        """What to connect with now; see the function of that name."""
+        return conninfo(self.plain_url, application_name=self.application_name(purpose), writable=writable)
 
     def application_name(self, purpose: str) -> str:
         """``marketd/<purpose>/<run id>``, at most 63 bytes, as ``pg_stat_activity`` keeps it."""
@@ -65,6 +93,12 @@ def url_parts(url: str, *, setting: str = "DATABASE_URL") -> dict[str, str]:
         return {name: str(value) for name, value in conninfo_to_dict(url).items()}
     except psycopg.Error:
         raise ConfigError(f"{setting}: is not a PostgreSQL connection string") from None
+
+
+def same_server(url: str, other: str) -> bool:
+    """Whether both lead to the same database, whoever asks there and however."""
+    ours, theirs = url_parts(url), url_parts(other)
+    return all(ours.get(part) == theirs.get(part) for part in _PLACE)
 
 
 def conninfo(url: str, *, application_name: str, writable: bool) -> str:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from src.adapters.binance.archive.paths import BinanceLayout, file_name, member_name
 from src.adapters.timescale.importing.importer import ArchiveImports, ImporterOptions
-from src.adapters.timescale.options import DatabaseOptions
+from src.adapters.timescale.options import DatabaseOptions, ServerUrl
 from src.model import ArchiveFile, Dataset, Span
 from src.telemetry.metrics import Metrics
 from tests.integration.timescale.helpers import fetch
@@ -63,7 +63,7 @@ async def list_symbol(url: str, symbol: str, since: str = "2019-09-01", until: s
 
 @asynccontextmanager
 async def importer(
-    url: str, metrics: Metrics | None = None, workers: int = 1, deadline_s: float = 120.0
+    url: str | ServerUrl, metrics: Metrics | None = None, workers: int = 1, deadline_s: float = 120.0
 ) -> AsyncIterator[ArchiveImports]:
     """Import processes on ``url`` until the block ends."""
     options = ImporterOptions(workers=workers, deadline_s=deadline_s)

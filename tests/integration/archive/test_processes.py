@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from src.adapters.binance.archive.paths import BinanceLayout
+from src.adapters.timescale.options import ServerUrl
 from src.model import DAY_MS, MINUTE_MS, Dataset, Span, WriteResult
 from tests.integration.timescale.helpers import CANDLE, connect, fetch, opened
 from tests.support.archive_server import archive_server
@@ -165,6 +166,20 @@ async def test_an_import_process_that_is_given_up_while_it_starts_leaves_nothing
         cwd=ROOT,
     )
     assert await process.communicate() == (b"gone\n", b"")
+
+
+async def test_a_process_with_the_old_password_gets_no_more_files(database: str, tmp_path: Path) -> None:
+    await list_symbol(database, "BTCUSDT")
+    url = ServerUrl(database)
+    first, second = (local_file(tmp_path, csv_text(2), day=date(2026, 2, day)) for day in (1, 2))
+    async with importer(url) as imports:
+        await imports.import_file(first.file, first.path, first.sha256)
+        [old] = imports.processes
+        url.become(f"{database}?connect_timeout=7")
+        await imports.import_file(second.file, second.path, second.sha256)
+        [new] = imports.processes
+        assert new != old
+        await eventually(lambda: not Path(f"/proc/{old}").exists(), message="the old one ends")
 
 
 async def test_live_writes_and_other_months_do_not_wait_for_an_import(database: str, tmp_path: Path) -> None:

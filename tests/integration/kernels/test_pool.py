@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from src.adapters.kernels import KernelOptions, KernelPool
+from src.adapters.timescale.options import DatabaseOptions, ServerUrl
 from src.errors import BadData, Unavailable
 from tests.support.eventually import eventually
 
@@ -39,6 +40,19 @@ async def test_the_next_call_takes_the_process_that_is_there(pool: KernelPool) -
     first = await pool.run(f"{_HERE}:echo", deadline_s=120, value=1)
     second = await pool.run(f"{_HERE}:echo", deadline_s=120, value=2)
     assert first["pid"] == second["pid"]
+
+
+async def test_a_process_with_the_old_password_is_not_taken_again() -> None:
+    url = ServerUrl("postgresql://u:old@127.0.0.1:1/none")
+    pool = KernelPool(KernelOptions(), DatabaseOptions(url))
+    try:
+        pids = []
+        for password in ("old", "old", "new", "new"):
+            url.become(f"postgresql://u:{password}@127.0.0.1:1/none")
+            pids.append((await pool.run(f"{_HERE}:echo", deadline_s=120, value=1))["pid"])
+    finally:
+        await pool.close()
+    assert pids[0] == pids[1] != pids[2] == pids[3]
 
 
 async def test_errors_come_back_as_they_are(pool: KernelPool) -> None:

@@ -38,6 +38,7 @@ def test_settings_look_at_nothing_but_their_arguments(monkeypatch: pytest.Monkey
     ("name", "value"),
     [
         ("database_url", "postgresql://u:p@h:5432/db"),
+        ("database_url", "postgresql://u:p@h:5432,[::1]:5433,other/db?target_session_attrs=any"),
         ("database_url", "postgres:///db?host=/run/postgresql"),
         ("database_url", "postgresql://h?dbname=db"),
         ("binance_rest_url", "http://127.0.0.1:8787/"),
@@ -62,6 +63,7 @@ def test_taken(name: str, value: Any) -> None:
         ("database_url", "postgresql:db"),
         ("database_url", "postgresql://h:5432"),
         ("database_url", "postgresql://u:p#w@h:x/db"),
+        ("database_url", "postgresql://u:p@h:5432,other:x/db"),
         ("database_url", "host=h dbname=db"),
         ("binance_rest_url", "http://fapi.binance.com"),
         ("binance_rest_url", "http://127.0.0.1.example.com"),

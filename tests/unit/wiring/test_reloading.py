@@ -8,6 +8,7 @@ from contextlib import suppress
 from functools import partial
 
 import pytest
+from pydantic import SecretStr
 
 from src.adapters.metrics import MetricsServer
 from src.adapters.status import RunInfo
@@ -19,6 +20,7 @@ from tests.support.eventually import eventually
 
 ANYWHERE = "0.0.0.0"  # noqa: S104 - no port is taken
 TOKEN = "correct-horse-battery"
+OLD = "postgresql://u:old@h:5432/db"
 
 
 def _server(core: Core, host: str = "127.0.0.1", token: str | None = None) -> MetricsServer:
@@ -62,3 +64,46 @@ def test_an_address_that_others_reach_is_not_left_without_a_token(host: str, lef
     assert server._token == left
     server.take_token("another-token-of-ours")
     assert server._token == "another-token-of-ours"
+
+
+@pytest.mark.parametrize(
+    ("written", "reached"),
+    [
+        ("postgresql://u:new@h:5432/db", "postgresql://u:new@h:5432/db"),
+        (
+            "postgresql://other:new@h:5432/db?sslmode=require",
+            "postgresql://other:new@h:5432/db?sslmode=require",
+        ),
+        ("postgresql://u:new@elsewhere:5432/db", OLD),
+        ("postgresql://u:new@h:5433/db", OLD),
+        ("postgresql://u:new@h:5432/another", OLD),
+    ],
+)
+async def test_another_account_is_taken_and_another_database_is_not(written: str, reached: str) -> None:
+    """Half of the sessions in another database would be two halves of a copy."""
+    core = Core(Settings(database_url=SecretStr(OLD)), Metrics(), run_id="r")
+    writer, reader = core.database("ws"), core.reading("api")
+    asked = asyncio.Event()
+
+    def read_settings() -> Settings:
+        return Settings(database_url=SecretStr(written), rate_limit_per_minute=600)
+
+    reloading = Reloading(core, [], _server(core), read=read_settings, configure_logs=lambda _: asked.set())
+    task = asyncio.create_task(reloading.run(), name="reload")
+    reloading.ask()
+    await asyncio.wait_for(asked.wait(), 60)
+    task.cancel()
+    with suppress(asyncio.CancelledError):
+        await task
+    assert (writer.plain_url, reader.plain_url) == (reached, reached)
+    assert "new" not in repr(writer) and "old" not in repr(writer)
+
+
+def test_the_readers_account_is_its_own() -> None:
+    settings = Settings(database_url=SecretStr(OLD), database_reader_url=SecretStr("postgresql://r:old@h/db"))
+    core = Core(settings, Metrics(), run_id="r")
+    new = Settings(database_url=SecretStr(OLD), database_reader_url=SecretStr("postgresql://r:new@h/db"))
+    assert core.reaches(new)
+    core.change_account(new)
+    assert core.database("ws").plain_url == OLD
+    assert core.reading("api").plain_url == "postgresql://r:new@h/db"

@@ -12,7 +12,7 @@ import psycopg
 from psycopg import Connection
 
 from ..errors import CLIENT_ERRORS, translate
-from ..options import DatabaseOptions, conninfo
+from ..options import DatabaseOptions
 from ..queries import query
 from .arrays import RowFormat
 from .out import copied
@@ -93,7 +93,7 @@ class DatabaseTables:
 
     def _connect(self) -> Connection:
         options = self._options
-        info = conninfo(options.url, application_name=options.application_name("kernel"), writable=True)
+        info = options.conninfo("kernel", writable=True)
         # Never prepared: only a plan made for these very bounds leaves out the chunks that cannot matter.
         connection = psycopg.connect(info, autocommit=True, prepare_threshold=None)
         settings = {"schema": options.schema, "lock_timeout": _LOCK_TIMEOUT, "statement_timeout": "0"}

@@ -11,7 +11,7 @@ import psycopg
 
 from ..copying.out import copied
 from ..errors import CLIENT_ERRORS, translate
-from ..options import DatabaseOptions, conninfo
+from ..options import DatabaseOptions
 from ..queries import query
 
 _PIECE_BYTES = 32 << 20
@@ -102,7 +102,7 @@ class ExportReader:
     def _connection(self) -> psycopg.Connection:
         if self._opened is None:
             options = self._options
-            info = conninfo(options.url, application_name=options.application_name("export"), writable=False)
+            info = options.conninfo("export", writable=False)
             connection = psycopg.connect(info, autocommit=True, prepare_threshold=None)
             settings = {"schema": options.schema, "lock_timeout": _LOCK_TIMEOUT, "statement_timeout": "0"}
             connection.execute(query("session", "configure"), settings)

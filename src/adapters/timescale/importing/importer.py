@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -58,13 +59,7 @@ class ArchiveImports:
         metrics: Metrics,
         changed: Changed = nobody,
     ) -> None:
-        self._worker_options = WorkerOptions(
-            url=database.url,
-            schema=database.schema,
-            exchange=database.exchange,
-            application_name=database.application_name("import"),
-            source=options.source,
-        )
+        self._database = database
         self._options, self._metrics, self._changed = options, metrics, changed
         self._numbers = itertools.count(1)
         self._places = asyncio.Semaphore(options.workers * FILES_EACH)
@@ -151,14 +146,28 @@ class ArchiveImports:
         """The process with the least to do, a new one while there may be more."""
         async with self._starting:
             self._workers = [worker for worker in self._workers if worker.alive]
-            free = min(self._workers, key=lambda worker: worker.in_flight, default=None)
+            now = self._worker_options()
+            self._let_go(lambda worker: worker.options != now and not worker.in_flight)
+            current = [worker for worker in self._workers if worker.options == now]
+            free = min(current, key=lambda worker: worker.in_flight, default=None)
             if free is None or (free.in_flight and len(self._workers) < self._options.workers):
                 free = await self._new_worker()
                 self._workers.append(free)
             return free
 
     async def _new_worker(self) -> ImportProcess:
-        return await ImportProcess.start(self._worker_options, deadline_s=self._options.deadline_s)
+        return await ImportProcess.start(self._worker_options(), deadline_s=self._options.deadline_s)
+
+    def _worker_options(self) -> WorkerOptions:
+        """As they are now: a process that was started with another account ends what it does and gets no more."""
+        database = self._database
+        return WorkerOptions(
+            url=database.plain_url,
+            schema=database.schema,
+            exchange=database.exchange,
+            application_name=database.application_name("import"),
+            source=self._options.source,
+        )
 
     def _count(self, report: ImportReport) -> None:
         metrics, source = self._metrics, self._options.source
@@ -204,9 +213,13 @@ class ArchiveImports:
             self._idle = asyncio.get_running_loop().call_later(self._options.idle_s, self._end_idle)
 
     def _end_idle(self) -> None:
-        workers = [worker for worker in self._workers if not worker.in_flight]
-        self._workers = [worker for worker in self._workers if worker.in_flight]
-        for worker in workers:
+        self._let_go(lambda worker: not worker.in_flight)
+
+    def _let_go(self, which: Callable[[ImportProcess], bool]) -> None:
+        """End those that have nothing to do, each by itself."""
+        leaving = [worker for worker in self._workers if which(worker)]
+        self._workers = [worker for worker in self._workers if worker not in leaving]
+        for worker in leaving:
             ending = asyncio.get_running_loop().create_task(
                 worker.close(), name=f"end import worker {worker.pid}"
             )

@@ -28,7 +28,11 @@ class ImportProcess:
     back. Every call that was under way then raises ``Unavailable`` (``worker``).
     """
 
-    def __init__(self, process: asyncio.subprocess.Process, *, deadline_s: float) -> None:
+    def __init__(
+        self, process: asyncio.subprocess.Process, options: WorkerOptions, *, deadline_s: float
+    ) -> None:
+        self.options = options
+        """What it was started with."""
         self._process = process
         self._deadline_s = deadline_s
         self._waiting: dict[int, asyncio.Future[ImportReport]] = {}
@@ -55,7 +59,7 @@ class ImportProcess:
             )
         )
         await _ready(process)
-        worker = cls(process, deadline_s=deadline_s)
+        worker = cls(process, options, deadline_s=deadline_s)
         worker._send(options_line(options))
         return worker
 

@@ -10,14 +10,15 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg_pool import AsyncConnectionPool
 
 from ....telemetry.pulse import outside
-from ..options import DatabaseOptions, conninfo
+from ..options import DatabaseOptions
 from ..queries import query
 
 _LOCK_TIMEOUT, _STATEMENT_TIMEOUT = "10s", "30s"
 _WAIT_S = 20.0
 _READ_TIMEOUT = "10s"
 _READ_WAIT_S = 5.0
-_MOST_WAITING = 64
+_MOST_WAITING, _MOST_READING = 256, 64
+"""Calls that may wait for a session; one more is told at once that the database is busy."""
 
 
 class _Pool(AsyncConnectionPool):
@@ -33,17 +34,22 @@ def make_pool(options: DatabaseOptions, *, purpose: str, size: int) -> AsyncConn
 
     Whoever makes a session of its own from the pool's connection string (the queue, to listen) finds our tables too.
     """
-    info = conninfo(options.url, application_name=options.application_name(purpose), writable=True)
-    theirs = conninfo_to_dict(info).get("options", "")
-    info = make_conninfo(info, options=f"{theirs} -c search_path={_escaped(options.schema)},pg_temp".strip())
+
+    def info() -> str:
+        plain = options.conninfo(purpose, writable=True)
+        theirs = conninfo_to_dict(plain).get("options", "")
+        return make_conninfo(
+            plain, options=f"{theirs} -c search_path={_escaped(options.schema)},pg_temp".strip()
+        )
+
     configure = partial(_configure, options.schema, _STATEMENT_TIMEOUT)
     return _pool(info, options.application_name(purpose), configure, size=size)
 
 
 def make_reading_pool(options: DatabaseOptions, *, purpose: str, size: int) -> AsyncConnectionPool:
-    """The same for sessions that only read: a standby will do, a query has 10 s, and no more than ``_MOST_WAITING``
+    """The same for sessions that only read: a standby will do, a query has 10 s, and no more than ``_MOST_READING``
     calls wait for a session, which may turn out to be lost: nobody asks it before."""
-    info = conninfo(options.url, application_name=options.application_name(purpose), writable=False)
+    info = partial(options.conninfo, purpose, writable=False)
     configure = partial(_configure_reading, options.schema)
     return _pool(
         info,
@@ -52,19 +58,19 @@ def make_reading_pool(options: DatabaseOptions, *, purpose: str, size: int) -> A
         size=size,
         check=None,
         wait=_READ_WAIT_S,
-        most=_MOST_WAITING,
+        most=_MOST_READING,
     )
 
 
 def _pool(
-    info: str,
+    info: Callable[[], str],
     name: str,
     configure: Callable[[AsyncConnection], Awaitable[None]],
     *,
     size: int,
     check: Callable[[AsyncConnection], Awaitable[None]] | None = AsyncConnectionPool.check_connection,
     wait: float = _WAIT_S,
-    most: int = 0,
+    most: int = _MOST_WAITING,
 ) -> AsyncConnectionPool:
     return _Pool(
         info,

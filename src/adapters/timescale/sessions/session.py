@@ -15,7 +15,7 @@ from psycopg.pq import TransactionStatus
 
 from ....errors import Unavailable
 from ..errors import CLIENT_ERRORS, judge, sqlstate_class, translate
-from ..options import DatabaseOptions, conninfo
+from ..options import DatabaseOptions
 from ..queries import query
 
 T = TypeVar("T")
@@ -47,7 +47,7 @@ class Session:
         on_error: ErrorCounter = lambda _: None,
     ) -> Session:
         """A new session with our settings. Raises ``Unavailable``, ``Misconfigured`` or ``ConfigError``."""
-        info = conninfo(options.url, application_name=options.application_name(purpose), writable=writable)
+        info = options.conninfo(purpose, writable=writable)
         try:
             async with asyncio.timeout(options.deadline_s):
                 connection = await AsyncConnection.connect(
