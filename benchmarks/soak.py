@@ -69,9 +69,7 @@ def run() -> dict[str, object]:
         with (
             database_in(folder / "pg") as url,
             sandbox_in(folder, "--speed", f"{SPEED:g}") as venue,
-            daemon_on(
-                folder, settings_of(folder, url, venue) | {"BACKFILL_FROM": "2d"}, *ARGUMENTS
-            ) as daemon,
+            daemon_on(folder, settings_of(folder, url, venue) | _OWN, *ARGUMENTS) as daemon,
         ):
             return _soaked(url, daemon, venue["rest_url"])
     finally:
