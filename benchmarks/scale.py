@@ -2,7 +2,7 @@
 
 Each part brings servers of its own with fsync on. CPU seconds are those of the processes and little disturbed by what
 else the machine does; seconds by the clock are not, so every line says the load at its end. ``MARKETD_SCALE_PARTS``
-(live,fill,machines), ``MARKETD_SCALE_LIVE`` (100,740,1500 symbols), ``MARKETD_SCALE_MINUTES`` (5) and
+(live,fill,machines,columns), ``MARKETD_SCALE_LIVE`` (100,740,1500 symbols), ``MARKETD_SCALE_MINUTES`` (5) and
 ``MARKETD_SCALE_SYMBOLS`` (60, of the histories) make it shorter.
 """
 
@@ -15,6 +15,7 @@ from pathlib import Path
 
 from benchmarks.database import settings_of as server_settings
 from benchmarks.live import database_in, sandbox_in, settings_of
+from benchmarks.scale_columns import column_bytes
 from benchmarks.scale_fill import DAYS, WORKERS, fill, fill_rates
 from benchmarks.scale_live import live_costs
 from benchmarks.scale_machines import machine_rates
@@ -22,11 +23,11 @@ from benchmarks.scale_past import history_costs
 
 SYMBOLS = int(os.environ.get("MARKETD_SCALE_SYMBOLS", "60"))
 """Of the histories; the live part has its own."""
-PARTS = os.environ.get("MARKETD_SCALE_PARTS", "live,fill,machines").split(",")
+PARTS = os.environ.get("MARKETD_SCALE_PARTS", "live,fill,machines,columns").split(",")
 
 
 def run() -> dict[str, object]:
-    """{live, backfill, history, machines: a list of lines each}; takes half an hour."""
+    """{live, backfill, history, machines: a list of lines each; columns}; takes half an hour."""
     found: dict[str, object] = {}
     if "live" in PARTS:
         found["live"] = live_costs()
@@ -34,6 +35,8 @@ def run() -> dict[str, object]:
         found |= _histories()
     if "machines" in PARTS:
         found["machines"] = machine_rates()
+    if "columns" in PARTS:
+        found["columns"] = column_bytes()
     return found
 
 

@@ -67,7 +67,8 @@ def run() -> dict[str, object]:
         return {**found, **settings_of(url)}
 
 
-def _real_months() -> Iterator[tuple[str, list[Candle]]]:
+def real_months() -> Iterator[tuple[str, list[Candle]]]:
+    """Each real month of candles, and whose it is."""
     for path in sorted((data_folder() / "klines_1m").glob("*.csv.gz")):
         symbol = path.name.split("-")[0]
         with gzip.open(path, "rt") as file:
@@ -85,14 +86,14 @@ def _candle(symbol: str, row: Sequence[str]) -> Candle:
 
 def _archive_order() -> Iterator[list[Candle]]:
     """Month after month, as files are imported."""
-    for _, candles in _real_months():
+    for _, candles in real_months():
         for start in range(0, len(candles), _BATCH):
             yield candles[start : start + _BATCH]
 
 
 def _live_order() -> Iterator[list[Candle]]:
     """Minute after minute of all symbols for a day; the values are those of the real months in turn."""
-    days = [candles[:_DAY] for _, candles in _real_months()]
+    days = [candles[:_DAY] for _, candles in real_months()]
     start_ms = days[0][0].open_ms
     for minute in range(_DAY):
         yield [
