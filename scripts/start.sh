@@ -8,6 +8,8 @@
 #   scripts/start.sh status           what runs, since when, and how fresh the data is
 #   scripts/start.sh logs [ARGS]      follow the log (ARGS for tail)
 #   scripts/start.sh psql [ARGS]      open the database of what is running (ARGS for psql)
+#   scripts/start.sh run COMMAND      a command of marketd with the settings and the database of what is running, in the
+#                                     checkout's folder
 #   scripts/start.sh demo             everything on loopback: a database, a stand-in exchange and the daemon
 #
 # The first run makes .venv. Without DATABASE_URL (environment, .env or config.yaml) a private TimescaleDB is brought
@@ -129,6 +131,13 @@ open_psql() {
     PGOPTIONS=$path exec "$HERE/timescaledb.sh" psql "$@"
 }
 
+run() { # in the checkout, as the daemon: settings and arguments may name files relative to it
+    (($#)) || { usage >&2 && exit 2; }
+    use_running
+    load_environment
+    marketd "$@"
+}
+
 main() {
     local command=${1:-}
     (($# == 0)) || shift
@@ -138,6 +147,7 @@ main() {
         stop | restart | status | demo) (($# == 0)) || { usage >&2 && exit 2; } && "$command" ;;
         logs) logs "$@" ;;
         psql) open_psql "$@" ;;
+        run) run "$@" ;;
         keep) keep "$@" ;; # the process behind `daemon`, not for people
         -h | --help | help) usage ;;
         *) usage >&2 && exit 2 ;;
