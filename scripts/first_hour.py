@@ -4,8 +4,8 @@
 
 Makes the smallest Debian 12 (mmdebstrap), clones this checkout's HEAD into it, and runs there, as its root, every
 command of README.md in order (``scripts/lib/readme_commands.py`` says which). Prints seconds and exit code of each, and
-ends with 1 where one failed or took longer than an hour. Network, package index and certificates are those of this machine,
-lent at run time and read only. Needs root (or what bwrap needs), mmdebstrap, bubblewrap and git.
+ends with 1 where one failed or took longer than an hour. Network, package index and certificates are those of this
+machine, lent at run time and read only. Needs root (or what bwrap needs), mmdebstrap, bubblewrap and git.
 
 --list only prints what would be run; --without-tests leaves ./scripts/test.sh out, which takes longer than the rest.
 """
