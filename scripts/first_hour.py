@@ -16,7 +16,6 @@ import argparse
 import os
 import re
 import selectors
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -78,7 +77,17 @@ def made_root(folder: Path) -> None:
     uris = {line.split()[1] for line in listed.splitlines() if line.startswith("Debian ")}
     suites = {uri: "bookworm-security" if "security" in uri else "bookworm" for uri in sorted(uris)}
     sources = [f"deb {uri} {suite} main" for uri, suite in suites.items()]
-    command = ["mmdebstrap", "--quiet", "--variant=minbase", "bookworm", str(folder), *sources]
+    # In mounts of its own: while it works, the folder's /dev is this machine's, and stays so if it is killed.
+    command = [
+        "unshare",
+        "--mount",
+        "mmdebstrap",
+        "--quiet",
+        "--variant=minbase",
+        "bookworm",
+        str(folder),
+        *sources,
+    ]
     subprocess.run(command, check=True)
 
 
@@ -221,7 +230,7 @@ def main() -> int:
     finally:
         shell.end()
         if given.root is None:
-            shutil.rmtree(folder)
+            subprocess.run(["rm", "-rf", "--one-file-system", str(folder)], check=False)
     head = subprocess.run(
         ["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=True
     )
