@@ -33,7 +33,7 @@ _LENT = (
     "~/.config/pip",
     "~/.pip",
     "~/.npmrc",
-    "/etc/ssl/certs/ca-certificates.crt",
+    "/usr/local/share/ca-certificates",
 )
 """What a machine says of its network; what is not there is not lent."""
 _PASSED = re.compile(r"^(PIP_|SSL_CERT_|NODE_EXTRA_CA_CERTS$|https?_proxy$|HTTPS?_PROXY$|npm_config_)")
@@ -42,7 +42,11 @@ _TESTS = Rule(
     r"scripts/test\.sh", "left out by --without-tests; continuous integration runs it at each commit"
 )
 _OWN = (
-    ("./", "git clone -q /source marketd && cd marketd", "README leaves open where from"),
+    (
+        "./",
+        "git clone -q /source marketd && cd marketd && git checkout -q HEAD",
+        "README leaves open where from",
+    ),
     (
         "marketd()",
         "./scripts/start.sh stop && ./scripts/start.sh demo",
@@ -93,16 +97,26 @@ def made_root(folder: Path) -> None:
 
 def lent() -> Iterator[Path]:
     """Files and folders of this machine's network settings, and the folders of packages that pip's name."""
+    told = " ".join(value for name, value in os.environ.items() if name.startswith("PIP_"))
     for name in _LENT:
         path = Path(name).expanduser()
         if not path.exists():
             continue
         yield path
-        for file in [path] if path.is_file() else path.rglob("*"):
-            if "pip" in str(file) and file.is_file():
-                yield from (
-                    Path(found) for found in re.findall(r"(?:file://|[=\s])(/opt/[\w/-]+)", file.read_text())
-                )
+        if "pip" in name:
+            files = [path] if path.is_file() else [file for file in path.rglob("*") if file.is_file()]
+            told += " ".join(file.read_text(encoding="utf-8") for file in files)
+    yield from (
+        Path(found)
+        for found in re.findall(r"/[\w./-]+", told.replace("file://", " "))
+        if Path(found).is_dir()
+    )
+
+
+def git(*arguments: str) -> str:
+    """What git says of this checkout."""
+    done = subprocess.run(["git", *arguments], cwd=ROOT, capture_output=True, text=True, check=True)
+    return done.stdout.strip()
 
 
 class Shell:
@@ -112,7 +126,15 @@ class Shell:
         home = os.environ.get("HOME", "/root")
         command = ["bwrap", "--bind", str(root), "/", "--dev", "/dev", "--proc", "/proc", "--tmpfs", "/run"]
         command += ["--ro-bind", "/sys", "/sys", "--unshare-pid", "--die-with-parent", "--cap-add", "ALL"]
-        command += ["--ro-bind", str(ROOT), "/source", "--clearenv", "--setenv", "LANG", "C.UTF-8"]
+        command += [
+            "--ro-bind",
+            git("rev-parse", "--path-format=absolute", "--git-common-dir"),
+            "/source",
+            "--clearenv",
+            "--setenv",
+            "LANG",
+            "C.UTF-8",
+        ]
         command += [
             "--setenv",
             "HOME",
@@ -156,12 +178,13 @@ def with_own(plan: list[Step]) -> list[Step]:
     """With what README leaves to its reader: where the clone comes from, and which market the rest is tried on."""
     for first, own, why in _OWN:
         at = next(at for at, step in enumerate(plan) if step.command.text.startswith(first))
-        plan = [*plan[:at], Step(Command(own, 0, "sh"), own, why), *plan[at:]]
+        text = own.replace("HEAD", git("rev-parse", "HEAD"))
+        plan = [*plan[:at], Step(Command(own, 0, "sh"), text, why), *plan[at:]]
     return plan
 
 
 def gone_through(shell: Shell, plan: list[Step]) -> Iterator[Done]:
-    """Each step as it is done; ends early where a command does not."""
+    """Each step as it is done; ends early where a command does not end, or one that is ours fails."""
     for step in plan:
         if step.text is None:
             yield Done(step.command.text, 0.0, None, True, step.note)
@@ -175,7 +198,7 @@ def gone_through(shell: Shell, plan: list[Step]) -> Iterator[Done]:
         right = code in (0, 124) if step.seconds is not None else code == 0
         print("\n".join("    " + line for line in said.splitlines()[-40:]), flush=True)
         yield Done(step.command.text, took, code, right, step.note)
-        if code is None:
+        if code is None or (step.command.line == 0 and code):
             return
 
 
@@ -231,12 +254,9 @@ def main() -> int:
         shell.end()
         if given.root is None:
             subprocess.run(["rm", "-rf", "--one-file-system", str(folder)], check=False)
-    head = subprocess.run(
-        ["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=True
-    )
     print(table(done))
     if given.write:
-        written(given.write, done, head.stdout.strip())
+        written(given.write, done, git("rev-parse", "--short", "HEAD"))
     return 0 if len(done) == len(plan) and all(one.good for one in done) else 1
 
 
