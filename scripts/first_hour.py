@@ -106,11 +106,9 @@ def lent() -> Iterator[Path]:
         if "pip" in name:
             files = [path] if path.is_file() else [file for file in path.rglob("*") if file.is_file()]
             told += " ".join(file.read_text(encoding="utf-8") for file in files)
-    yield from (
-        Path(found)
-        for found in re.findall(r"/[\w./-]+", told.replace("file://", " "))
-        if Path(found).is_dir()
-    )
+    # An index that is a folder points at files beside it: what is lent is /opt/index of file:///opt/index/simple.
+    folders = {Path(found) for found in re.findall(r"/[\w./-]+", told.replace("file://", " "))}
+    yield from sorted({Path(*folder.parts[:3]) for folder in folders if folder.is_dir()})
 
 
 def git(*arguments: str) -> str:
