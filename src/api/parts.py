@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from typing import Annotated
 
 from fastapi import Depends
 from starlette.requests import HTTPConnection
 
+from ..model import Dataset
 from ..ports import Clock
 from ..ports.alerts import AlertBook
 from ..ports.reading import Reader
@@ -27,7 +28,8 @@ class Parts:
     """``exchange`` is the word of the futures in the column ``exchange``.
 
     ``target_names`` are those of ``ALERT_TARGETS``; ``hub`` tells those who listen live, ``watch`` has the news of
-    tasks for it; ``guard`` knows who a token is; ``cache`` keeps answers about ranges that are over.
+    tasks for it; ``guard`` knows who a token is; ``cache`` keeps answers about ranges that are over. ``asked_from``
+    says from a dataset and now (UTC ms) since when it is filled unasked: what is missing before, nobody fetches.
     """
 
     reader: Reader
@@ -44,6 +46,7 @@ class Parts:
     health: Health
     exchange: str
     version: str
+    asked_from: Callable[[Dataset, int], int] = lambda dataset, now_ms: 0
     kept: Kept = field(default_factory=Kept)
     cache: AnswerCache = field(default_factory=AnswerCache)
 

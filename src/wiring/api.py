@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from starlette.types import ASGIApp
 
 from .. import __version__
@@ -32,6 +34,7 @@ from ..config.listening import Listener, PortTaken
 from ..config.network import is_loopback
 from ..telemetry.log import get_logger
 from . import options
+from .asked_from import asked_from
 from .backfill_desk import BackfillDesk
 from .core import Core
 from .desk import WorkDesk
@@ -193,6 +196,7 @@ class ApiRole(Role):
                 health=core.health,
                 exchange=settings.binance_ws_db_exchange,
                 version=__version__,
+                asked_from=partial(asked_from, settings),
                 cache=self.cache,
             )
         return self._parts

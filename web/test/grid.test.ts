@@ -10,11 +10,12 @@ const row = (symbol: string, have: number[], more: Partial<CoverageRow> = {}): C
 const coverage: Coverage = {
   first_day: "2026-11-01",
   days: 3,
+  unasked: 0,
   symbols: [row("BTCUSDT", [1440, 1440, 1440]), row("币安人生USDT", [1440, 0, 1430]), row("ETHUSDT", [1440, 1439, 1440], { expected: [0, 1440, 1440] })],
 };
 
 test("a cell shows what is worst in it", () => {
-  const of = (have: number, more: object = {}): string => mark({ expected: 1440, have, pending: 0, absent: 0, expired: 0, missing: 1440 - have, ...more });
+  const of = (have: number, more: object = {}): string => mark({ expected: 1440, have, pending: 0, absent: 0, expired: 0, missing: 1440 - have, unasked: 0, ...more });
   assert.equal(of(1440), "whole");
   assert.equal(of(1439), "few");
   assert.equal(of(1420), "some");
@@ -24,15 +25,17 @@ test("a cell shows what is worst in it", () => {
   assert.equal(of(0, { expired: 1440, missing: 0 }), "expired");
   assert.equal(of(700, { pending: 740, missing: 0 }), "pending");
   assert.equal(of(700, { pending: 739, missing: 1 }), "few");
+  assert.equal(of(0, { unasked: 1440 }), "unasked");
+  assert.equal(of(1000, { unasked: 440 }), "many", "some of it was asked for once");
   assert.equal(of(0, { expected: 0, missing: 0 }), "none");
 });
 
 test("what was due is accounted for whole, and never below nothing", () => {
-  const one = account(row("A", [1000], { absent: [40], pending: [300] }), 0);
+  const one = account(coverage, row("A", [1000], { absent: [40], pending: [300] }), 0);
   assert.equal(one.missing, 100);
   assert.equal(one.have + one.pending + one.absent + one.expired + one.missing, one.expected);
-  assert.equal(account(row("A", [1500]), 0).missing, 0);
-  assert.equal(account(row("A", [1]), 99).expected, 0, "a day that is not in the answer was not due");
+  assert.equal(account(coverage, row("A", [1500]), 0).missing, 0);
+  assert.equal(account(coverage, row("A", [1]), 99).expected, 0, "a day that is not in the answer was not due");
 });
 
 test("rows are the most missing first, or by name, and can be searched", () => {
@@ -41,7 +44,7 @@ test("rows are the most missing first, or by name, and can be searched", () => {
   assert.deepEqual(ordered(rows, "name", "").map((one) => one.symbol), ["BTCUSDT", "ETHUSDT", "币安人生USDT"]);
   assert.deepEqual(ordered(rows, "name", " eth ").map((one) => one.symbol), ["ETHUSDT"]);
   assert.deepEqual(ordered(rows, "name", "人生").map((one) => one.symbol), ["币安人生USDT"]);
-  assert.deepEqual(total, { expected: 11_520, have: 11_509, pending: 0, absent: 0, expired: 0, missing: 1451 });
+  assert.deepEqual(total, { expected: 11_520, have: 11_509, pending: 0, absent: 0, expired: 0, missing: 1451, unasked: 0 });
   assert.deepEqual(rows.map((one) => one.marks), [["whole", "whole", "whole"], ["whole", "all", "few"], ["none", "few", "whole"]]);
 });
 
@@ -85,18 +88,40 @@ test("runs of days become days, and what is not due yet is pending", () => {
     first_day: "2026-11-01",
     days: 4,
     as_of_ms: Date.UTC(2026, 10, 4, 10, 5),
+    asked_from_ms: 0,
     step_ms: 60_000,
     symbols: { A: [[1, 2, 1440, 1440, 0, 0], [3, 1, 1440, 600, 0, 0]], B: [[3, 1, 1440, 540, 10, 0]], C: [] },
   };
   const found = unfolded(answer);
-  const of = (symbol: string, at: number) => account(found.symbols.find((one) => one.symbol === symbol)!, at);
+  const of = (symbol: string, at: number) => account(found, found.symbols.find((one) => one.symbol === symbol)!, at);
   assert.deepEqual([0, 1, 2, 3].map((at) => mark(of("A", at))), ["none", "whole", "whole", "pending"]);
   assert.equal(of("A", 3).pending, 840, "ten hours are due at five past ten");
   assert.equal(of("A", 3).missing, 0);
   assert.equal(of("B", 3).missing, 50);
   assert.equal(of("C", 3).expected, 0);
   const irregular = unfolded({ ...answer, step_ms: null, symbols: { A: [[3, 1, 3, 1, 0, 0]] } });
-  assert.equal(account(irregular.symbols[0]!, 3).missing, 2);
+  assert.equal(account(irregular, irregular.symbols[0]!, 3).missing, 2);
   const midnight = unfolded({ ...answer, as_of_ms: Date.UTC(2026, 10, 4, 0, 2), symbols: { A: [[2, 1, 1440, 1437, 0, 0], [3, 1, 1440, 0, 0, 0]] } });
-  assert.deepEqual([2, 3].map((at) => account(midnight.symbols[0]!, at).missing), [0, 0], "the end of yesterday is not due either");
+  assert.deepEqual([2, 3].map((at) => account(midnight, midnight.symbols[0]!, at).missing), [0, 0], "the end of yesterday is not due either");
+});
+
+test("what is missing before anything is filled unasked is told apart, and ranks nobody worse", () => {
+  const answer: CoverageAnswer = {
+    dataset: "candles_1m",
+    first_day: "2026-11-01",
+    days: 4,
+    as_of_ms: Date.UTC(2026, 10, 5, 1),
+    asked_from_ms: Date.UTC(2026, 10, 3),
+    step_ms: 60_000,
+    symbols: { A: [[0, 2, 1440, 0, 0, 0], [2, 2, 1440, 1440, 0, 0]], B: [[0, 1, 1440, 1430, 0, 0], [2, 1, 1440, 0, 0, 0], [3, 1, 1440, 1440, 0, 0]] },
+  };
+  const found = unfolded(answer);
+  assert.equal(found.unasked, 2);
+  const { rows, total } = surveyed(found);
+  assert.deepEqual(rows.map((one) => one.marks), [["unasked", "unasked", "whole", "whole"], ["few", "none", "all", "whole"]]);
+  assert.deepEqual(ordered(rows, "worst", "").map((one) => [one.symbol, one.missing]), [["B", 1440], ["A", 0]]);
+  assert.deepEqual([total.missing, total.unasked], [4330, 2890]);
+  assert.equal(unfolded({ ...answer, asked_from_ms: Date.UTC(2026, 10, 3, 12) }).unasked, 2, "a day that is asked for in part is asked for");
+  assert.equal(unfolded({ ...answer, asked_from_ms: 0 }).unasked, 0);
+  assert.equal(unfolded({ ...answer, asked_from_ms: Date.UTC(2027, 0, 1) }).unasked, 4);
 });

@@ -62,7 +62,9 @@ class Budgets:
             name="funding", limit=FUNDING_LIMIT, window=FIVE_MINUTES, max_in_flight=8, on_pause=stop
         )
         self.spot = shared(name="spot", limit=SPOT_LIMIT, max_in_flight=16, on_pause=self._stop_spot)
-        self.archive = make(name="archive", limit=_UNCOUNTED, max_in_flight=ARCHIVE_AT_ONCE, window=MINUTE)
+        self.archive = make(
+            name="archive", limit=_UNCOUNTED, max_in_flight=ARCHIVE_AT_ONCE, window=MINUTE, counted=False
+        )
         self._shared = (self.fapi, self.futures_data, self.funding, self.spot)
         self._by_name = {limiter.name: limiter for limiter in self._shared}
         self._bans: dict[tuple[str, ...], float] = {}

@@ -66,6 +66,7 @@ class RateLimiter:
         name: str = "fapi",
         window: Window = MINUTE,
         leased: bool = False,
+        counted: bool = True,
         on_pause: Callable[[float], None] = lambda _: None,
     ) -> None:
         if limit < 1 or max_in_flight < 1:
@@ -84,12 +85,13 @@ class RateLimiter:
         self._in_flight = self._in_flight_weight = 0
         self._paused_until = 0.0
         self._timer: asyncio.TimerHandle | None = None
-        self._export()
+        self._export(counted)
 
-    def _export(self) -> None:
+    def _export(self, counted: bool) -> None:
         metrics, name = self._metrics, self.name
         metrics.rate_limit_used.labels(name).set_function(lambda: self.view().used)
-        metrics.rate_limit_allowed.labels(name).set_function(lambda: self._limit)
+        if counted:  # else a share of the limit would be of a number that nobody set
+            metrics.rate_limit_allowed.labels(name).set_function(lambda: self._limit)
         metrics.rate_limit_ban_until.labels(name).set_function(lambda: self.view().ban_until)
         metrics.rate_limit_shared.labels(name).set_function(lambda: float(self.is_shared))
         for priority in Priority:

@@ -61,11 +61,11 @@ class Histogram(BaseModel):
 
 
 class Budget(BaseModel):
-    """Requests of a window: what is used, allowed, and waits."""
+    """Requests of a window: what is used, allowed, and waits. ``limit`` is null where the venue counts nothing."""
 
     name: str
     used: int
-    limit: int
+    limit: int | None
     waiting: int
     banned_until_ms: int | None
 
@@ -84,6 +84,14 @@ class Backfill(BaseModel):
     due: int | None
     seconds_left: float | None
     note: str = Field(description="Why it stands still; empty while it works.")
+
+
+class Filling(BaseModel):
+    """What the process that answers fills at present: by itself, or for the first of ``backfills`` that runs."""
+
+    tasks_left: int
+    minutes_left: int = Field(description="Missing symbol-minutes that these tasks are for.")
+    paused: list[str] = Field(description="Why no file is downloaded: folder, disk_low.")
 
 
 class Table(BaseModel):
@@ -107,6 +115,7 @@ class Overview(BaseModel):
     )
     budgets: list[Budget]
     backfills: list[Backfill]
+    filling: Filling
     tasks: dict[TaskState, int] = Field(description="Of the last week, by state.")
     storage: list[Table] = Field(description="Every table, the largest first; at most five minutes old.")
 
@@ -118,6 +127,9 @@ class Coverage(BaseModel):
     first_day: date
     days: int
     as_of_ms: int
+    asked_from_ms: int = Field(
+        description="What is missing before this is filled on request only: BACKFILL_FROM, or an open request."
+    )
     step_ms: int | None = Field(description="From one row to the next; null where rows come irregularly.")
     symbols: dict[str, list[tuple[int, int, int, int, int, int]]] = Field(
         description="Runs of days that are alike: first (counted from first_day), days, expected, have, absent,"
@@ -147,6 +159,7 @@ async def overview(given: Given) -> Overview:
         close_to_commit=_histogram(samples.buckets("close_to_commit_seconds")),
         budgets=_budgets(samples),
         backfills=[_backfill(filling, now * 1000) for filling in fillings],
+        filling=_filling(samples),
         tasks={state: states.get(state.value, 0) for state in TaskState},
         storage=await _storage(given),
     )
@@ -180,11 +193,20 @@ async def _coverage(given: Parts, dataset: Dataset, days: int, today: date) -> b
             "first_day": first,
             "days": days,
             "as_of_ms": as_of_ms,
+            "asked_from_ms": await _asked_from(given, dataset, as_of_ms),
             "step_ms": _STEP_MS.get(dataset),
         }
     )
     symbols = b",".join(encode(symbol) + b":" + runs.encode() for symbol, runs in rows)
     return head[:-1] + b',"symbols":{' + symbols + b"}}"
+
+
+async def _asked_from(given: Parts, dataset: Dataset, now_ms: int) -> int:
+    since = given.asked_from(dataset, now_ms)
+    if dataset is not Dataset.CANDLES:  # requests are for candles
+        return since
+    fillings = await given.reader.records("api_overview.backfills", exchange=given.exchange)
+    return min([since, *(int(filling["from_ms"]) for filling in fillings)])
 
 
 async def _storage(given: Parts) -> list[Table]:
@@ -222,16 +244,26 @@ def _budgets(samples: Samples) -> list[Budget]:
     used = samples.by_label("rate_limit_used", "budget")
     waiting = samples.by_label("rate_limit_waiting_requests", "budget")
     until = samples.by_label("rate_limit_ban_until_timestamp_seconds", "budget")
+    allowed = samples.by_label("rate_limit_allowed", "budget")
     return [
         Budget(
             name=name,
             used=int(used.get(name, 0)),
-            limit=int(limit),
+            limit=int(allowed[name]) if name in allowed else None,
             waiting=int(waiting.get(name, 0)),
             banned_until_ms=_ms(until.get(name, 0.0)),
         )
-        for name, limit in samples.by_label("rate_limit_allowed", "budget").items()
+        for name in dict.fromkeys([*allowed, *used])
     ]
+
+
+def _filling(samples: Samples) -> Filling:
+    paused = samples.by_label("backfill_paused", "reason")
+    return Filling(
+        tasks_left=int(samples.total("backfill_tasks_left")),
+        minutes_left=int(samples.total("backfill_candles_left")),
+        paused=sorted(reason for reason, is_so in paused.items() if is_so),
+    )
 
 
 def _backfill(row: dict[str, Any], now_ms: float) -> Backfill:

@@ -31,6 +31,8 @@ class Origin(Enum):
     """From the stream."""
     ROLL_CALL = "roll_call"
     """Asked for seconds after its close; flushes at once."""
+    CATCH_UP = "catch_up"
+    """The same of a minute that was over before anybody listened: its age is that of the start."""
     REPAIR = "repair"
     """Asked for later; its age says nothing about the live path."""
 
@@ -114,7 +116,7 @@ class CandleBuffer:
         else:
             self._waiting[key] = Row(candle, self._clock.monotonic(), origin)
             self._shed()
-        if origin is Origin.ROLL_CALL and self._waiting:
+        if origin in (Origin.ROLL_CALL, Origin.CATCH_UP) and self._waiting:
             self.urgent = True
         if self.urgent or len(self._waiting) == 1:
             self.woken.set()

@@ -37,7 +37,7 @@ class CommitLog:
         self._health.newest_candle_close = max(self._health.newest_candle_close, newest)
         observe = self._metrics.close_to_commit.observe
         for row in rows:
-            if row.origin is not Origin.REPAIR:
+            if row.origin in (Origin.LIVE, Origin.ROLL_CALL):
                 # A venue whose clock is behind its own frames would make this negative.
                 observe(max(now - row.candle.close_ms / 1000, 0.0))
 

@@ -73,6 +73,7 @@ class RollCall:
         self._metrics = metrics
         self._suspicion = Suspicion()
         self._early: dict[str, int] = {}
+        self._began_ms: int | None = None
         for name in ("quiet", "first", "second"):
             metrics.roll_call_misses.labels(round=name)
             metrics.roll_call_filled.labels(round=name)
@@ -80,6 +81,8 @@ class RollCall:
     async def run(self) -> None:
         """Call the roll of the minute just over and of every one that ends from now on, until cancelled."""
         await self._universe.ready.wait()
+        if self._began_ms is None:  # a second run is after a failure: what is late then is late
+            self._began_ms = self._clock.now_ms()
         with self._universe.telling(self.follow):
             open_ms = floor_minute(self._clock.now_ms()) - MINUTE_MS
             while True:
@@ -172,9 +175,13 @@ class RollCall:
         self._early.pop(symbol, None)
         for row in rows:
             called = row.open_ms == open_ms and priority is Priority.ROLL_CALL
-            self._gate.fetched([row], Origin.ROLL_CALL if called else Origin.REPAIR)
+            self._gate.fetched([row], self._origin(open_ms) if called else Origin.REPAIR)
             if row.authority is Authority.STREAM:
                 self._early[symbol] = min(row.open_ms, self._early.get(symbol, row.open_ms))
+
+    def _origin(self, open_ms: int) -> Origin:
+        heard = self._began_ms is None or open_ms + MINUTE_MS > self._began_ms
+        return Origin.ROLL_CALL if heard else Origin.CATCH_UP
 
     def _judge(self, open_ms: int, expected: Sequence[str]) -> None:
         """Subscribe anew whom REST shows trading while the stream is silent; a quiet symbol is normal."""

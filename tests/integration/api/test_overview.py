@@ -15,6 +15,7 @@ import pytest
 from src.adapters.timescale.options import DatabaseOptions
 from src.adapters.timescale.sessions.reader import ReadPool
 from src.api.app import make_app
+from src.model import DAY_MS
 from src.telemetry.metrics import Metrics
 from tests.integration.timescale.helpers import connect, fetch
 from tests.support.api import Api, StandInReader, served
@@ -38,7 +39,9 @@ async def api(database: str, clock: StepClock) -> AsyncIterator[Api]:
     try:
         async with served(
             reader=cast(StandInReader, pool),
-            app=lambda parts, access: make_app(replace(parts, clock=clock), access),
+            app=lambda parts, access: make_app(
+                replace(parts, clock=clock, asked_from=lambda dataset, now_ms: now_ms - 2 * DAY_MS), access
+            ),
         ) as api:
             yield api
     finally:
@@ -147,6 +150,11 @@ async def test_it_says_what_runs_and_what_is_worked_at(api: Api, database: str, 
     metrics = api.parts.metrics
     metrics.rate_limit_allowed.labels("fapi").set(1800)
     metrics.rate_limit_used.labels("fapi").set(412)
+    metrics.rate_limit_used.labels("archive").set(3)
+    metrics.backfill_tasks_left.set(4)
+    metrics.backfill_candles_left.set(5760)
+    for reason in ("folder", "disk_low"):
+        metrics.backfill_paused.labels(reason).set(reason == "disk_low")
     for priority in ("repair", "history"):
         metrics.rate_limit_waiting.labels("fapi", priority).set(2)
     found = await get(api, "/api/v1/overview")
@@ -157,5 +165,27 @@ async def test_it_says_what_runs_and_what_is_worked_at(api: Api, database: str, 
     assert (waiting["state"], waiting["done"], waiting["seconds_left"]) == ("waiting", None, None)
     assert (found["tasks"]["PENDING"], found["tasks"]["FAILED"], found["tasks"]["SUCCESS"]) == (1, 1, 0)
     assert found["budgets"] == [
-        {"name": "fapi", "used": 412, "limit": 1800, "waiting": 4, "banned_until_ms": None}
+        {"name": "fapi", "used": 412, "limit": 1800, "waiting": 4, "banned_until_ms": None},
+        {"name": "archive", "used": 3, "limit": None, "waiting": 0, "banned_until_ms": None},
     ]
+    assert found["filling"] == {"tasks_left": 4, "minutes_left": 5760, "paused": ["disk_low"]}
+
+
+async def test_it_says_since_when_history_is_asked_for(api: Api, database: str, clock: StepClock) -> None:
+    own = clock.now_ms() - 2 * DAY_MS
+    assert await _asked_from(api, 40) == own
+    assert await _asked_from(api, 41, dataset="funding") == own
+    await fetch(
+        database,
+        "INSERT INTO backfill_requests (exchange, symbols, from_ts, to_ts, source, force, keep, requested_by, state)"
+        " VALUES (%s, '{*}', to_timestamp(%s), to_timestamp(%s), 'auto', false, false, 't', 'waiting')",
+        [EXCHANGE, clock.now() - 9 * 86_400, clock.now()],
+    )
+    assert await _asked_from(api, 42) == clock.now_ms() - 9 * DAY_MS, "an open request asks for more"
+    assert await _asked_from(api, 43, dataset="funding") == own, "which is for candles only"
+
+
+async def _asked_from(api: Api, days: int, dataset: str = "candles_1m") -> int:
+    """An answer is kept for a while, so each question is for another number of days."""
+    found = await get(api, f"/api/v1/overview/coverage?days={days}&dataset={dataset}")
+    return int(found["asked_from_ms"])

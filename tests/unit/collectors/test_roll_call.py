@@ -178,6 +178,25 @@ async def test_the_minute_just_over_at_the_start_is_called_too() -> None:
     assert world.asked()[0] == ("AUSDT", EPOCH_MS - MINUTE_MS, 1)
 
 
+async def test_only_the_minute_that_was_over_before_anybody_listened_is_caught_up(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    world = World("AUSDT")
+    world.clock.advance(20)
+    origins: dict[int, list[Origin]] = {}
+    # What lies in the buffer may have been replaced by the final answer a minute later.
+    monkeypatch.setattr(
+        world.buffer, "put", lambda row, origin: origins.setdefault(row.open_ms, []).append(origin)
+    )
+    running = asyncio.create_task(world.roll_call.run(), name="roll call")
+    await eventually(lambda: MINUTE[0] in origins)
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+    assert origins[EPOCH_MS - MINUTE_MS][0] is Origin.CATCH_UP
+    assert origins[MINUTE[0]][0] is Origin.ROLL_CALL
+
+
 async def test_runs_minute_by_minute_from_the_open_one_and_skips_what_is_long_past() -> None:
     world = World("AUSDT")
     world.clock.advance(-3)

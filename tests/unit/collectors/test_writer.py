@@ -73,12 +73,14 @@ async def test_stores_rows_once_their_oldest_is_three_seconds_old() -> None:
     assert bench.health.last_commit == count(bench.metrics, "last_commit_timestamp_seconds") > EPOCH
 
 
-async def test_roll_call_rows_do_not_wait_for_the_window() -> None:
+@pytest.mark.parametrize(("origin", "counted"), [(Origin.ROLL_CALL, 1), (Origin.CATCH_UP, 0)])
+async def test_roll_call_rows_do_not_wait_for_the_window(origin: Origin, counted: int) -> None:
     bench = Bench(speed=SLOW)
     async with bench.running():
-        bench.put(1, Origin.ROLL_CALL)
+        bench.put(1, origin)
         await bench.stored(1)
         assert bench.clock.monotonic() < 2
+    assert count(bench.metrics, "close_to_commit_seconds_count") == counted
 
 
 async def test_a_full_batch_does_not_wait_and_repairs_do_not_count_as_live() -> None:

@@ -4,8 +4,10 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 import pytest
+from prometheus_client import Metric
 
 from src.adapters.rate_limiter import AGED_S, AGEING_S, RateLimiter
+from src.adapters.rate_limiter.budgets import Budgets
 from src.clock import VenueClock
 from src.errors import RateLimited
 from src.ports import Priority
@@ -262,6 +264,19 @@ async def test_gauges_show_the_budget_and_who_waits() -> None:
     assert read("marketd_rate_limit_waiting_requests", FAPI | {"priority": "history"}) == 1
     await bench.close()
     assert read("marketd_rate_limit_waiting_requests", FAPI | {"priority": "history"}) == 0
+
+
+async def test_what_the_venue_does_not_count_has_no_limit_to_be_a_share_of() -> None:
+    metrics = Metrics()
+    budgets = Budgets(VenueClock(), metrics)
+    async with budgets.archive.permit(1, Priority.HISTORY):
+        assert metrics.registry.get_sample_value("marketd_rate_limit_used", {"budget": "archive"}) == 1
+    allowed = {name for family in metrics.registry.collect() for name in _budgets_of(family)}
+    assert allowed == {"fapi", "futures_data", "funding", "spot"}
+
+
+def _budgets_of(family: Metric) -> set[str]:
+    return {one.labels["budget"] for one in family.samples if one.name == "marketd_rate_limit_allowed"}
 
 
 async def test_an_error_inside_the_block_gives_the_permit_back() -> None:

@@ -43,6 +43,7 @@ export interface Overview {
   close_to_commit: Histogram;
   budgets: BudgetReport[];
   backfills: BackfillReport[];
+  filling: FillingReport;
   /** Of the last week. */
   tasks: Record<TaskState, number>;
   storage: { name: string; bytes: number }[];
@@ -78,7 +79,8 @@ export interface Histogram {
 export interface BudgetReport {
   name: string;
   used: number;
-  limit: number;
+  /** Null where the venue counts nothing. */
+  limit: number | null;
   waiting: number;
   banned_until_ms: number | null;
 }
@@ -97,6 +99,13 @@ export interface BackfillReport {
   note: string;
 }
 
+/** What the process that answers fills at present, by itself or for a request. */
+export interface FillingReport {
+  tasks_left: number;
+  minutes_left: number;
+  paused: string[];
+}
+
 // ---- GET /api/v1/overview/coverage ----
 
 export interface CoverageAnswer {
@@ -104,6 +113,8 @@ export interface CoverageAnswer {
   first_day: string;
   days: number;
   as_of_ms: number;
+  /** What is missing before this is filled on request only. */
+  asked_from_ms: number;
   /** From one row to the next; null where rows come irregularly. */
   step_ms: number | null;
   /** Runs of days that are alike: first (counted from `first_day`), days, expected, have, absent, expired. */

@@ -2,6 +2,7 @@
 import { language } from "../state/choices";
 import { useValue } from "../state/value";
 import { en, type Name } from "./en";
+import { words, type Group } from "./words";
 import { zh } from "./zh";
 
 export type { Name };
@@ -13,6 +14,11 @@ export function filled(text: string, fill: Fill): string {
 
 export function text(name: Name, fill: Fill = {}): string {
   return filled((language.now === "zh" ? zh : en)[name], fill);
+}
+
+/** A word of marketd's own, such as the name of a kind of task, in the language that was chosen; `other` without one. */
+export function word(group: Group, value: string, other = value): string {
+  return words[language.now][`${group}.${value}`] ?? other;
 }
 
 /** `text`, and the part that uses it is drawn again when the language changes. */

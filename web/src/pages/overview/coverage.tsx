@@ -9,13 +9,13 @@ import { DAY, day, minute } from "../../format/times";
 import { useText, type Name } from "../../i18n/text";
 import { address, place, refine } from "../../state/place";
 import { useValue } from "../../state/value";
-import { Empty, Shown } from "../../ui/states";
+import { Empty, Shown, Words } from "../../ui/states";
 import { account, dayOf, ordered, surveyed, unfolded, type Account, type Cell, type Mark, type Order } from "./grid";
 import { CoverageMap } from "./map";
 
 const DATASETS = ["candles_1m", "metrics_5m", "funding", "agg_trades"] as const;
 const SPANS = [30, 90, 180, 365] as const;
-const LEGEND: readonly Exclude<Mark, "none">[] = ["whole", "absent", "expired", "pending", "few", "some", "many", "all"];
+const LEGEND: readonly Exclude<Mark, "none">[] = ["whole", "absent", "expired", "pending", "few", "some", "many", "all", "unasked"];
 const REFRESH_MS = 10_000;
 
 export function CoveragePart(): JSX.Element {
@@ -85,9 +85,10 @@ function Map({ answer, dataset }: { answer: CoverageAnswer; dataset: string }): 
   if (coverage.symbols.length === 0) return <Empty title={t("map.empty")} todo={t("map.empty.do")} />;
   const of = (symbol: string, column: number): Account | null => {
     const row = by.get(symbol);
-    return row ? account(row, column) : null;
+    return row ? account(coverage, row, column) : null;
   };
-  const words = (one: Account | null): string => (one?.expected ? t("map.counts", numbers(one)) : t("map.undue"));
+  const words = (one: Account | null): string =>
+    one?.expected ? t("map.counts", numbers(one)) + (one.unasked ? `. ${t("map.unasked.day")}` : "") : t("map.undue");
   const cell = chosen && { row: rows.findIndex((row) => row.symbol === chosen.symbol), column: chosen.column };
   const choose = (next: Cell): void => {
     const row = rows[next.row];
@@ -96,6 +97,9 @@ function Map({ answer, dataset }: { answer: CoverageAnswer; dataset: string }): 
   return (
     <>
       <p>{t("map.total", { ...numbers(sum), due: whole(sum.expected - sum.pending), share: percent(sum.have, sum.expected - sum.pending) })}</p>
+      {sum.unasked > 0 && (
+        <p class="soft"><Words text={t("map.unasked", { unasked: whole(sum.unasked), from: day(answer.asked_from_ms) })} /></p>
+      )}
       {rows.length === 0 ? (
         <Empty title={t("map.nothing", { search })} />
       ) : (
@@ -119,7 +123,7 @@ function Map({ answer, dataset }: { answer: CoverageAnswer; dataset: string }): 
 }
 
 function numbers(one: Account): Record<keyof Account, string> {
-  const { expected, have, pending, absent, expired, missing } = one;
+  const { expected, have, pending, absent, expired, missing, unasked } = one;
   return {
     expected: whole(expected),
     have: whole(have),
@@ -127,6 +131,7 @@ function numbers(one: Account): Record<keyof Account, string> {
     absent: whole(absent),
     expired: whole(expired),
     missing: whole(missing),
+    unasked: whole(unasked),
   };
 }
 

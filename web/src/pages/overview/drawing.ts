@@ -3,7 +3,7 @@ import { ticks, visible, type Cell, type Coverage, type Geometry, type Mark, typ
 
 export const AXIS_HEIGHT = 20;
 
-const MARKS: readonly Mark[] = ["whole", "absent", "expired", "pending", "few", "some", "many", "all"];
+const MARKS: readonly Mark[] = ["whole", "absent", "expired", "pending", "few", "some", "many", "all", "unasked"];
 
 export interface Palette {
   marks: Record<Mark, string>;

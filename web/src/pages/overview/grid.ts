@@ -6,6 +6,8 @@ import type { CoverageAnswer } from "../../api/types";
 export interface Coverage {
   first_day: string;
   days: number;
+  /** How many of the days, from the first on, nobody fills unasked. */
+  unasked: number;
   symbols: CoverageRow[];
 }
 
@@ -19,7 +21,7 @@ export interface CoverageRow {
 }
 
 /** What is worst in a symbol's day, as `marketd coverage` marks it. */
-export type Mark = "none" | "whole" | "absent" | "expired" | "pending" | "few" | "some" | "many" | "all";
+export type Mark = "none" | "whole" | "absent" | "expired" | "pending" | "few" | "some" | "many" | "all" | "unasked";
 
 export interface Account {
   expected: number;
@@ -28,11 +30,14 @@ export interface Account {
   absent: number;
   expired: number;
   missing: number;
+  /** Of what is missing: what is filled on request only. */
+  unasked: number;
 }
 
 export interface Row {
   symbol: string;
   marks: Mark[];
+  /** What is missing and asked for. */
   missing: number;
 }
 
@@ -58,7 +63,12 @@ export function unfolded(answer: CoverageAnswer): Coverage {
     }
     return row;
   });
-  return { first_day: answer.first_day, days: answer.days, symbols };
+  return { first_day: answer.first_day, days: answer.days, unasked: unaskedDays(answer), symbols };
+}
+
+/** Days that end before anything is filled unasked. */
+function unaskedDays(answer: CoverageAnswer): number {
+  return Math.min(Math.max(Math.floor((answer.asked_from_ms - dayOf(answer, 0)) / DAY), 0), answer.days);
 }
 
 /** How many rows of a day cannot be there yet. */
@@ -68,27 +78,28 @@ function notDue(answer: CoverageAnswer, at: number): number {
   return Math.min(Math.max(Math.ceil((end - (answer.as_of_ms - GRACE_MS)) / answer.step_ms), 0), DAY / answer.step_ms);
 }
 
-export function account(row: CoverageRow, at: number): Account {
-  return filled({ ...NOTHING }, row, at);
+export function account(coverage: Pick<Coverage, "unasked">, row: CoverageRow, at: number): Account {
+  return filled({ ...NOTHING }, coverage, row, at);
 }
 
-const NOTHING: Readonly<Account> = { expected: 0, have: 0, pending: 0, absent: 0, expired: 0, missing: 0 };
+const NOTHING: Readonly<Account> = { expected: 0, have: 0, pending: 0, absent: 0, expired: 0, missing: 0, unasked: 0 };
 
 /** `one` as the account of a day: the same object for every day of every symbol, for there are 270,000 of them. */
-function filled(one: Account, row: CoverageRow, at: number): Account {
+function filled(one: Account, { unasked }: Pick<Coverage, "unasked">, row: CoverageRow, at: number): Account {
   one.expected = row.expected[at] ?? 0;
   one.have = row.have[at] ?? 0;
   one.pending = row.pending[at] ?? 0;
   one.absent = row.absent[at] ?? 0;
   one.expired = row.expired[at] ?? 0;
   one.missing = Math.max(one.expected - one.have - one.pending - one.absent - one.expired, 0);
+  one.unasked = at < unasked ? one.missing : 0;
   return one;
 }
 
 export function mark(one: Account): Mark {
   if (one.expected === 0) return "none";
   const share = one.missing / one.expected;
-  if (share >= 1) return "all";
+  if (share >= 1) return one.unasked > 0 ? "unasked" : "all";
   if (share >= 0.1) return "many";
   if (share >= 0.01) return "some";
   if (share > 0) return "few";
@@ -111,15 +122,16 @@ export function surveyed(coverage: Coverage): Survey {
     const marks = new Array<Mark>(coverage.days);
     let missing = 0;
     for (let at = 0; at < coverage.days; at++) {
-      marks[at] = mark(filled(one, row, at));
-      missing += one.missing;
+      marks[at] = mark(filled(one, coverage, row, at));
+      missing += one.missing - one.unasked;
+      total.missing += one.missing;
+      total.unasked += one.unasked;
       total.expected += one.expected;
       total.have += one.have;
       total.pending += one.pending;
       total.absent += one.absent;
       total.expired += one.expired;
     }
-    total.missing += missing;
     return { symbol: row.symbol, marks, missing };
   });
   return { rows, total };

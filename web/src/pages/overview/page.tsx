@@ -7,7 +7,7 @@ import type { Histogram, Overview } from "../../api/types";
 import { useRead } from "../../api/use";
 import { whole } from "../../format/numbers";
 import { minute, span } from "../../format/times";
-import { useText } from "../../i18n/text";
+import { useText, word } from "../../i18n/text";
 import { Failure, Loading } from "../../ui/states";
 import { CoveragePart } from "./coverage";
 import { quantile, since } from "./lateness";
@@ -52,11 +52,11 @@ function Report({ of, stale }: { of: Overview; stale: unknown }): JSX.Element {
       {stale !== null && <Failure error={stale} />}
       <p class="headline">
         <span class={`verdict ${of.ready ? "good" : "bad"}`}>{t(of.ready ? "overview.ready" : "overview.notReady")}</span>
-        {!of.ready && <span class="bad">{of.not_ready_reasons.join("; ")}</span>}
+        {!of.ready && <span class="bad">{of.not_ready_reasons.map((one) => word("reason", one)).join("; ")}</span>}
         <span class="soft">
           {since === null
             ? t("overview.runs.none")
-            : t("overview.runs", { runs: running.map((one) => one.role).join(", "), version: of.version, since: minute(since) })}
+            : t("overview.runs", { runs: running.map((one) => word("role", one.role)).join(", "), version: of.version, since: minute(since) })}
         </span>
       </p>
       {!of.collects && <p class="note">{t("overview.elsewhere")}</p>}
@@ -90,7 +90,7 @@ function Health({ of }: { of: Overview }): JSX.Element {
       big={t(one.connections["live"] === 1 ? "overview.connections.one" : "overview.connections.live", { count: one.connections["live"] ?? 0 })}
       tone={of.ready ? "" : "bad"}
     >
-      {others.length > 0 && <p class="warn">{others.map(([state, count]) => `${count} ${state}`).join(", ")}</p>}
+      {others.length > 0 && <p class="warn">{others.map(([state, count]) => `${count} ${word("connection", state)}`).join(", ")}</p>}
       <p class="soft">{t("overview.symbols", one.symbols)}</p>
       <p class={of.database_writable ? "soft" : "bad"}>{t(of.database_writable ? "overview.database.up" : "overview.database.down")}</p>
     </Answer>

@@ -3,7 +3,7 @@ import { Fragment, type JSX } from "preact";
 import type { BackfillReport, BudgetReport, Overview } from "../../api/types";
 import { bytes, percent, whole } from "../../format/numbers";
 import { clock, day, span } from "../../format/times";
-import { useText } from "../../i18n/text";
+import { useText, word } from "../../i18n/text";
 import { Words } from "../../ui/states";
 
 export function Tiles({ of }: { of: Overview }): JSX.Element {
@@ -17,7 +17,7 @@ export function Tiles({ of }: { of: Overview }): JSX.Element {
       </section>
       <section class="card">
         <h2>{t("overview.backfill")}</h2>
-        {of.backfills.length === 0 && <p class="soft"><Words text={t("overview.backfill.none")} /></p>}
+        <ByItself of={of} />
         {of.backfills.map((one) => <Backfill key={one.id} of={one} />)}
       </section>
       <section class="card">
@@ -41,20 +41,41 @@ export function Bar({ share, tone = "" }: { share: number; tone?: string }): JSX
 function Budget({ of }: { of: BudgetReport }): JSX.Element {
   const t = useText();
   const share = of.limit ? of.used / of.limit : 0;
+  const used =
+    of.limit === null
+      ? t("overview.limiter.uncounted", { used: whole(of.used) })
+      : t("overview.limiter.used", { used: whole(of.used), limit: whole(of.limit) });
   const banned = of.banned_until_ms !== null;
   return (
     <div class="budget">
       <p class="words">
-        <b>{of.name}</b>
+        <b>{word("budget", of.name)}</b>
         <span class={banned ? "bad" : "soft"}>
           {banned
             ? t("overview.limiter.banned", { until: clock(of.banned_until_ms ?? 0) })
-            : t("overview.limiter.used", { used: whole(of.used), limit: whole(of.limit) })}
+            : used}
           {of.waiting > 0 && `, ${t("overview.limiter.waiting", { waiting: whole(of.waiting) })}`}
         </span>
       </p>
-      <Bar share={banned ? 1 : share} tone={banned ? "bad" : share > 0.9 ? "warn" : ""} />
+      {(banned || of.limit !== null) && <Bar share={banned ? 1 : share} tone={banned ? "bad" : share > 0.9 ? "warn" : ""} />}
     </div>
+  );
+}
+
+/** What is being filled without a request, or that nothing is. */
+function ByItself({ of }: { of: Overview }): JSX.Element {
+  const t = useText();
+  const { tasks_left: tasks, minutes_left: minutes, paused } = of.filling;
+  const requested = of.backfills.some((one) => one.state === "running");
+  const recent = of.live.missing_minutes;
+  const history = tasks > 0 && !requested;
+  return (
+    <>
+      {recent > 0 && <p>{t("overview.backfill.recent", { minutes: whole(recent) })}</p>}
+      {history && <p>{t(tasks === 1 ? "overview.backfill.history.one" : "overview.backfill.history", { minutes: whole(minutes), tasks: whole(tasks) })}</p>}
+      {paused.map((reason) => <p class="warn" key={reason}>{t("overview.backfill.paused", { reason: word("paused", reason) })}</p>)}
+      {recent === 0 && !history && of.backfills.length === 0 && <p class="soft"><Words text={t("overview.backfill.none")} /></p>}
+    </>
   );
 }
 
@@ -66,7 +87,7 @@ function Backfill({ of }: { of: BackfillReport }): JSX.Element {
     <div class="budget">
       <p class="words">
         <span>{t("overview.backfill.row", { symbols: whole(of.symbols), from: day(of.from_ms), to: day(of.to_ms) })}</span>
-        <span class="soft">{known ? percent(of.done ?? 0, of.due ?? 0) : of.state}</span>
+        <span class="soft">{known ? percent(of.done ?? 0, of.due ?? 0) : word("backfill", of.state)}</span>
       </p>
       <Bar share={known ? (of.done ?? 0) / (of.due ?? 1) : 0} />
       <p class={of.note ? "warn" : "soft"}>{of.note || left}</p>

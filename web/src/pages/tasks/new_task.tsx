@@ -4,7 +4,7 @@ import { useMemo, useState } from "preact/hooks";
 import { ApiError, get, post } from "../../api/client";
 import type { Task, TaskKind } from "../../api/types";
 import { useRead } from "../../api/use";
-import { useText } from "../../i18n/text";
+import { useText, word } from "../../i18n/text";
 import { Failure, Shown } from "../../ui/states";
 import { fields, values, type Field, type Typed } from "./schema";
 
@@ -34,9 +34,9 @@ function Form({ kinds, started }: { kinds: TaskKind[]; started: (task: Task) => 
       <label>
         {t("tasks.kind")}
         <select value={name} onChange={(event) => (setName(event.currentTarget.value), setTyped({}), setTried(false), setError(null))}>
-          {kinds.map((one) => <option key={one.name} value={one.name}>{one.name}</option>)}
+          {kinds.map((one) => <option key={one.name} value={one.name}>{word("kind", one.name)}</option>)}
         </select>
-        <span class="hint">{kind?.about}</span>
+        <span class="hint">{kind && word("about", kind.name, kind.about)}</span>
       </label>
       {all.map((field) => {
         const problem = wrong[field.name];

@@ -5,7 +5,7 @@ import { get, post } from "../../api/client";
 import type { Piece, Task, TaskState } from "../../api/types";
 import { useRead } from "../../api/use";
 import { minute, span } from "../../format/times";
-import { useText } from "../../i18n/text";
+import { useText, word } from "../../i18n/text";
 import { place, refine } from "../../state/place";
 import { useValue } from "../../state/value";
 import { Dialog } from "../../ui/dialog";
@@ -94,7 +94,7 @@ function List({ of, chosen }: { of: Task[]; chosen: string | null }): JSX.Elemen
         <tbody>
           {of.map((one) => (
             <tr key={one.task_id} class={one.task_id === chosen ? "chosen" : ""}>
-              <td>{one.kind}</td>
+              <td>{word("kind", one.kind)}</td>
               <td><span class={`tag ${one.state}`}>{t(`tasks.state.${one.state}`)}</span></td>
               <td>{one.state === "RUNNING" && one.share !== null ? <Bar share={one.share} /> : ""}</td>
               <td>{minute(one.created_ms)}</td>
@@ -143,7 +143,7 @@ function OneTask({ id, changed }: { id: string; changed: () => void }): JSX.Elem
         read={read}
         show={(task) => (
           <>
-            <h2>{task.kind} <span class={`tag ${task.state}`}>{t(`tasks.state.${task.state}`)}</span></h2>
+            <h2>{word("kind", task.kind)} <span class={`tag ${task.state}`}>{t(`tasks.state.${task.state}`)}</span></h2>
             <dl class="facts">
               <dt>{t("tasks.id")}</dt>
               <dd class="mono">{task.task_id}</dd>

@@ -1,0 +1,15 @@
+"""Since when each dataset is filled unasked."""
+
+from __future__ import annotations
+
+from ..collectors.backfill.scope import fill_since
+from ..collectors.retention import fill_from
+from ..config import Settings
+from ..model import Dataset
+
+
+def asked_from(settings: Settings, dataset: Dataset, now_ms: int) -> int:
+    """UTC ms: BACKFILL_FROM (of trades TRADES_FROM), or later where retention begins later."""
+    setting = settings.trades_from if dataset is Dataset.TRADES else settings.backfill_from
+    kept = fill_from(now_ms, settings.retention_days, settings.chunk_days)
+    return max(fill_since(setting, now_ms), kept)

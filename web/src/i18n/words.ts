@@ -1,0 +1,56 @@
+// marketd's own words that pages show: roles, budgets, states, kinds of tasks. What has no line here is shown as it is.
+// A person still reads them in logs, metrics and commands, so a translation carries the word itself where it is a name.
+import type { Language } from "../state/choices";
+
+export type Group = "role" | "budget" | "connection" | "backfill" | "paused" | "kind" | "about" | "reason";
+
+export const words: Record<Language, Record<string, string>> = {
+  en: {
+    "budget.fapi": "Market data (fapi), weight a minute",
+    "budget.futures_data": "Futures metrics, requests in 5 min",
+    "budget.funding": "Funding, requests in 5 min",
+    "budget.spot": "Spot, weight a minute",
+    "budget.archive": "Archive, files",
+    "paused.folder": "ARCHIVE_FOLDER cannot be used",
+    "paused.disk_low": "the disk is almost full",
+  },
+  zh: {
+    "role.ws": "实时 K 线",
+    "role.metrics": "合约指标",
+    "role.backfill": "回补",
+    "role.trades": "成交",
+    "role.uniswap": "Uniswap",
+    "role.jobs": "任务",
+    "role.api": "接口",
+    "budget.fapi": "行情（fapi），每分钟权重",
+    "budget.futures_data": "合约指标，每 5 分钟请求数",
+    "budget.funding": "资金费率，每 5 分钟请求数",
+    "budget.spot": "现货，每分钟权重",
+    "budget.archive": "历史文件",
+    "connection.connecting": "正在连接",
+    "connection.live": "正常",
+    "connection.draining": "正在替换",
+    "connection.waiting": "等待重连",
+    "backfill.waiting": "等待中",
+    "backfill.running": "进行中",
+    "paused.folder": "ARCHIVE_FOLDER 不可用",
+    "paused.disk_low": "磁盘空间不足",
+    "kind.Levels": "支撑与阻力（Levels）",
+    "kind.Bars": "周期 K 线（Bars）",
+    "kind.Aggregate": "自定义 K 线（Aggregate）",
+    "kind.ProcessPrices": "价格序列（ProcessPrices）",
+    "kind.Analyse": "套利分析（Analyse）",
+    "kind.CollectBinance": "导入成交（CollectBinance）",
+    "kind.CollectUniswap": "采集兑换（CollectUniswap）",
+    "about.Levels": "一个或全部交易对的支撑与阻力",
+    "about.Bars": "生成已结束的 5m、15m、1h、4h、1d K 线，并重做有更正的部分",
+    "about.Aggregate": "为一个交易对生成 K 线：按时间、笔数、成交量或成交额",
+    "about.ProcessPrices": "交易所与 Uniswap 池的价格序列，按秒、分钟或小时",
+    "about.Analyse": "交易所与 Uniswap 池之间的机会：筛选，或模拟成交（mode 为 execution）",
+    "about.CollectBinance": "从 COLLECT_DIR 或历史文件导入一个交易对的最新成交文件",
+    "about.CollectUniswap": "存储 Uniswap v3 池在两个时刻之间的兑换",
+    "reason.stopping": "正在停止",
+    "reason.database not writable": "数据库不可写",
+    "reason.no candle stored yet": "尚未存入任何 K 线",
+  },
+};
