@@ -49,7 +49,7 @@ class Step:
 RULES = (
     Rule(r"start\.sh logs$", "follows the log until Ctrl-C; ended after 5 s", seconds=5),
     Rule(r"^sudo ", "root needs no sudo, and Debian's smallest root has none", put=""),
-    Rule(r"(?<=jobs show )ID|(?<=jobs cancel )ID", "ID is the newest task", put="{newest_task}"),
+    Rule(r"(?<=jobs show )ID", "ID is the newest task", put="{newest_task}"),
     Rule(r"(?<=localhost:)8000|(?<=127\.0\.0\.1:)8000", "the demo prints its own port", put="{demo_port}"),
     Rule(r"\bmarketd\.client\b", "in a checkout the package is called src", put="src.client"),
 )

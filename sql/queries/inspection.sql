@@ -81,11 +81,12 @@ GROUP BY 1
 ORDER BY 1;
 
 -- name: runs
+-- A row for each role of a process; of three processes with all roles.
 SELECT run_id, role, host, pid, version, started_at, stopped_at, clean
 FROM daemon_runs
 WHERE exchange = %(exchange)s
 ORDER BY started_at DESC
-LIMIT 5;
+LIMIT 24;
 
 -- name: tables
 -- Every table of ours with its size on disk; a hypertable with all its chunks, its rows estimated from statistics.

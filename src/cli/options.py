@@ -15,10 +15,17 @@ SymbolGlobs = Annotated[
     typer.Option("--symbol", metavar="GLOB", help="Only these, such as BTC* or BTCUSDT,ETHUSDT; repeatable."),
 ]
 FirstDay = Annotated[
-    datetime | None, typer.Option("--from", formats=["%Y-%m-%d"], help="The first UTC day; default: all.")
+    datetime | None,
+    typer.Option(
+        "--from",
+        metavar="DAY",
+        formats=["%Y-%m-%d"],
+        help="The first UTC day, such as 2026-11-01; default: all.",
+    ),
 ]
 LastDay = Annotated[
-    datetime | None, typer.Option("--to", formats=["%Y-%m-%d"], help="The last UTC day, included.")
+    datetime | None,
+    typer.Option("--to", metavar="DAY", formats=["%Y-%m-%d"], help="The last UTC day, included."),
 ]
 Globs = Annotated[str, typer.Option("--symbols", metavar="GLOBS", help="Only these, such as BTCUSDT,1000*.")]
 Until = Annotated[

@@ -173,15 +173,19 @@ def healthcheck(
 
 
 def sandbox(
-    port: Annotated[int, typer.Option(help="Port on 127.0.0.1; 0 takes a free one and prints it.")] = 8787,
-    symbols: Annotated[int, typer.Option(help="How many symbols it lists.")] = 740,
-    seed: Annotated[int, typer.Option(help="Another seed is another market.")] = 1,
-    speed: Annotated[float, typer.Option(help="Venue seconds per second, 1 to 1000.")] = 1.0,
+    port: Annotated[
+        int, typer.Option(metavar="N", help="Port on 127.0.0.1; 0 takes a free one and prints it.")
+    ] = 8787,
+    symbols: Annotated[int, typer.Option(metavar="N", help="How many symbols it lists.")] = 740,
+    seed: Annotated[int, typer.Option(metavar="N", help="Another seed is another market.")] = 1,
+    speed: Annotated[float, typer.Option(metavar="N", help="Venue seconds per second, 1 to 1000.")] = 1.0,
     history_days: Annotated[
-        int, typer.Option("--history-days", help="The market began so many days ago.")
+        int, typer.Option("--history-days", metavar="N", help="The market began so many days ago.")
     ] = 40,
-    delisted: Annotated[int, typer.Option(help="So many more were delisted since.")] = 0,
-    relisted: Annotated[int, typer.Option(help="So many were delisted since and listed again.")] = 0,
+    delisted: Annotated[int, typer.Option(metavar="N", help="So many more were delisted since.")] = 0,
+    relisted: Annotated[
+        int, typer.Option(metavar="N", help="So many were delisted since and listed again.")
+    ] = 0,
     data: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Replay real months, shifted to now.")
     ] = None,

@@ -89,7 +89,7 @@ def backfill(
     ] = FillSource.auto,
     workers: Annotated[
         int | None,
-        typer.Option(min=1, max=8, help="Imports side by side, where no daemon does the work."),
+        typer.Option(metavar="N", min=1, max=8, help="Imports side by side, where no daemon does the work."),
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only print the plan.")] = False,
     force: Annotated[
@@ -189,11 +189,12 @@ def export(
 
 def aggregate(
     ctx: typer.Context,
-    symbol: Annotated[str, typer.Argument(help="Such as BTCUSDT.")],
+    symbol: Annotated[str, typer.Argument(metavar="SYMBOL", help="Such as BTCUSDT.")],
     size: Annotated[
         str,
         typer.Argument(
-            help="An interval such as 7m, 90s or 2h; or trades, base asset, quote asset of each bar, by --kind."
+            metavar="SIZE",
+            help="An interval such as 7m, 90s or 2h; or trades, base asset, quote asset of each bar, by --kind.",
         ),
     ],
     kind: Annotated[

@@ -20,7 +20,7 @@ def register(app: typer.Typer) -> None:
     """Add ``worker`` and the group ``jobs``."""
     app.command("worker")(worker)
     group = typer.Typer(
-        help="Show, ask for and cancel tasks.",
+        help="Show, ask for and cancel tasks. Without a command: list the newest.",
         rich_markup_mode=None,
         invoke_without_command=True,
         no_args_is_help=False,
@@ -69,7 +69,7 @@ def kinds(ctx: typer.Context, as_json: Json = False) -> None:
 
 def run(
     ctx: typer.Context,
-    kind: Annotated[str, typer.Argument(help="As `marketd jobs kinds` lists it.")],
+    kind: Annotated[str, typer.Argument(metavar="KIND", help="As `marketd jobs kinds` lists it.")],
     parameters: Annotated[
         list[str] | None, typer.Argument(metavar="NAME=VALUE", help="Its parameters; a list as JSON.")
     ] = None,

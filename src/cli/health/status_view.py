@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -82,7 +83,7 @@ def _database(database: Report, now: datetime) -> Rows:
         rows.append(("stale", _stale(database)))
     if lost := database["last_24h"]:
         rows.append(("last 24 h", _counts(lost, "rejected_rows", "lost_minutes", "overwritten_candles")))
-    rows.append(("last runs", "\n".join(_run(run) for run in database["runs"][:3]) or "none"))
+    rows.append(("last runs", "\n".join(_runs(database["runs"])[:3]) or "none"))
     return rows
 
 
@@ -114,10 +115,21 @@ def _stale(database: Report) -> str:
     return ", ".join(shown) + (f" and {more} more" if more > 0 else "")
 
 
-def _run(run: Report) -> str:
-    began = f"{_stamp(run['started_at'])} pid {run['pid']} on {run['host']}"
-    if run["stopped_at"]:
-        return f"{began}, ended by itself {_stamp(run['stopped_at'])}"
+def _runs(runs: Sequence[Report]) -> list[str]:
+    """A line for each process, the newest first: each of its roles has a row."""
+    by_process: dict[object, list[Report]] = {}
+    for run in runs:
+        by_process.setdefault(run["run_id"], []).append(run)
+    return [_process(rows) for rows in by_process.values()]
+
+
+def _process(rows: Sequence[Report]) -> str:
+    roles = ", ".join(sorted({row["role"] for row in rows}))
+    first = min(rows, key=lambda row: datetime.fromisoformat(row["started_at"]))
+    began = f"{_stamp(first['started_at'])} pid {first['pid']} on {first['host']} ({roles})"
+    if all(row["stopped_at"] for row in rows):
+        last = max((row["stopped_at"] for row in rows), key=datetime.fromisoformat)
+        return f"{began}, ended by itself {_stamp(last)}"
     return f"{began}, running or killed"
 
 

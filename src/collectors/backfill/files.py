@@ -118,6 +118,7 @@ class FileWork:
         progress.rows_replaced += result.replaced
         progress.rows_unchanged += result.unchanged
         progress.task_done(task.minutes)
+        progress.show(self._metrics)
         self._metrics.backfill_tasks.labels(kind=task.file.span.value, result="ok").inc()
 
     async def _failed(
@@ -132,6 +133,7 @@ class FileWork:
         outcome.settled += 1
         outcome.failed[task.file.path] = state
         job.progress.task_done(0)
+        job.progress.show(self._metrics)
         job.progress.quarantined += state is FileState.QUARANTINED
         self._metrics.backfill_tasks.labels(kind=task.file.span.value, result=state.value).inc()
         level = _log.warning if state is FileState.QUARANTINED else _log.info

@@ -71,6 +71,7 @@ class RequestWork:
             await self._note_absent(request.symbol, lacking, asked_ms, job)
         outcome.settled += 1
         job.progress.task_done(len(came) - len(refused))
+        job.progress.show(self._metrics)
         return "ok" if answered else "refused"
 
     async def _note_absent(self, symbol: str, lacking: Sequence[int], asked_ms: int, job: Job) -> None:

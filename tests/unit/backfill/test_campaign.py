@@ -241,6 +241,22 @@ async def test_told_to_stop_it_stops_and_the_next_goes_on(tmp_path: Path) -> Non
     assert len(parts.world.imported) == len(set(parts.world.imported))
 
 
+async def test_what_is_left_is_told_while_it_is_worked_at(tmp_path: Path) -> None:
+    parts = make_parts(tmp_path, [LIVE, GONE])
+    seen: list[tuple[float, float]] = []
+
+    def told() -> bool:
+        left = tuple(count(parts.metrics, f"backfill_{name}_left") for name in ("tasks", "candles"))
+        seen.append((left[0], left[1]))
+        return False
+
+    await parts.campaign.run(scope(FIRST), parts.progress, stop=told)
+    steps = sorted(set(seen), reverse=True)
+    assert len(steps) > 10, "one for nearly each task, not only where a round begins"
+    assert [candles for _, candles in steps] == sorted((one for _, one in steps), reverse=True)
+    assert told() is False and seen[-1] == (0, 0)
+
+
 async def test_cancelled_at_any_moment_it_can_be_begun_again(tmp_path: Path) -> None:
     parts = make_parts(tmp_path, [LIVE, GONE])
     for steps in range(1, 60, 7):

@@ -53,13 +53,10 @@ def database(**changes: Any) -> dict[str, Any]:
         "missing_rights": [],
         "lock_holder": {"pid": 4711, "host": "here", "since": "2026-11-20T18:00:01+00:00"},
         "runs": [
-            {"started_at": "2026-11-20T18:00:01+00:00", "stopped_at": None, "pid": 4711, "host": "here"},
-            {
-                "started_at": "2026-11-19T18:00:01+01:00",
-                "stopped_at": "2026-11-20T17:00:00+00:00",
-                "pid": 42,
-                "host": "here",
-            },
+            _run("b", "ws", "2026-11-20T18:00:02+00:00", None),
+            _run("b", "api", "2026-11-20T18:00:01+00:00", None),
+            _run("a", "ws", "2026-11-19T18:00:01+01:00", "2026-11-20T17:00:00+00:00"),
+            _run("a", "jobs", "2026-11-19T17:00:02+00:00", "2026-11-20T17:30:00+01:00"),
         ],
         "symbols": 740,
         "newest_minute": "2026-11-20T20:59:00+00:00",
@@ -68,6 +65,13 @@ def database(**changes: Any) -> dict[str, Any]:
         "last_24h": {"rejected_rows": 1, "lost_minutes": 0, "overwritten_candles": 25},
         **changes,
     }
+
+
+def _run(run_id: str, role: str, started: str, stopped: str | None) -> dict[str, Any]:
+    pid = {"a": 42, "b": 4711}[run_id]
+    return {
+        "run_id": run_id, "role": role, "started_at": started, "stopped_at": stopped, "pid": pid, "host": "here"
+    }  # fmt: skip
 
 
 def shown(daemon_report: dict[str, Any], database_report: dict[str, Any]) -> dict[str, str]:
@@ -92,8 +96,8 @@ def test_all_is_well() -> None:
         "stored": "728 of 740 symbols up to 2026-11-20 20:59:00 UTC (90 s ago)",
         "stale": "币安人生USDT (19:01) and 11 more",
         "last 24 h": "1 rejected rows, 0 lost minutes, 25 overwritten candles",
-        "last runs": "2026-11-20 18:00:01 pid 4711 on here, running or killed\n"
-        "2026-11-19 17:00:01 pid 42 on here, ended by itself 2026-11-20 17:00:00",
+        "last runs": "2026-11-20 18:00:01 pid 4711 on here (api, ws), running or killed\n"
+        "2026-11-19 17:00:01 pid 42 on here (jobs, ws), ended by itself 2026-11-20 17:00:00",
     }
 
 

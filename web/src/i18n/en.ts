@@ -216,7 +216,7 @@ export const en = {
   "analysis.updated": "Updated",
   "analysis.bars": "Bars",
   "analysis.none": "Nothing was analysed yet.",
-  "analysis.none.do": "Start it below; the results come as soon as the task is done.",
+  "analysis.none.do": "Start it above; the results come as soon as the task is done.",
   "analysis.nothing": "No result for “{search}”.",
   "analysis.start": "Analyse a symbol",
   "analysis.started": "Asked for as task {task}.",

@@ -218,7 +218,7 @@ export const zh: Record<Name, string> = {
   "analysis.updated": "更新时间",
   "analysis.bars": "K 线数",
   "analysis.none": "尚无分析结果。",
-  "analysis.none.do": "在下方开始；任务完成后即显示结果。",
+  "analysis.none.do": "在上方开始；任务完成后即显示结果。",
   "analysis.nothing": "没有「{search}」的结果。",
   "analysis.start": "分析一个交易对",
   "analysis.started": "已提交为任务 {task}。",
