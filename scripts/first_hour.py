@@ -244,6 +244,7 @@ def main() -> int:
             print(f"{step.command.line}: {step.text or '-- not run'}" + f"  [{step.note}]" * bool(step.note))
         return 0
     folder = given.root or Path(tempfile.mkdtemp(prefix="first-hour-"))
+    head = git("rev-parse", "--short", "HEAD")
     made_root(folder)
     shell = Shell(folder)
     try:
@@ -254,7 +255,7 @@ def main() -> int:
             subprocess.run(["rm", "-rf", "--one-file-system", str(folder)], check=False)
     print(table(done))
     if given.write:
-        written(given.write, done, git("rev-parse", "--short", "HEAD"))
+        written(given.write, done, head)
     return 0 if len(done) == len(plan) and all(one.good for one in done) else 1
 
 

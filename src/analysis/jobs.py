@@ -50,7 +50,7 @@ class Kind(Generic[P]):
         try:
             return self.parameters.model_validate(dict(values))
         except ValidationError as error:
-            fields = _problems(error)
+            fields = _problems(error, ", ".join(self.parameters.model_fields))
             text = "; ".join(f"{name or 'parameters'}: {message}" for name, message in fields)
             raise BadFields(f"{self.name}: {text}", fields) from None
 
@@ -110,6 +110,13 @@ class Context:
         return value
 
 
-def _problems(error: ValidationError) -> list[tuple[str, str]]:
+def _problems(error: ValidationError, known: str) -> list[tuple[str, str]]:
     """Each problem with the name of its field; of all together the name is empty."""
-    return [(".".join(map(str, one["loc"])), one["msg"]) for one in error.errors()]
+    unknown = f"there is no such parameter; there are {known}"
+    return [
+        (
+            ".".join(map(str, one["loc"])),
+            unknown if one["type"] == "extra_forbidden" and len(one["loc"]) == 1 else one["msg"],
+        )
+        for one in error.errors()
+    ]

@@ -45,8 +45,8 @@ Settings:
 
 \b
 Signals:
-  SIGHUP                  read the settings and the tokens again: symbols, rate limits, schedules, tokens and
-                          log levels change; a mistake changes nothing, and the log says what needs a restart
+  SIGHUP                  read settings and tokens again: symbols, limits, schedules, tokens, log levels
+                          change; a mistake changes nothing, and the log names what needs a restart
   SIGTERM, SIGINT         stop reading, write what waits (30 s at most), end with 0
   the same again          end at once, with 143 or 130
 

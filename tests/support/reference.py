@@ -81,7 +81,7 @@ def endpoints() -> Iterator[tuple[str, str, str]]:
         (route.path_format, method): _scope(route)
         for route in routes_of(app.routes)
         if isinstance(route, APIRoute)
-        for method in route.methods
+        for method in route.methods or ()
     }
     yield f"`GET {live.PATH}`", "read", "The live feed, a web socket."
     for path, operations in sorted(app.openapi()["paths"].items()):

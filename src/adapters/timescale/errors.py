@@ -63,6 +63,14 @@ _CLIENT_SIDE = Verdict(BadData, "value")
 # An unknown class (XX internal error, say) keeps its rows and is tried again; nothing is thrown away on a guess.
 _UNKNOWN = Verdict(Unavailable, "other", reconnect=True)
 
+_HINTS = (
+    ("password authentication failed", "user and password stand in DATABASE_URL"),
+    ("no password supplied", "put the password into DATABASE_URL"),
+    ("failed to resolve host", "the host stands in DATABASE_URL"),
+    ("Connection refused", "host and port stand in DATABASE_URL"),
+)
+"""What libpq says where no session comes about, and where to look; it gives no SQLSTATE then."""
+
 CLIENT_ERRORS = (psycopg.Error, UnicodeError, OverflowError, OSError)
 """What a call on a session raises when something is wrong with the data or the database, not with the program."""
 
@@ -89,4 +97,5 @@ def translate(error: BaseException) -> MarketdError:
     code = getattr(error, "sqlstate", None)
     text = " ".join(str(error).split()) or type(error).__name__
     message = f"database: {text} ({code})" if code else f"database: {text}"
+    message += next((f"; {hint}" for words, hint in _HINTS if words in text), "")
     return verdict.kind(message, reason=verdict.reason)

@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 import typer
 
 from ...model import Dataset
-from ..options import FirstDay, Globs, Json, LastDay, SymbolGlobs, Until, context_of, split
+from ..options import FirstDay, Globs, Json, LastDay, SymbolGlobs, Until, context_of, days, split
 
 
 class FillSource(StrEnum):
@@ -46,7 +46,7 @@ def coverage(
     """
     from ..coverage.command import Wanted, run
 
-    wanted = Wanted(dataset, split(symbol), first and first.date(), last and last.date())
+    wanted = Wanted(dataset, split(symbol), *days(first, last))
     raise typer.Exit(run(context_of(ctx), wanted, as_json=as_json))
 
 
@@ -68,7 +68,7 @@ def gaps(
     """
     from ..gaps.command import Wanted, run
 
-    wanted = Wanted(split(symbol), first and first.date(), last and last.date(), limit, dataset)
+    wanted = Wanted(split(symbol), *days(first, last), limit, dataset)
     raise typer.Exit(run(context_of(ctx), wanted, as_json=as_json))
 
 
@@ -151,17 +151,17 @@ def import_(
     symbol by symbol, month by month. Those rows have the least authority: they fill holes. Stopped, the same command
     goes on where it was. IMPORT_DSN in the environment keeps the password out of the list of processes.
     """
-    days = (first and first.date(), last and last.date())
+    between = days(first, last)
     if folder is not None:
         from ..import_.folder import WantedFolder
         from ..import_.folder import run as run_folder
 
-        raise typer.Exit(run_folder(context_of(ctx), WantedFolder(folder, split(symbols), *days, dry_run)))
+        raise typer.Exit(run_folder(context_of(ctx), WantedFolder(folder, split(symbols), *between, dry_run)))
     if dsn is None:
         raise typer.BadParameter("say where from: --from-dir, or --from-dsn")
     from ..import_.command import Wanted, run
 
-    raise typer.Exit(run(context_of(ctx), Wanted(dsn, split(symbols), *days, dry_run)))
+    raise typer.Exit(run(context_of(ctx), Wanted(dsn, split(symbols), *between, dry_run)))
 
 
 def export(
@@ -183,7 +183,7 @@ def export(
     from ..export.command import DATASETS, Wanted, run
 
     datasets = tuple(one.value for one in dataset) if dataset else DATASETS
-    wanted = Wanted(folder, datasets, split(symbol), first and first.date(), last and last.date())
+    wanted = Wanted(folder, datasets, split(symbol), *days(first, last))
     raise typer.Exit(run(context_of(ctx), wanted))
 
 

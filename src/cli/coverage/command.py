@@ -16,7 +16,7 @@ from ...adapters.timescale.options import DatabaseOptions
 from ...adapters.timescale.reports.coverage import Ledger, Question, read_ledger
 from ...clock import VenueClock
 from ...config import Settings
-from ...errors import EXIT_OK, ConfigError
+from ...errors import EXIT_OK, BadData, ConfigError
 from ...model import DAY_MS, Dataset
 from .. import output
 from ..context import Context
@@ -98,9 +98,19 @@ def reader_options(settings: Settings) -> DatabaseOptions:
 
 
 def chosen(known: Sequence[str], globs: Sequence[str]) -> list[str]:
-    """The symbols that one of the globs means, in any case and Unicode form; all of them without any."""
+    """The symbols that one of the globs means, in any case and Unicode form; all of them without any.
+
+    Raises ``BadData`` where the ledger knows symbols and none of them is meant.
+    """
     patterns = [normalize("NFC", glob).upper() for glob in globs]
-    return [name for name in known if not patterns or any(fnmatchcase(name.upper(), p) for p in patterns)]
+    found = [name for name in known if not patterns or any(fnmatchcase(name.upper(), p) for p in patterns)]
+    if known and not found:
+        raise BadData(
+            f"--symbol {','.join(globs)}: no symbol of the ledger is called so;"
+            " `marketd symbols --listings` lists them",
+            reason="unknown_symbol",
+        )
+    return found
 
 
 def account(ledger: Ledger, dataset: Dataset, now_ms: int) -> Coverage:

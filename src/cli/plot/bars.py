@@ -70,8 +70,9 @@ def read_bars(source: Source, symbol: str, timeframe: str, at_ms: int | None, co
         **named,
     )
     if not len(found):
+        when = f" up to {until:%Y-%m-%d %H:%M}" if fronts else ""
         raise BadData(
-            f"{symbol}: no bars of {timeframe} up to {until:%Y-%m-%d %H:%M}; the task Bars makes them"
+            f"{symbol}: no bars of {timeframe}{when}; the task Bars makes them"
             " (marketd symbols --listings tells which symbols there are)",
             reason="no_bars",
         )

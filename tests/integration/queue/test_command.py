@@ -78,7 +78,7 @@ async def test_what_is_wrong_is_told_before_anything_is_written(here: World, tmp
     for arguments, word in (
         (("run", "Process"), "there is no task called Process"),
         (("run", "Aggregate", "symbol=BTCUSDT"), "size: Field required"),
-        (("run", "ProcessPrices", *_PRICES, "colour=red"), "colour: Extra inputs"),
+        (("run", "ProcessPrices", *_PRICES, "colour=red"), "colour: there is no such parameter"),
         (("run", "ProcessPrices", "colour"), "'colour' is not NAME=VALUE"),
         (("show", "nobody"), "there is no task nobody"),
         (("cancel", "nobody"), "there is no task nobody"),

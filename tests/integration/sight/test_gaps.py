@@ -117,8 +117,11 @@ def test_what_is_not_due_yet_is_not_missing(books: Books, capsys: pytest.Capture
     have = books.candles("BTCUSDT", midnight(0), midnight(0) + timedelta(minutes=ready))
     books.day("BTCUSDT", midnight(0).date(), have=have)
     assert asked(capsys)["missing_minutes"] == 0
-    assert main(["gaps", "--symbol", "NOTHING*"]) == 0
+    assert main(["gaps", "--symbol", "btc*"]) == 0
     assert capsys.readouterr().out == "nothing that is due is missing\n"
+    assert main(["gaps", "--symbol", "NOTHING*"]) == 1
+    told = capsys.readouterr()
+    assert told.out == "" and "no symbol of the ledger is called so" in told.err
 
 
 def test_a_plan_is_only_as_good_as_who_carries_it_out(

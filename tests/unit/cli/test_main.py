@@ -137,3 +137,16 @@ def test_migrate_without_a_database(capsys: Captured) -> None:
     )
     err = capsys.readouterr().err
     assert len(err.splitlines()) == 2 and "hunter2" not in err
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        ("coverage --from 2026-13-45", "'--from': 2026-13-45: write it as a UTC day, such as 2026-11-01"),
+        ("gaps --to yesterday", "'--to': yesterday: write it as a UTC day, such as 2026-11-01"),
+        ("coverage --from 2026-11-05 --to 2026-11-01", "--from 2026-11-05 is after --to 2026-11-01"),
+    ],
+)
+def test_a_wrong_day_is_told_with_what_is_taken(line: str, told: str, capsys: Captured) -> None:
+    assert main(line.split()) == EXIT_USAGE
+    assert told in " ".join(capsys.readouterr().err.split())

@@ -69,6 +69,12 @@ def test_the_text_is_one_line_with_the_code() -> None:
     assert str(translate(psycopg.OperationalError())) == "database: OperationalError"
 
 
+def test_what_keeps_a_session_from_coming_about_says_where_to_look() -> None:
+    wrong = psycopg.OperationalError('connection failed: FATAL: password authentication failed for user "x"')
+    assert str(translate(wrong)).endswith("; user and password stand in DATABASE_URL")
+    assert "DATABASE_URL" not in str(translate(psycopg.OperationalError("server closed the connection")))
+
+
 def test_the_metric_label_is_bounded() -> None:
     assert [sqlstate_class(Failure(code)) for code in ("57P01", None)] == ["57", "none"]
     assert sqlstate_class(OSError()) == "none"

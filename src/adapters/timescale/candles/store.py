@@ -20,7 +20,7 @@ from ..errors import sqlstate_class
 from ..options import DatabaseOptions
 from ..queries import query
 from ..rows import printable, rejected_row, winners
-from ..schema.migrations import pending
+from ..schema.migrations import refuse_pending
 from ..sessions.lock import take_lock
 from ..sessions.session import Session
 from .frontier import Frontier
@@ -106,10 +106,7 @@ class CandleStore:
 
     async def _prepare(self, connection: AsyncConnection) -> None:
         await _refuse_lossy_commit(connection)
-        if names := await pending(connection, self._options.schema):
-            raise ConfigError(
-                f"schema {self._options.schema}: pending migrations: {', '.join(names)}; run `marketd migrate`"
-            )
+        await refuse_pending(connection, self._options.schema)
         name = self._options.application_name(self._options.role)
         await take_lock(connection, self._options, application_name=name)
         await self._landing.prepare(connection)

@@ -11,12 +11,11 @@ from typing import cast
 
 from psycopg import AsyncConnection
 
-from ....errors import ConfigError
 from ....model import DAY_MS, Dataset, Listing
 from ..ledger.days import day_of
 from ..options import DatabaseOptions
 from ..queries import query
-from ..schema.migrations import pending
+from ..schema.migrations import refuse_pending
 from ..sessions.session import Session
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -89,15 +88,10 @@ async def reading(options: DatabaseOptions, purpose: str) -> AsyncIterator[Sessi
     """A session for looking, with the schema checked; dropped at the end."""
     session = await Session.connect(options, purpose=purpose, writable=False, prepare_threshold=None)
     try:
-        await session.call(_refuse_pending(session.connection, options.schema))
+        await session.call(refuse_pending(session.connection, options.schema))
         yield session
     finally:
         session.drop()
-
-
-async def _refuse_pending(connection: AsyncConnection, schema: str) -> None:
-    if names := await pending(connection, schema):
-        raise ConfigError(f"schema {schema}: pending migrations: {', '.join(names)}; run `marketd migrate`")
 
 
 async def _read(connection: AsyncConnection, options: DatabaseOptions, question: Question) -> Ledger | None:

@@ -28,6 +28,7 @@ from .package_schema import PackageSchema, read_package_schema
 # Arbitrary, one for each database: extensions belong to the database, not to a schema.
 _LOCK_KEY = 0x6D61_726B_6574_6400
 _POLL_S = 0.1
+_NAMED = 3
 _LEDGER_COLUMNS = ["name", "sha256", "applied_at"]
 _OLDEST_SERVER = 150000
 
@@ -80,6 +81,14 @@ async def migrate(options: MigrationOptions, progress: Progress = lambda _: None
             return applied
     except CLIENT_ERRORS as error:
         raise translate(error) from error
+
+
+async def refuse_pending(connection: AsyncConnection, schema: str) -> None:
+    """Raises ``ConfigError`` where the schema is not up to date; a new one lacks more files than a line can name."""
+    if names := await pending(connection, schema):
+        more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+        named = ", ".join(names[:_NAMED]) + more
+        raise ConfigError(f"schema {schema}: pending migrations: {named}; run `marketd migrate`")
 
 
 async def pending_migrations(url: str, schema: str) -> list[str]:

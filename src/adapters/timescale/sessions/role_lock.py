@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from psycopg import AsyncConnection
 
-from ....errors import ConfigError, Unavailable
+from ....errors import Unavailable
 from ....telemetry.metrics import Metrics
 from ..options import DatabaseOptions
 from ..queries import query
-from ..schema.migrations import pending
+from ..schema.migrations import refuse_pending
 from .lock import take_lock
 from .session import Session
 
@@ -70,10 +70,7 @@ class SessionLock:
             self._session = None
 
     async def _take(self, connection: AsyncConnection) -> None:
-        if names := await pending(connection, self._options.schema):
-            raise ConfigError(
-                f"schema {self._options.schema}: pending migrations: {', '.join(names)}; run `marketd migrate`"
-            )
+        await refuse_pending(connection, self._options.schema)
         name = self._options.application_name(self._options.role)
         if self._exclusive:
             await take_lock(connection, self._options, application_name=name)

@@ -1,0 +1,23 @@
+"""Which symbols ``--symbol`` means."""
+
+from __future__ import annotations
+
+import pytest
+
+from src.cli.coverage.command import chosen
+from src.errors import BadData
+
+KNOWN = ["1000PEPEUSDT", "BTCUSDT", "币安人生USDT"]
+
+
+def test_globs_mean_what_fits_in_any_case() -> None:
+    assert chosen(KNOWN, []) == KNOWN
+    assert chosen(KNOWN, ["btc*", "*人生*"]) == KNOWN[1:]
+
+
+def test_a_name_that_nothing_has_is_refused_and_not_called_complete() -> None:
+    with pytest.raises(
+        BadData, match="--symbol NOSUCH: no symbol of the ledger is called so; `marketd symbols"
+    ):
+        chosen(KNOWN, ["NOSUCH"])
+    assert chosen([], ["NOSUCH"]) == [], "an empty ledger says so itself"
