@@ -37,6 +37,9 @@ SELECT current_setting('synchronous_commit');
 -- name: alive
 SELECT 1;
 
+-- name: backend
+SELECT pg_backend_pid();
+
 -- name: try_lock
 SELECT pg_try_advisory_lock(%(key)s::bigint);
 

@@ -1,4 +1,5 @@
-"""E13: the disk that holds the candles is full. A small disk of the run's own, in a mount namespace of its own."""
+"""E13, E14: the disk that holds the candles, or the server's log of changes, is full. A small disk of the run's own, in
+a mount namespace of its own."""
 
 from __future__ import annotations
 
@@ -24,6 +25,10 @@ pytestmark = [pytest.mark.fault, pytest.mark.root]
 _DISK_MB = 24
 """The run writes a few megabytes; the ballast takes the rest."""
 _PIECE = bytes(64 * 1024)
+_ROOM_MB, _MORE_MB = 24, 512
+"""What the log of changes may grow by: one more segment of 16 MB; and what it has in the end."""
+_USE_UP: LiteralString = "SELECT pg_logical_emit_message(false, 'fault run', 'x'), pg_switch_wal()"
+"""Each takes a segment."""
 
 _CHUNKS: LiteralString = (
     "SELECT count(*), count(*) FILTER (WHERE space.spcname = 'small') FROM pg_class AS chunk"
@@ -62,6 +67,68 @@ async def test_e13_data_disk_full(request: pytest.FixtureRequest, tmp_path: Path
                 await eventually(lambda: readiness.now, timeout=60)
                 await world.live_rows(2)
                 await world.finish(readiness=readiness)
+
+
+async def test_e14_wal_disk_full(request: pytest.FixtureRequest, tmp_path: Path) -> None:
+    """The server ends itself (PANIC). After the disk was made larger and it was started, what was counted is stored."""
+    if not inside():
+        await run_inside(request, "--mount", prepare=[])
+        return
+    cluster: Cluster = request.getfixturevalue("cluster")
+    with small_log(cluster) as disk:
+        async with open_world(tmp_path, cluster.url) as world:
+            await world.begin()
+            await world.live_rows(2)
+            async with world.daemon.readiness() as readiness:
+                await asyncio.to_thread(fill, disk)
+                await _use_up(cluster)
+                await world.daemon.wait_metric("flush_total", 1, result="retried")
+                log = cluster.log()
+                assert "PANIC" in log and "No space left on device" in log, "the fault did not fire"
+                await eventually(lambda: not readiness.now, timeout=120)
+                await world.live_rows(2)
+                await world.database.refuse()
+                await asyncio.to_thread(cluster.stop, immediate=True)
+                await asyncio.to_thread(_enlarge, disk)
+                await asyncio.to_thread(cluster.start)
+                await check_books(world)
+                await world.database.listen()
+                await eventually(lambda: readiness.now, timeout=120)
+                await world.live_rows(2)
+                await world.finish(readiness=readiness)
+
+
+async def _use_up(cluster: Cluster) -> None:
+    """Make the server write changes until it cannot."""
+    with pytest.raises(psycopg.OperationalError):
+        async with session(cluster.admin_url) as admin:
+            for _ in range(100):
+                await admin.execute(_USE_UP)
+
+
+@contextmanager
+def small_log(cluster: Cluster) -> Iterator[Path]:
+    """A tmpfs where the server writes its log of changes, in our namespace only."""
+    wal = cluster.folder / "data" / "pg_wal"
+    before = wal.with_name("pg_wal.before")
+    cluster.stop()
+    wal.rename(before)
+    wal.mkdir()
+    used = sum(file.stat().st_size for file in before.rglob("*") if file.is_file())
+    size = f"size={used + _ROOM_MB * 1024 * 1024},mode=0700"
+    subprocess.run(["mount", "-t", "tmpfs", "-o", size, "tmpfs", str(wal)], check=True)
+    subprocess.run(["chown", "--reference", str(before), str(wal)], check=True)
+    subprocess.run(["cp", "-a", f"{before}/.", str(wal)], check=True)
+    cluster.start()
+    try:
+        yield wal
+    finally:
+        cluster.stop(immediate=True)
+        subprocess.run(["umount", str(wal)], check=True)
+
+
+def _enlarge(disk: Path) -> None:
+    subprocess.run(["mount", "-o", f"remount,size={_MORE_MB}m", str(disk)], check=True)
 
 
 @contextmanager

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from pathlib import Path
 from typing import LiteralString
 
 import psycopg
@@ -16,10 +17,21 @@ from src.adapters.timescale.options import DatabaseOptions
 from src.errors import MarketdError, Misconfigured, Retryable, Unavailable
 from src.model import WriteResult
 from src.telemetry.metrics import Metrics
+from tests.integration.archive.files import importer, list_symbol, local_file
 from tests.support.cluster import Cluster
 from tests.support.eventually import eventually
+from tests.support.zips import csv_text
 
 from .helpers import CANDLE, connect, fetch, opened, stored
+
+_LIMIT_EXCEEDED: LiteralString = """
+CREATE FUNCTION limit_exceeded() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM nextval('market_data.refusals');
+    RAISE EXCEPTION 'tuple decompression limit exceeded by operation' USING ERRCODE = 'configuration_limit_exceeded';
+END $$
+"""
+"""The Community edition's words; the edition that can be had here has no compression."""
 
 
 @pytest.fixture
@@ -117,6 +129,29 @@ async def test_42_schema_drift_is_misconfigured_and_keeps_the_session(
     error = await failure(store)
     assert isinstance(error, Misconfigured)
     assert sqlstate in str(error)
+
+
+async def test_53400_what_a_compressed_chunk_answers_is_not_tried_again(
+    database: str, store: CandleStore, tmp_path: Path
+) -> None:
+    """D13: more rows to decompress than allowed. The same statement would never pass, in the import as little."""
+    await list_symbol(database, "BTCUSDT")
+    await fetch(database, "CREATE SEQUENCE refusals")
+    await fetch(database, _LIMIT_EXCEEDED)
+    await fetch(
+        database, "CREATE TRIGGER refuse BEFORE INSERT ON candles_1m EXECUTE FUNCTION limit_exceeded()"
+    )
+    error = await failure(store)
+    assert isinstance(error, Misconfigured)
+    assert error.reason == "limit_exceeded"
+    assert store.is_open
+    local = local_file(tmp_path, csv_text(2))
+    async with importer(database) as imports:
+        with pytest.raises(Misconfigured, match="53400"):
+            await imports.import_file(local.file, local.path, local.sha256)
+    assert await fetch(database, "SELECT last_value FROM refusals") == [(2,)], "one of them asked again"
+    await fetch(database, "DROP TRIGGER refuse ON candles_1m")
+    assert await store.write([CANDLE], []) == WriteResult(1, 0, 0)
 
 
 async def test_22007_inside_copy_stores_nothing(database: str, store: CandleStore) -> None:

@@ -21,7 +21,7 @@ from ..options import DatabaseOptions
 from ..queries import query
 from ..rows import printable, rejected_row, winners
 from ..schema.migrations import refuse_pending
-from ..sessions.lock import take_lock
+from ..sessions.lock import refuse_pooler, take_lock
 from ..sessions.session import Session
 from .frontier import Frontier
 from .landing import LandingTable
@@ -56,7 +56,7 @@ class CandleStore:
     async def open(self) -> None:
         """Connect, check, take the lock; does nothing while the session lives.
 
-        Raises ``ConfigError`` (pending migrations, ``synchronous_commit = off``), ``AlreadyRunning`` with the
+        Raises ``ConfigError`` (pending migrations, ``synchronous_commit = off``, a pooler), ``AlreadyRunning`` with the
         holder's pid, host and start, ``Unavailable`` or ``Misconfigured``.
         """
         if self.is_open:
@@ -105,6 +105,7 @@ class CandleStore:
         self._set_up(False)
 
     async def _prepare(self, connection: AsyncConnection) -> None:
+        await refuse_pooler(connection)
         await _refuse_lossy_commit(connection)
         await refuse_pending(connection, self._options.schema)
         name = self._options.application_name(self._options.role)

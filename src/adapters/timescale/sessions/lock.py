@@ -11,7 +11,7 @@ from datetime import datetime
 from psycopg import AsyncConnection
 from psycopg.rows import class_row
 
-from ....errors import AlreadyRunning
+from ....errors import AlreadyRunning, ConfigError
 from ..options import DatabaseOptions
 from ..queries import query
 
@@ -41,6 +41,21 @@ async def lock_holder(connection: AsyncConnection, options: DatabaseOptions) -> 
             {"key": options.lock_key, "role": options.role, "exchange": options.exchange},
         )
         return await cursor.fetchone()
+
+
+async def refuse_pooler(connection: AsyncConnection) -> None:
+    """Raise ``ConfigError`` where this is no session of the server's own.
+
+    A pooler tells its clients another process id than the one that works for them. In transaction mode every statement
+    may work in another session: what was set, listened to and locked in the last one is not there. Nobody can see from
+    here which mode it is in, so none is trusted with the lock that keeps two daemons apart.
+    """
+    row = await (await connection.execute(query("session", "backend"))).fetchone()
+    if row is None or row[0] != connection.info.backend_pid:
+        raise ConfigError(
+            "DATABASE_URL: a connection pooler (pgbouncer or the like) answers there; name the server's own address,"
+            " because locks, settings and notifications live in a session of the server"
+        )
 
 
 async def take_lock(connection: AsyncConnection, options: DatabaseOptions, *, application_name: str) -> None:

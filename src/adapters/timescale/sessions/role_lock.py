@@ -9,7 +9,7 @@ from ....telemetry.metrics import Metrics
 from ..options import DatabaseOptions
 from ..queries import query
 from ..schema.migrations import refuse_pending
-from .lock import take_lock
+from .lock import refuse_pooler, take_lock
 from .session import Session
 
 _RUN_FIELDS = ("run_id", "role", "exchange", "host", "pid", "version")
@@ -35,9 +35,10 @@ class SessionLock:
         return self._session is not None and self._session.alive
 
     async def open(self) -> None:
-        """Connect, refuse pending migrations, take the lock, note the run; does nothing while the session lives.
+        """Connect, refuse a pooler and pending migrations, take the lock, note the run.
 
-        Raises ``ConfigError``, ``AlreadyRunning``, ``Unavailable`` or ``Misconfigured``.
+        Does nothing while the session lives. Raises ``ConfigError``, ``AlreadyRunning``, ``Unavailable`` or
+        ``Misconfigured``.
         """
         if self.is_open:
             return
@@ -70,6 +71,7 @@ class SessionLock:
             self._session = None
 
     async def _take(self, connection: AsyncConnection) -> None:
+        await refuse_pooler(connection)
         await refuse_pending(connection, self._options.schema)
         name = self._options.application_name(self._options.role)
         if self._exclusive:
