@@ -28,29 +28,33 @@ class Command:
 @dataclass(frozen=True, slots=True)
 class Rule:
     """What is done to the commands that ``pattern`` is found in: ended after ``seconds``, run with ``put`` in place of
-    what was found, or else not run. ``{name}`` in ``put`` is what the helper of that name prints just before."""
+    what was found, allowed to end with ``codes``, or else not run. ``{name}`` in ``put`` is what the helper of that name prints just before."""
 
     pattern: str
     reason: str
     put: str | None = None
     seconds: int | None = None
+    codes: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """What is run for a command. ``text`` is None where it is not run; ``seconds`` ends what would follow for ever."""
+    """What is run for a command, and how it may end. ``text`` is None where it is not run; ``seconds`` ends what would
+    follow for ever."""
 
     command: Command
     text: str | None
     note: str
     seconds: int | None = None
+    codes: tuple[int, ...] = (0,)
 
 
 RULES = (
-    Rule(r"start\.sh logs$", "follows the log until Ctrl-C; ended after 5 s", seconds=5),
+    Rule(r"start\.sh logs$", "follows the log until Ctrl-C; ended after 5 s", seconds=5, codes=(0, 124)),
     Rule(r"^sudo ", "root needs no sudo, and Debian's smallest root has none", put=""),
     Rule(r"(?<=jobs show )ID", "ID is the newest task", put="{newest_task}"),
     Rule(r"(?<=localhost:)8000|(?<=127\.0\.0\.1:)8000", "the demo prints its own port", put="{demo_port}"),
+    Rule(r"\bjobs cancel ", "ends with 1 where the task is over by then, and says so", codes=(0, 1)),
     Rule(r"\bmarketd\.client\b", "in a checkout the package is called src", put="src.client"),
 )
 
@@ -111,12 +115,13 @@ def steps(found: Iterable[Command], rules: tuple[Rule, ...] = RULES) -> Iterator
         for rule in fitting:
             if rule.put is not None:
                 text = re.sub(rule.pattern, rule.put, text)
-        out = any(rule.put is None and rule.seconds is None for rule in fitting)
+        out = any(rule.put is None and rule.seconds is None and not rule.codes for rule in fitting)
         yield Step(
             command,
             None if out else _as_shell(command, text),
             "; ".join(rule.reason for rule in fitting),
             max((rule.seconds for rule in fitting if rule.seconds), default=None),
+            next((rule.codes for rule in fitting if rule.codes), (0,)),
         )
 
 

@@ -68,16 +68,18 @@ def test_rules_put_end_and_leave_out() -> None:
     rules = (
         Rule("^sudo ", "no sudo", put=""),
         Rule("8000", "another port", put="{port}"),
-        Rule("^follow", "for ever", seconds=5),
+        Rule("^follow", "for ever", seconds=5, codes=(0, 124)),
+        Rule("^cancel", "it may be over", codes=(0, 1)),
         Rule("^docker", "no engine"),
     )
-    texts = ["sudo get :8000", "follow", "docker up", "plain"]
+    texts = ["sudo get :8000", "follow", "cancel", "docker up", "plain"]
     made = steps((Command(text, 1, "sh") for text in texts), rules)
-    assert [(step.text, step.note, step.seconds) for step in made] == [
-        ("get :{port}", "no sudo; another port", None),
-        ("follow", "for ever", 5),
-        (None, "no engine", None),
-        ("plain", "", None),
+    assert [(step.text, step.note, step.seconds, step.codes) for step in made] == [
+        ("get :{port}", "no sudo; another port", None, (0,)),
+        ("follow", "for ever", 5, (0, 124)),
+        ("cancel", "it may be over", None, (0, 1)),
+        (None, "no engine", None, (0,)),
+        ("plain", "", None, (0,)),
     ]
 
 
