@@ -28,7 +28,10 @@ class Command:
 @dataclass(frozen=True, slots=True)
 class Rule:
     """What is done to the commands that ``pattern`` is found in: ended after ``seconds``, run with ``put`` in place of
-    what was found, allowed to end with ``codes``, or else not run. ``{name}`` in ``put`` is what the helper of that name prints just before."""
+    what was found, allowed to end with ``codes``, or else not run.
+
+    ``{name}`` in ``put`` is what the helper of that name prints just before.
+    """
 
     pattern: str
     reason: str
