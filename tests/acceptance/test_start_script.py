@@ -63,13 +63,16 @@ def test_start_status_psql_logs_stop(script: StartScript) -> None:
     rows = script("psql", "-X", "-At", "-c", "select count(*) from candles_1m", "-c", "select 'two words'")
     assert (rows.stdout, rows.returncode) == ("0\ntwo words\n", 0), rows.stderr
     assert str(pid) in script("logs", "-n", "50").stdout
+    told = script("run", "config", "--get", "DATABASE_URL")
+    assert (told.returncode, told.stdout.strip()) == (0, script.settings["DATABASE_URL"]), told.stderr
+    assert script("run").returncode == 2
 
     stopped = script("stop")
     assert (stopped.returncode, is_gone(pid)) == (0, True), stopped.stderr
     assert '"event":"stopped"' in script.log
     assert script("status").returncode == 3
     assert script("stop").returncode == 0
-    assert script("psql").returncode == 7
+    assert script("psql").returncode == script("run", "status").returncode == 7
 
 
 async def test_the_daemon_is_started_again_when_it_dies(script: StartScript) -> None:
