@@ -3,6 +3,9 @@
 A process that hangs inside itself is mended by a restart, one whose database or venue is away is not. So a collector
 counts as stuck only when none of its tasks has gone on for a long time, none of them sleeps, and none has said that it
 waits for something outside (``outside``). What is watched is the future each task waits for: no task need report.
+
+A task that only looks at others from time to time would excuse them all: it is made ``aside``, and says ``beat`` where
+it sees them work. Work that must go on whatever its neighbours do is a ``part``, and judged by itself.
 """
 
 from __future__ import annotations
@@ -32,6 +35,8 @@ class Pulse:
         self._causes: Counter[str] = Counter()
         # The futures are kept until the next look, so that no new one can have the identity of an old one.
         self._waits: dict[_AnyTask, object] = {}
+        self._parts: list[Pulse] = []
+        self._beaten = False
         self._moved_at = 0.0
 
     @contextmanager
@@ -47,8 +52,26 @@ class Pulse:
             self.runs = False
             _current.reset(token)
 
+    @contextmanager
+    def part(self, name: str) -> Iterator[None]:
+        """The tasks that are made inside the block, and theirs, are judged by themselves until they have ended."""
+        part = Pulse(name)
+        part.runs = True
+        self._parts.append(part)
+        token = _current.set(part)
+        try:
+            yield
+        finally:
+            _current.reset(token)
+
     def follow(self, task: _AnyTask) -> None:
         self._tasks.add(task)
+
+    def beat(self) -> None:
+        """Something has gone on that no waiting task shows: frames were taken, or nobody could have looked."""
+        self._beaten = True
+        for part in self._parts:
+            part.beat()
 
     @contextmanager
     def waiting(self, cause: str) -> Iterator[None]:
@@ -59,13 +82,26 @@ class Pulse:
             self._causes[cause] -= 1
 
     def still_for(self, now: float) -> float:
-        """Look, and say for how many seconds of ``now`` nothing has moved without a reason; 0 while something does."""
+        """Look, and say for how many seconds of ``now`` nothing has moved without a reason; 0 while something does.
+
+        Of several parts the one that has been still for longest counts.
+        """
+        self._parts = [part for part in self._parts if part.lives]
+        return max(self._own_stillness(now), *(part.still_for(now) for part in self._parts), 0.0)
+
+    @property
+    def lives(self) -> bool:
+        """Whether one of its tasks has not ended."""
+        return not all(task.done() for task in self._tasks)
+
+    def _own_stillness(self, now: float) -> float:
         before, self._waits = (
             self._waits,
             {task: getattr(task, "_fut_waiter", None) for task in self._tasks if not task.done()},
         )
-        if not self.runs or any(self._causes.values()) or self._moved(before):
+        if not self.runs or self._beaten or any(self._causes.values()) or self._moved(before):
             self._moved_at = now
+        self._beaten = False
         return now - self._moved_at
 
     def _moved(self, before: dict[_AnyTask, object]) -> bool:
@@ -75,6 +111,21 @@ class Pulse:
         if any(future is None or before[task] is not future for task, future in self._waits.items()):
             return True
         return any(_sleeps(task) for task in self._waits)
+
+
+def current() -> Pulse:
+    """The running task's collector; one that nobody looks at where there is none."""
+    return _current.get() or Pulse("")
+
+
+@contextmanager
+def aside() -> Iterator[None]:
+    """Tasks that are made inside the block belong to no collector: that their timers go on says nothing of its work."""
+    token = _current.set(None)
+    try:
+        yield
+    finally:
+        _current.reset(token)
 
 
 @contextmanager

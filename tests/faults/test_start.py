@@ -5,12 +5,15 @@ from __future__ import annotations
 import signal
 import socket
 import time
+from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 
 from src.errors import EXIT_ALREADY_RUNNING, EXIT_CONFIG
 from tests.faults.database import writers
 from tests.support.eventually import eventually
+from tests.support.notify_socket import NotifySocket
 from tests.support.world import World
 
 pytestmark = pytest.mark.fault
@@ -35,12 +38,22 @@ async def test_g1_two_daemons(world: World) -> None:
     await world.finish()
 
 
-async def test_g1_standby_takes_over(world: World) -> None:
+@pytest.fixture
+async def heard(tmp_path: Path) -> AsyncIterator[NotifySocket]:
+    async with NotifySocket.open(str(tmp_path / "notify")) as opened:
+        yield opened
+
+
+async def test_g1_standby_takes_over(world: World, heard: NotifySocket) -> None:
     await world.begin()
-    standby = world.another_daemon("--ws", "--standby")
+    standby = world.another_daemon("--ws", "--standby", NOTIFY_SOCKET=heard.name)
     standby.start()
     try:
         await eventually(lambda: '"lock_held"' in standby.child.text(), timeout=60)
+        # Up for whoever started it, which would end it otherwise, and not ready for whoever asks it for data.
+        await heard.wait_for("READY=1")
+        assert heard.statuses()[-1].startswith("standby for ws: ")
+        assert not await standby.is_ready()
         await world.live_rows(4)
         assert standby.child.exit_code is None
         assert (await standby.metrics()).total("rows_received_total") == 0, "it collects without the lock"

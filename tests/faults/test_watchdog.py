@@ -81,6 +81,7 @@ async def test_f13_a_hung_loop_is_silent_and_leaves_its_place_in_the_log(
             await asyncio.sleep(3 * watchdog_s)
             assert len(heard.times("WATCHDOG=1")) == beats
             assert heard.longest_silence("WATCHDOG=1", began, time.monotonic()) > watchdog_s
+            assert (await world.daemon.get("/healthz"))[0] == 0, "it says that the loop turns"
             world.daemon.child.signal(signal.SIGABRT)
             assert await world.daemon.child.wait(within=30) == -signal.SIGABRT
             log = world.daemon.child.text()

@@ -10,6 +10,7 @@ from ...errors import MarketdError, Misconfigured, Retryable
 from ...model import BackfillRequest
 from ...ports import BackfillRequests, Clock, Priority
 from ...telemetry.log import get_logger
+from ...telemetry.pulse import aside
 from ..backoff import Backoff
 from ..listings.selection import Selection
 from .campaign import Campaign, Result
@@ -108,7 +109,8 @@ class RequestServer:
                     _log.info("progress_untold", msg=str(error), reason=error.reason)
                 await asyncio.sleep(_TELL_S)
 
-        teller = asyncio.create_task(tell(), name="backfill progress")
+        with aside():  # it would go on for ever beside a filling that hangs
+            teller = asyncio.create_task(tell(), name="backfill progress")
         try:
             yield unwanted
         finally:

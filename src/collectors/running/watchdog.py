@@ -27,6 +27,9 @@ class Watchdog:
     WATCHDOG=1 needs the loop to turn and no collector to be stuck. A database or a venue that is away stops none of it:
     that is what ``status`` tells, and readiness and alerts are for. Stuck collectors are counted and logged also where
     no manager listens.
+
+    A standby that waits for the lock ``is_up``: waiting is what it was started for, and a manager that heard nothing
+    would end it (``TimeoutStartSec``). The status says that it stands by, ``/readyz`` that it is not ready.
     """
 
     def __init__(
@@ -44,6 +47,7 @@ class Watchdog:
         self._is_up, self._status = is_up, status
         self._stuck_s, self._monotonic = stuck_s, monotonic
         self._stuck: list[str] = []
+        self._looked_at = monotonic()
         self._told = ""
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -60,6 +64,11 @@ class Watchdog:
     def look(self) -> list[str]:
         """Look at every collector; the names of those that are stuck."""
         now = self._monotonic()
+        if now - self._looked_at > self._stuck_s / 2:
+            # We stood still ourselves (SIGSTOP, a suspended machine, a loop that hung): nobody could have gone on.
+            for pulse in self._pulses:
+                pulse.beat()
+        self._looked_at = now
         stuck = [pulse.name for pulse in self._pulses if pulse.still_for(now) >= self._stuck_s]
         for name in stuck:
             if name not in self._stuck:

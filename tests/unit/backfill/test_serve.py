@@ -15,6 +15,7 @@ from src.collectors.backfill.serve import RequestServer
 from src.collectors.listings.selection import Selection
 from src.errors import Misconfigured, Unavailable
 from src.model import BackfillRequest, Listing
+from src.telemetry.pulse import Pulse, follow_tasks
 from tests.support.eventually import eventually
 from tests.support.history_world import start_of
 from tests.unit.backfill.world import NOW_MS, Parts, make_parts
@@ -114,3 +115,34 @@ async def test_requests_are_served_one_after_the_other_and_errors_outlived(
     running.cancel()
     with pytest.raises(asyncio.CancelledError):
         await running
+
+
+async def test_a_filling_that_hangs_is_seen_although_its_progress_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("src.collectors.backfill.serve._TELL_S", 0.001)
+    parts, desk = make_parts(tmp_path, LISTINGS), Desk([ASKED])
+
+    async def hang(*_: object) -> None:
+        await asyncio.get_running_loop().create_future()
+
+    monkeypatch.setattr(parts.campaign, "_round", hang)
+    pulse = Pulse("requests")
+    follow_tasks(asyncio.get_running_loop())
+
+    async def work() -> None:
+        with pulse.watched():
+            await _server(parts, desk).run()
+
+    running = asyncio.create_task(work(), name="requests")
+    try:
+        await eventually(lambda: desk.told, message="it works, and tells how far it is")
+        pulse.still_for(1.0)
+        told = len(desk.told)
+        await eventually(lambda: len(desk.told) > told + 3, message="it still tells")
+        assert pulse.still_for(5.0) == 4.0
+    finally:
+        running.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await running
+        asyncio.get_running_loop().set_task_factory(None)

@@ -125,3 +125,40 @@ def test_the_status_says_what_runs_and_what_is_wrong() -> None:
     assert status_line(health, EPOCH + 5, roles=roles, leads=True) == "ws, jobs: ready"
     health.stopping = True
     assert status_line(health, EPOCH + 5, roles=roles, leads=True).startswith("stopping")
+
+
+async def test_whoever_stood_still_as_a_whole_is_not_stuck_when_it_goes_on() -> None:
+    """SIGSTOP for an hour: the first look after it must not find what had no time to move."""
+    now = 100.0
+    metrics, pulse = Metrics(), Pulse("ws")
+    manager = SystemdManager({}, metrics)
+    follow_tasks(asyncio.get_running_loop())
+
+    async def hang() -> None:
+        with pulse.watched():
+            await asyncio.get_running_loop().create_future()
+
+    task = asyncio.create_task(hang(), name="ws")
+    try:
+        await asyncio.sleep(0)
+        watchdog = Watchdog(
+            manager,
+            [pulse],
+            metrics,
+            is_up=lambda: True,
+            status=str,
+            stuck_s=1800.0,
+            monotonic=lambda: now,
+        )
+        assert watchdog.look() == []
+        now += 3600.0
+        assert watchdog.look() == [], "it could not move while nobody could look"
+        for _ in range(4):
+            now += 600.0
+            found = watchdog.look()
+        assert found == ["ws"], "and from then on it counts as before"
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+        asyncio.get_running_loop().set_task_factory(None)

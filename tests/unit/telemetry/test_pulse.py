@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager, suppress
 
 import pytest
 
-from src.telemetry.pulse import OutsideEvent, Pulse, follow_tasks, outside
+from src.telemetry.pulse import OutsideEvent, Pulse, aside, current, follow_tasks, outside
 
 _LOOKS = 4
 
@@ -113,7 +113,67 @@ async def move_from_one_wait_to_the_next() -> None:
         await future
 
 
-@pytest.mark.parametrize("work", [hang, hang_on_a_lock, hang_in_children])
+async def hang_beside_a_watcher() -> None:
+    async with asyncio.TaskGroup() as group:
+        group.create_task(hang(), name="a")
+        with aside():
+            group.create_task(sleep_for_days(), name="b")
+
+
+async def hang_in_one_part() -> None:
+    """The collector itself sleeps, and the other part moves."""
+    async with asyncio.TaskGroup() as group:
+        for name, part in (("a", hang), ("b", turn_in_a_child)):
+            with current().part(name):
+                group.create_task(part(), name=name)
+        await sleep_for_days()
+
+
+async def hang_below_a_part() -> None:
+    async with asyncio.TaskGroup() as group:
+        with current().part("a"):
+            group.create_task(hang_in_children(), name="a")
+        await sleep_for_days()
+
+
+async def beat_from_aside() -> None:
+    async def watch(pulse: Pulse) -> None:
+        while True:
+            pulse.beat()
+            await asyncio.sleep(0)
+
+    pulse = current()
+    async with asyncio.TaskGroup() as group:
+        group.create_task(hang(), name="a")
+        with aside():
+            group.create_task(watch(pulse), name="b")
+
+
+async def have_parts_that_ended() -> None:
+    with current().part("a"):
+        ended = asyncio.create_task(turns(), name="a")
+    await ended
+    await sleep_for_days()
+
+
+async def have_a_part_with_a_cause() -> None:
+    async with asyncio.TaskGroup() as group:
+        with current().part("a"):
+            group.create_task(name_a_cause(), name="a")
+        await sleep_for_days()
+
+
+@pytest.mark.parametrize(
+    "work",
+    [
+        hang,
+        hang_on_a_lock,
+        hang_in_children,
+        hang_beside_a_watcher,
+        hang_in_one_part,
+        hang_below_a_part,
+    ],
+)
 async def test_what_hangs_inside_is_still(work: Callable[[], Awaitable[object]]) -> None:
     async with watched(work) as pulse:
         assert await stillness(pulse) == _LOOKS - 1
@@ -130,6 +190,9 @@ async def test_what_hangs_inside_is_still(work: Callable[[], Awaitable[object]])
         turn_in_a_child,
         replace_children,
         move_from_one_wait_to_the_next,
+        beat_from_aside,
+        have_parts_that_ended,
+        have_a_part_with_a_cause,
     ],
 )
 async def test_what_moves_or_has_a_reason_is_not(work: Callable[[], Awaitable[object]]) -> None:
@@ -165,3 +228,18 @@ async def test_tasks_of_others_do_not_count() -> None:
     async with watched(hang) as pulse:
         assert await stillness(pulse) == _LOOKS - 1
     others.cancel()
+
+
+async def test_a_beat_is_heard_once_and_by_every_part() -> None:
+    async with watched(hang_in_one_part) as pulse:
+        assert await stillness(pulse) == _LOOKS - 1
+        pulse.beat()
+        assert pulse.still_for(10.0) == 0
+        await turns()
+        assert pulse.still_for(12.0) == 2
+
+
+async def test_nobody_hears_a_beat_where_no_collector_runs() -> None:
+    current().beat()
+    with current().part("a"):
+        pass

@@ -12,6 +12,7 @@ from ....ports import CandleHandler, Clock, ContractHandler
 from ....ports.trades import TradeHandler
 from ....telemetry.log import get_logger
 from ....telemetry.metrics import Metrics
+from ....telemetry.pulse import current
 from .dial import Dialer
 from .feed import BinanceFeed, CandleIntake, FrameHandler
 from .options import StreamOptions
@@ -50,6 +51,7 @@ class SymbolStreams:
         self._plan = ConnectionPlan(options.symbols_per_connection)
         self._slots: dict[int, tuple[Slot, asyncio.Task[None]]] = {}
         self._tasks: asyncio.TaskGroup | None = None
+        self._pulse = current()
         self._asked_again: dict[str, float] = {}
         self._shared = Shared(
             options,
@@ -94,7 +96,7 @@ class SymbolStreams:
         """Keep every symbol subscribed until cancelled; then every connection says goodbye."""
         try:
             async with asyncio.TaskGroup() as tasks:
-                self._tasks = tasks
+                self._tasks, self._pulse = tasks, current()
                 self._apply()
                 # Only a cancellation or a failed task ends it. Asleep, it is not taken for stuck when it has no symbol.
                 while True:  # noqa: ASYNC110
@@ -115,11 +117,10 @@ class SymbolStreams:
             if number in self._slots:
                 self._slots[number][0].want(symbols)
             else:
-                slot = Slot(number, self._shared, symbols)
-                self._slots[number] = (
-                    slot,
-                    self._tasks.create_task(slot.run(), name=f"stream-slot-{number}"),
-                )
+                slot, name = Slot(number, self._shared, symbols), f"stream-slot-{number}"
+                # Of ours, whoever told us the symbols; and one that hangs is not excused by the others.
+                with self._pulse.part(name):
+                    self._slots[number] = (slot, self._tasks.create_task(slot.run(), name=name))
         self._update_subscribed()
 
     def _update_subscribed(self) -> None:

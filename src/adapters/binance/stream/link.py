@@ -9,6 +9,7 @@ from typing import Any
 
 from ....errors import Unavailable
 from ....telemetry.log import get_logger
+from ....telemetry.pulse import Pulse, aside, current
 from .. import venue
 from .feed import stream_name
 from .frame_counts import CountsReporter
@@ -126,13 +127,15 @@ class Link:
         attempts.labels(result="ok").inc()
         self._round_trip = asyncio.get_running_loop().time() - dialed
         self._takeover_at = self._shared.clock.monotonic() + self._shared.takeover_age()
+        pulse = current()
         try:
             async with asyncio.TaskGroup() as tasks:
                 reading = tasks.create_task(self._read(), name=f"stream-{self.name}-read")
-                helpers = [
-                    tasks.create_task(self._ask(), name=f"stream-{self.name}-ask"),
-                    tasks.create_task(self._watch(), name=f"stream-{self.name}-watch"),
-                ]
+                with aside():  # they go on by the clock, which says nothing of the reading
+                    helpers = [
+                        tasks.create_task(self._ask(), name=f"stream-{self.name}-ask"),
+                        tasks.create_task(self._watch(pulse), name=f"stream-{self.name}-watch"),
+                    ]
                 self.reason = await self._connection.wait_ended()
                 await reading
                 for helper in helpers:
@@ -177,8 +180,11 @@ class Link:
             )
         self._changed.set()
 
-    async def _watch(self) -> None:
-        """Once a tick: hand on the counts, and end a connection that has been silent for too long."""
+    async def _watch(self, pulse: Pulse) -> None:
+        """Once a tick: hand on the counts, and end a connection that has been silent for too long.
+
+        ``pulse`` is told when data comes and is taken: a connection of symbols that sleep has nothing else to show.
+        """
         loop, options = asyncio.get_running_loop(), self._shared.options
         limit = (
             self._shared.clock.wall(options.idle_s, at_least=options.idle_floor_wall) + 2 * self._round_trip
@@ -192,6 +198,8 @@ class Link:
             looked = loop.time()
             if self._reporter.report():
                 fresh = looked
+                if self._connection.is_read:
+                    pulse.beat()
                 if not self._shared.frames.trades:  # trades that flow say nothing about candles
                     self._shared.metrics.ws_last_data.set(self._shared.clock.now())
             elif stalled:

@@ -68,6 +68,11 @@ class BinanceConnection(AsyncConnection):
     def is_open(self) -> bool:
         return self.conn is not None and not self._listener.ended.is_set()
 
+    @property
+    def is_read(self) -> bool:
+        """Whether ``read`` has given all that came."""
+        return not self._listener.queue
+
     async def _open(self) -> None:
         """Dial. Raises ``Unavailable``."""
         self.conn = await self._dialer.dial(lambda: self._listener)
