@@ -9,6 +9,7 @@ import resource
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -63,9 +64,23 @@ def run_daemon(context: Context, *, roles: Sequence[str] | None, standby: bool) 
     _log.info(
         "starting", msg=f"marketd {__version__}", version=__version__, pid=os.getpid(), niceness=niceness
     )
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+    runner = asyncio.Runner(loop_factory=uvloop.new_event_loop)
+    try:
         runner.run(_run(application))
+    finally:
+        _close(runner)
     return EXIT_OK
+
+
+def _close(runner: asyncio.Runner) -> None:
+    """The end of the loop, which takes a thread where it had a pool of them: at the limit of processes there is none.
+
+    All that matters is stored by then, and the interpreter ends the pool by itself.
+    """
+    try:
+        runner.close()
+    except RuntimeError as error:
+        _log.warning("close_failed", msg=str(error), part="event loop")
 
 
 def go_first() -> int:
@@ -117,44 +132,44 @@ loaded machine. A service manager's own deadline (45 s) comes after it."""
 class StopGuard:
     """Ends the process when stopping takes too long: a thread, because what hangs may be the loop itself.
 
-    What was not stored by then is read again from the venue at the next start, as after a kill -9.
+    It is made while threads can be had, at ``watch``: at the limit of processes none can when it is time to stop. Once
+    started it counts until the process has ended: the last that is waited for are threads, and one that reads from a
+    share that is gone never ends. What was not stored by then is read again from the venue, as after a kill -9.
     """
 
     def __init__(self, within_s: float = STOP_WITHIN_S, end: Callable[[int], object] = os._exit) -> None:
         self._within_s = within_s
         self._end = end
-        self._timer: threading.Timer | None = None
+        self._number = signal.SIGTERM
+        self._asked = threading.Event()
+
+    def watch(self) -> None:
+        """Make the thread, which waits for ``start``."""
+        threading.Thread(target=self._wait, name="marketd-stop", daemon=True).start()
 
     def start(self, number: signal.Signals) -> None:
         """Begin to count, at the first signal."""
-        self._timer = threading.Timer(self._within_s, self._give_up, [number])
-        self._timer.daemon = True
-        self._timer.start()
+        self._number = number
+        self._asked.set()
 
-    def cancel(self) -> None:
-        """It has stopped by itself."""
-        if self._timer is not None:
-            self._timer.cancel()
-
-    def _give_up(self, number: signal.Signals) -> None:
-        _log.error(
-            "stop_timed_out", msg=f"not stopped {self._within_s:g} s after {number.name}: ending at once"
-        )
-        self._end(128 + number)
+    def _wait(self) -> None:
+        self._asked.wait()
+        time.sleep(self._within_s)
+        name = self._number.name
+        _log.error("stop_timed_out", msg=f"not stopped {self._within_s:g} s after {name}: ending at once")
+        self._end(128 + self._number)
 
 
 async def _run(application: Application) -> None:
     stop = asyncio.Event()
     guard = StopGuard()
+    guard.watch()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, _on_signal, number, stop, guard)
     # A terminal that closes is no reason to stop a daemon.
     loop.add_signal_handler(signal.SIGHUP, _on_hangup, application)
-    try:
-        await application.run(stop)
-    finally:
-        guard.cancel()
+    await application.run(stop)
 
 
 def _on_hangup(application: Application) -> None:

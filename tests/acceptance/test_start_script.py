@@ -76,21 +76,24 @@ def test_start_status_psql_logs_stop(script: StartScript) -> None:
 
 
 async def test_the_daemon_is_started_again_when_it_dies(script: StartScript) -> None:
+    """After pauses that grow while it does not live for long (G7)."""
     assert script("daemon", "--ws").returncode == 0
-    first, keeper = script.pid(), script.pid("keeper")
-    os.kill(first, signal.SIGKILL)
+    keeper, pids = script.pid("keeper"), [script.pid()]
 
     def is_back() -> bool:
         try:
-            return script.pid() != first and script("status").returncode == 0
+            return script.pid() != pids[-1] and script("status").returncode == 0
         except (FileNotFoundError, IndexError):
             return False
 
-    await eventually(is_back, timeout=60)
-    second = script.pid()
+    for pause in (1, 2):
+        os.kill(pids[-1], signal.SIGKILL)
+        await eventually(is_back, timeout=120)
+        assert f"the daemon ended with 137; starting it again in {pause} s" in script.log
+        pids.append(script.pid())
     stopped = script("stop")
     assert stopped.returncode == 0
-    assert [is_gone(pid) for pid in (first, second, keeper)] == [True] * 3
+    assert [is_gone(pid) for pid in (*pids, keeper)] == [True] * 4
     assert script("status").returncode == 3
 
 

@@ -124,7 +124,8 @@ class Daemon:
         }
         self.host = "127.0.0.1"
         self.enter: Sequence[str] = ()
-        """See ``Child``; for a daemon on another machine (``machines.Machine``)."""
+        """See ``Child``: on another machine (``machines.Machine``), in other surroundings. Set before ``start``."""
+        self.waits = False
         self.starts = 0
         self.children: list[Child] = []
 
@@ -142,7 +143,9 @@ class Daemon:
         """Start the process; ``wait_ready`` says when it works."""
         self.starts += 1
         log = self.folder / f"daemon-{self.port}-{self.starts}.log"
-        self.children.append(Child(self.arguments, environment=self.settings, log=log, enter=self.enter))
+        self.children.append(
+            Child(self.arguments, environment=self.settings, log=log, enter=self.enter, waits=self.waits)
+        )
 
     async def stop(self, *, within: float = STOP_S) -> None:
         """SIGTERM; it must end with exit code 0 in time and leave nothing forbidden in its log."""

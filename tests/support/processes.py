@@ -74,7 +74,8 @@ def peak_mb(pid: int) -> float:
 class Child:
     """One ``python -m …`` process in the checkout, whose standard output and error go to ``log``.
 
-    ``enter`` stands before the command: something that executes it elsewhere, in the same process.
+    ``enter`` stands before the command: something that executes it elsewhere, in the same process, or with ``waits`` has
+    it as its only child and ends as it does.
     """
 
     def __init__(
@@ -84,8 +85,10 @@ class Child:
         environment: Mapping[str, str],
         log: Path,
         enter: Sequence[str] = (),
+        waits: bool = False,
     ) -> None:
         self.log = log
+        self._waits = waits
         with log.open("ab") as output:
             self._process = subprocess.Popen(
                 [*enter, sys.executable, *arguments],
@@ -98,7 +101,9 @@ class Child:
 
     @property
     def pid(self) -> int:
-        return self._process.pid
+        """Of what runs: not of a prefix that waits for it, once there is something to wait for."""
+        started = _children(self._process.pid) if self._waits else []
+        return started[0] if started else self._process.pid
 
     @property
     def exit_code(self) -> int | None:
@@ -106,7 +111,8 @@ class Child:
         return self._process.poll()
 
     def signal(self, number: signal.Signals) -> None:
-        self._process.send_signal(number)
+        if self.exit_code is None:
+            os.kill(self.pid, number)
 
     async def wait(self, *, within: float) -> int:
         """The exit code; ``AssertionError`` with the log's end if it still runs after ``within`` seconds."""
@@ -131,10 +137,7 @@ class Child:
 
     def children(self) -> list[int]:
         """Process ids of the processes that it started and that live."""
-        found = []
-        for path in Path(f"/proc/{self.pid}/task").glob("*/children"):
-            found += [int(pid) for pid in path.read_text().split()]
-        return found
+        return _children(self.pid)
 
     def usage(self) -> Usage:
         """What it holds at this moment."""
@@ -145,3 +148,10 @@ class Child:
             threads=sum(1 for _ in (own / "task").iterdir()),
             resident_mb=pages * os.sysconf("SC_PAGE_SIZE") / 1e6,
         )
+
+
+def _children(parent: int) -> list[int]:
+    found = []
+    for path in Path(f"/proc/{parent}/task").glob("*/children"):
+        found += [int(pid) for pid in path.read_text().split()]
+    return found

@@ -4,6 +4,8 @@
 ``FAULT_START_PATIENCE_S`` replaces the minute that first requests wait for the shared budgets to be read.
 ``FAULT_STUCK_S`` replaces the half hour after which a collector counts as stuck.
 SIGUSR1 blocks the event loop for ``FAULT_BLOCK_S`` wall seconds, as a bug in a callback would.
+SIGUSR2 holds every thread of the loop's pool, as files on a share that is gone would, and with as many calls waiting
+behind them, for ever; ``pool held`` on standard error says so.
 """
 
 from __future__ import annotations
@@ -12,7 +14,9 @@ import asyncio
 import os
 import signal
 import sys
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import cast
 
@@ -45,8 +49,30 @@ def _begin_waiting(self: Lease, monotonic: float, patience: float) -> None:
 
 async def _run(self: wiring.Application, stop: asyncio.Event) -> Summary:
     seconds = float(os.environ.get("FAULT_BLOCK_S", "0"))
-    asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, time.sleep, seconds)
+    loop = asyncio.get_running_loop()
+    loop.add_signal_handler(signal.SIGUSR1, time.sleep, seconds)
+    loop.add_signal_handler(signal.SIGUSR2, _hold_pool, loop)
     return await _original_run(self, stop)
+
+
+def _hold_pool(loop: asyncio.AbstractEventLoop) -> None:
+    pool = ThreadPoolExecutor()  # as many threads as the loop would have made for itself
+    loop.set_default_executor(pool)
+    threads, never = pool._max_workers, threading.Event()
+    all_held = threading.Barrier(threads, action=lambda: _say("pool held"))
+
+    def hold() -> None:
+        all_held.wait()
+        never.wait()
+
+    for work in (hold, never.wait):
+        for _ in range(threads):
+            pool.submit(work)
+
+
+def _say(text: str) -> None:
+    sys.stderr.write(f"{text}\n")
+    sys.stderr.flush()
 
 
 def main() -> None:

@@ -12,8 +12,8 @@ _PROMISED = (
     *(f"C{number}" for number in range(1, 15)),
     *(f"D{number}" for number in range(1, 18)),
     *(f"E{number}" for number in range(1, 25)),
-    *(f"F{number}" for number in (1, 2, 3, 5, 7, 9, 10, 13, 16, 17, 19, 20)),
-    *(f"G{number}" for number in range(1, 7)),
+    *(f"F{number}" for number in range(1, 22)),
+    *(f"G{number}" for number in range(1, 10)),
     *(f"H{number}" for number in range(1, 18)),
 )
 _TABLE = (ROOT / "docs" / "faults.md").read_text(encoding="utf-8")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import ipaddress
 import socket
 import threading
@@ -78,9 +79,14 @@ class Resolver:
             return left
         question.asked_at = now
         if self._running[key] < _MOST:
-            self._running[key] += 1
             loop = asyncio.get_running_loop()
-            threading.Thread(target=self._look_up, args=(loop, key), name="marketd-dns", daemon=True).start()
+            thread = threading.Thread(target=self._look_up, args=(loop, key), name="marketd-dns", daemon=True)
+            try:
+                thread.start()
+            except RuntimeError:  # at the limit of processes; who asks tries again
+                question.answer.set_exception(OSError(errno.EAGAIN, "no thread to look the name up in"))
+            else:
+                self._running[key] += 1
         return self._again_s
 
     def _look_up(self, loop: asyncio.AbstractEventLoop, key: _Key) -> None:

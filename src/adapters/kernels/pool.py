@@ -112,20 +112,26 @@ class _Process:
 
     @classmethod
     async def start(cls, setup: Setup) -> _Process:
-        """A new process in its own session: a Ctrl-C on the terminal does not reach it."""
+        """A new process in its own session: a Ctrl-C on the terminal does not reach it.
+
+        Raises ``Unavailable`` (``kernel``) when it does not come up.
+        """
         database = setup.database
         url = None if database is None else database.plain_url
         package = __name__.rpartition(".")[0]
         path = os.pathsep.join([str(_PACKAGE_ROOT.parent), *filter(None, [os.environ.get("PYTHONPATH")])])
-        process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-m",
-            f"{package}.worker",
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            env={**os.environ, "PYTHONPATH": path, "POLARS_MAX_THREADS": "1"},
-            start_new_session=True,
-        )
+        try:
+            process = await asyncio.create_subprocess_exec(
+                sys.executable,
+                "-m",
+                f"{package}.worker",
+                stdin=asyncio.subprocess.PIPE,
+                stdout=asyncio.subprocess.PIPE,
+                env={**os.environ, "PYTHONPATH": path, "POLARS_MAX_THREADS": "1"},
+                start_new_session=True,
+            )
+        except OSError as error:  # at the limit of processes, descriptors or memory
+            raise Unavailable(f"no kernel process can be started: {error}", reason="kernel") from error
         started = cls(process, url)
         try:
             async with asyncio.timeout(_START_S):

@@ -64,6 +64,14 @@ def test_only_a_wrong_setting_is_not_started_again() -> None:
     assert _UNIT.one("SuccessExitStatus") == str(128 + signal.SIGTERM)
 
 
+def test_a_crash_loop_comes_to_an_end() -> None:
+    """G7: so many starts within the interval can be reached with the pause between them, and then it is left alone."""
+    burst, interval = int(_UNIT.one("StartLimitBurst")), float(_UNIT.one("StartLimitIntervalSec"))
+    pause = float(_UNIT.one("RestartSec"))
+    assert pause >= 1
+    assert 1 < burst < interval / pause, "started again for ever"
+
+
 def test_it_waits_longer_than_the_daemon_takes_to_stop() -> None:
     assert float(_UNIT.one("TimeoutStopSec")) > STOP_WITHIN_S
     assert float(_UNIT.one("WatchdogSec")) > STOP_WITHIN_S, "draining may be quiet for a while"

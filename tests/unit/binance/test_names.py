@@ -50,6 +50,25 @@ async def test_a_name_is_asked_for_again_beside_a_look_up_that_hangs(service: Na
     assert await resolver.resolve("venue", 443) == _FOUND, "those that still hang are in nobody's way"
 
 
+async def test_no_thread_to_look_up_in_is_an_error_of_that_time_alone(
+    service: NameService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """F8: at the limit of processes, for longer than eight times; then names are looked up as before."""
+    service.up.set()
+    resolver = Resolver()
+    with monkeypatch.context() as limit:
+
+        def refuse(_: threading.Thread) -> None:
+            raise RuntimeError("can't start new thread")
+
+        limit.setattr(threading.Thread, "start", refuse)
+        for _ in range(10):
+            with pytest.raises(OSError, match="no thread"):
+                await resolver.resolve("venue", 443)
+    async with asyncio.timeout(60):
+        assert await resolver.resolve("venue", 443) == _FOUND
+
+
 async def test_no_more_than_eight_hang_at_once(service: NameService) -> None:
     resolver = Resolver(again_s=0.01)
     asking = [asyncio.create_task(resolver.resolve("venue", 443)) for _ in range(3)]

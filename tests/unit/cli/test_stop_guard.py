@@ -13,23 +13,15 @@ def test_what_does_not_stop_in_time_is_ended_with_the_signals_code() -> None:
         codes.append(code)
         ended.set()
 
-    StopGuard(0.01, end).start(signal.SIGTERM)
-    assert ended.wait(30)
-    assert codes == [143]
-
-
-def test_what_stopped_by_itself_is_left_alone() -> None:
-    ended = threading.Event()
-    guard = StopGuard(60.0, lambda _: ended.set())
+    guard = StopGuard(0.01, end)
+    guard.watch()
+    assert not ended.wait(0.2), "nobody has asked it to stop"
     guard.start(signal.SIGINT)
+    assert ended.wait(60)
+    assert codes == [130]
+
+
+def test_no_thread_is_made_when_it_is_time_to_stop() -> None:
     before = threading.active_count()
-    guard.cancel()
-    for thread in threading.enumerate():
-        if isinstance(thread, threading.Timer):
-            thread.join(30)
-    assert threading.active_count() < before
-    assert not ended.is_set()
-
-
-def test_cancelling_what_was_never_started_is_harmless() -> None:
-    StopGuard().cancel()
+    StopGuard().start(signal.SIGTERM)
+    assert threading.active_count() <= before

@@ -46,18 +46,20 @@ class ImportProcess:
         """
         package = __name__.rpartition(".")[0]
         path = os.pathsep.join([str(_PACKAGE_ROOT.parent), *filter(None, [os.environ.get("PYTHONPATH")])])
-        process = await _whole(
-            asyncio.create_subprocess_exec(
-                sys.executable,
-                "-m",
-                f"{package}.worker",
-                stdin=asyncio.subprocess.PIPE,
-                stdout=asyncio.subprocess.PIPE,
-                env={**os.environ, "PYTHONPATH": path, "POLARS_MAX_THREADS": "1"},
-                start_new_session=True,
-                limit=_LIMIT_BYTES,
-            )
+        starting = asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            f"{package}.worker",
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            env={**os.environ, "PYTHONPATH": path, "POLARS_MAX_THREADS": "1"},
+            start_new_session=True,
+            limit=_LIMIT_BYTES,
         )
+        try:
+            process = await _whole(starting)
+        except OSError as error:  # at the limit of processes, descriptors or memory
+            raise Unavailable(f"no import worker can be started: {error}", reason="worker") from error
         await _ready(process)
         worker = cls(process, options, deadline_s=deadline_s)
         worker._send(options_line(options))
