@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
@@ -29,6 +30,7 @@ class Bench:
         self.heard, self.metrics, self.stop = heard, Metrics(), asyncio.Event()
         self.free, self.cause = asyncio.Event(), ""
         self.up, self.status = True, "ws: ready"
+        self.seconds = itertools.count()
         pulse = Pulse("ws")
         self.supervisor = Supervisor("ws", self._work, self.metrics, pulse=pulse)
         environ = {"NOTIFY_SOCKET": heard.name, "WATCHDOG_USEC": str(int(2e6 * _BEAT_S))}
@@ -38,7 +40,9 @@ class Bench:
             self.metrics,
             is_up=lambda: self.up,
             status=lambda: self.status,
-            stuck_s=0.3,
+            # A second passes with each look, however slow the machine is.
+            stuck_s=6.0,
+            monotonic=lambda: float(next(self.seconds)),
         )
 
     async def _work(self) -> None:
