@@ -15,6 +15,7 @@
 # The first run makes .venv. Without DATABASE_URL (environment, .env or config.yaml) a private TimescaleDB is brought
 # up; tables are migrated before each start. State and logs are kept in var/; MARKETD_VAR names another folder.
 # stop waits MARKETD_STOP_SECONDS (45) and then kills; nothing is lost that the next start does not read again.
+# A log of MARKETD_LOG_BYTES (64 MiB) becomes marketd.log.1, while the daemon runs as well.
 #
 # Exit codes (LSB): 0 done; 1 failed; 2 wrong arguments; 4 no permission; 6 a setting is wrong; 7 not running.
 # status: 0 running, 1 dead though it should run, 3 not running, 4 unknown.

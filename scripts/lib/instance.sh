@@ -6,7 +6,7 @@ readonly START_SECONDS=60 # from the launch until the port is bound and the data
 readonly LOCK_SECONDS=600 # another start.sh may be fetching PostgreSQL
 readonly STEADY_SECONDS=300
 readonly MAX_BACKOFF=60
-readonly LOG_BYTES=$((64 * 1024 * 1024))
+LOG_BYTES=${MARKETD_LOG_BYTES:-$((64 * 1024 * 1024))}
 ROOT=$(cd "$HERE/.." && pwd)
 VAR=$(realpath -m "${MARKETD_VAR:-$ROOT/var}")
 
@@ -114,7 +114,8 @@ start_instance() { # start_instance KEPT FLAG...
 }
 
 launch_daemon() { # launch_daemon FLAG...
-    export MARKETD_RUN_FILE=$RUN/announced
+    # The daemon keeps its log bounded, too: it may run for months.
+    export MARKETD_RUN_FILE=$RUN/announced MARKETD_LOG_FILE=$LOG MARKETD_LOG_BYTES=$LOG_BYTES
     cd "$ROOT" || return
     unset PYTHONSAFEPATH
     launch "$LOG" .venv/bin/python -m src "$@"
@@ -169,6 +170,7 @@ keep() { # keep INSTANCE FLAG...: runs the daemon until it ends by itself, is st
             break
         fi
         ((SECONDS - began < STEADY_SECONDS)) || backoff=1
+        exec >>"$LOG" 2>&1 # the daemon may have begun a new one
         say "the daemon ended with $code; starting it again in $backoff s"
         sleep "$backoff" &
         wait $! || true # a signal ends the wait

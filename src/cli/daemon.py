@@ -21,6 +21,7 @@ from .. import __version__
 from ..config import Settings
 from ..errors import EXIT_OK
 from ..telemetry import log
+from ..telemetry.log_file import LogFile
 from ..telemetry.metrics import Metrics
 from ..wiring import Application
 from ..wiring.roles import NEEDED, everything
@@ -108,6 +109,7 @@ def _open_logs(settings: Settings, metrics: Metrics, run_id: str, secrets: Itera
         level=settings.log_level,
         levels=settings.log_levels,
         fmt=settings.log_format,
+        file=LogFile.told(),
         metrics=metrics,
         run_id=run_id,
         secrets=secrets,

@@ -23,6 +23,7 @@ import structlog
 from structlog.stdlib import BoundLogger, ProcessorFormatter
 
 from ..errors import ConfigError
+from .log_file import LogFile
 from .log_output import RepeatFilter, SafeHandler
 from .masking import MAX_TRACEBACK_CHARS, Cleaner, escape_controls
 from .metrics import Metrics
@@ -61,11 +62,12 @@ def configure(
     levels: str | Mapping[str, str] = "",
     fmt: Format = "auto",
     stream: TextIO | None = None,
+    file: LogFile | None = None,
     metrics: Metrics | None = None,
     run_id: str = "",
     secrets: Iterable[str] = (),
 ) -> None:
-    """Send all logs of the process to ``stream`` (default standard error); may be called again.
+    """Send all logs of the process to ``stream`` (default standard error, whose ``file`` is kept); may be called again.
 
     ``levels`` is the text of LOG_LEVELS (``writer=debug,lib.aiohttp=info``) or the same as a mapping.
     ``secrets`` are values to mask wherever they appear. Raises ``ConfigError`` before anything is changed.
@@ -74,7 +76,7 @@ def configure(
     stream = sys.stderr if stream is None else stream
     if fmt == "auto":
         fmt = "text" if _is_terminal(stream) else "json"
-    handler = SafeHandler(stream, metrics.log_lost if metrics else None)
+    handler = SafeHandler(stream, metrics.log_lost if metrics else None, file)
     handler.addFilter(RepeatFilter(suppressed=metrics.log_suppressed if metrics else None))
     handler.setFormatter(_formatter(fmt, Cleaner(secrets), run_id, colors=_is_terminal(stream)))
     reset()

@@ -15,6 +15,8 @@ from typing import TextIO
 
 from prometheus_client import Counter
 
+from .log_file import LogFile
+
 # The first lines of a storm say what happens; the number left out is enough of the rest.
 REPEATS_PER_WINDOW = 10
 WINDOW_S = 60.0
@@ -80,20 +82,25 @@ class SafeHandler(logging.Handler):
     """Writes each formatted record as one write to the stream's descriptor, past Python's own buffer.
 
     (A line left in that buffer would fail again at exit and turn a clean exit into code 120.)
-    ``lost`` counts what could not be written.
+    ``lost`` counts what could not be written. ``file`` is looked after before each line.
     """
 
-    def __init__(self, stream: TextIO | None, lost: Counter | None = None) -> None:
+    def __init__(
+        self, stream: TextIO | None, lost: Counter | None = None, file: LogFile | None = None
+    ) -> None:
         super().__init__()
         self._stream = stream
         self._descriptor = _descriptor(stream)
         self._poll = _pollable(self._descriptor)
         self._lost = lost
+        self._file = file
         self._stalled = False
         self._torn = False
 
     def emit(self, record: logging.LogRecord) -> None:
         try:
+            if self._file is not None:
+                self._file.keep()
             self._write(self.format(record) + "\n")
         except Exception:  # a log line may never take the daemon down; the counter tells of it
             if self._lost is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -95,6 +96,23 @@ async def test_the_daemon_is_started_again_when_it_dies(script: StartScript) -> 
     assert stopped.returncode == 0
     assert [is_gone(pid) for pid in (*pids, keeper)] == [True] * 4
     assert script("status").returncode == 3
+
+
+async def test_the_log_is_bounded_and_followed_when_it_is_moved(script: StartScript) -> None:
+    """G10: by its size while the daemon runs, and by logrotate, without a signal."""
+    script.settings.update(MARKETD_LOG_BYTES="4000", LOG_LEVEL="debug")
+    assert script("daemon", "--ws").returncode == 0
+    log = script.state / "log" / "marketd.log"
+    await eventually(log.with_name("marketd.log.1").exists, timeout=120, message="it becomes the old one")
+    moved = log.with_name("moved")
+    log.rename(moved)
+    await eventually(log.exists, timeout=120, message="a new one is begun")
+    pid = script.pid()
+    os.kill(pid, signal.SIGKILL)
+    await eventually(lambda: "starting it again" in script.log, timeout=120, message="the keeper follows")
+    assert script("stop").returncode == 0
+    for line in moved.read_text().splitlines():
+        json.loads(line)
 
 
 def test_restart_keeps_the_way_it_was_started(script: StartScript) -> None:

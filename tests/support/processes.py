@@ -74,8 +74,8 @@ def peak_mb(pid: int) -> float:
 class Child:
     """One ``python -m …`` process in the checkout, whose standard output and error go to ``log``.
 
-    ``enter`` stands before the command: something that executes it elsewhere, in the same process, or with ``waits`` has
-    it as its only child and ends as it does.
+    ``enter`` stands before the command: something that executes it elsewhere, in the same process, or with ``waits``
+    has it as its only child and ends as it does.
     """
 
     def __init__(

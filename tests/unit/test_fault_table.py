@@ -13,7 +13,7 @@ _PROMISED = (
     *(f"D{number}" for number in range(1, 18)),
     *(f"E{number}" for number in range(1, 25)),
     *(f"F{number}" for number in range(1, 22)),
-    *(f"G{number}" for number in range(1, 10)),
+    *(f"G{number}" for number in range(1, 11)),
     *(f"H{number}" for number in range(1, 18)),
 )
 _TABLE = (ROOT / "docs" / "faults.md").read_text(encoding="utf-8")

@@ -60,6 +60,7 @@ def test_our_processes_may_do_little_and_have_the_time_to_stop(name: str) -> Non
     assert service["read_only"] is True
     assert service["cap_drop"] == ["ALL"]
     assert float(service["stop_grace_period"].removesuffix("s")) > STOP_WITHIN_S
+    assert {"max-size", "max-file"} <= service["logging"]["options"].keys(), "its log has no bound"
 
 
 @pytest.mark.parametrize("name", _OURS)
