@@ -111,6 +111,7 @@ class ChaosProxy:
         self._reply_marker: bytes | None = None
         self._replying_to = b""
         self._replies_to_cut = 0
+        self._holds_reply = False
 
     @property
     def connections(self) -> int:
@@ -161,11 +162,17 @@ class ChaosProxy:
         self._reply_marker, self._replying_to = marker, of
         self._replies_to_cut = times
 
+    def hold_reply_after(self, marker: bytes) -> None:
+        """Let a client's ``marker`` reach the server, and no answer come back from then on, until ``heal``."""
+        self._reply_marker, self._replying_to = marker, b""
+        self._holds_reply = True
+
     def heal(self) -> None:
         """Stop every fault; connections that are open stay open."""
         self.up.heal()
         self.down.heal()
         self._replies_to_cut = 0
+        self._holds_reply = False
 
     def _end_all(self, counter: str, *, reset: bool, but_ghosts: bool = False) -> int:
         links = [link for link in self._links if not (but_ghosts and link.is_ghost)]
@@ -241,6 +248,9 @@ class ChaosProxy:
         if self._replies_to_cut and self._is_marked(link, data):
             self._replies_to_cut -= 1
             link.reply_is_cut = True
+        if self._holds_reply and self._is_marked(link, data):
+            self._holds_reply = False
+            self.down.stall()
         return False
 
     def _is_marked(self, link: _Link, data: bytes) -> bool:

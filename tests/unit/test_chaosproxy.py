@@ -168,6 +168,20 @@ async def test_stall_blocks_the_sender_until_healed() -> None:
             await drain
 
 
+async def test_a_reply_is_held_until_healed_and_others_before_it_are_not() -> None:
+    async with echo_through_proxy() as proxy, client(proxy) as (reader, writer):
+        proxy.hold_reply_after(b"COMMIT")
+        assert await ask(reader, writer, b"hello") == b"hello"
+        writer.write(b"COMMIT")
+        await eventually(lambda: proxy.fired["stalled"] == 1)
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.2):
+                await reader.read(1)
+        proxy.heal()
+        async with asyncio.timeout(60):
+            assert await reader.readexactly(6) == b"COMMIT"
+
+
 async def test_cut_reply_lets_the_request_through_and_swallows_the_answer() -> None:
     seen: list[bytes] = []
 
