@@ -24,6 +24,8 @@ _KILLS, _SEEDS = 10, range(5)
 _STOPS = 5
 _FILL_S = 60.0
 """Wall seconds in which a start after a kill must have read back what was lost."""
+_MOVED_S = 60.0
+"""Venue seconds. A step that moved the venue's clock moves it by 300 at least, a slow answer by a few."""
 _FLUSHING_S = (0.10, 0.40)
 """Wall seconds after a minute's end, at speed 20, between which its rows arrive and are written."""
 
@@ -124,7 +126,8 @@ async def test_f3_the_second_signal_ends_it_at_once(world: World, number: signal
         await eventually(lambda: '"stop_requested"' in world.daemon.child.text())
         assert world.daemon.child.exit_code is None, "it did not wait for its flush"
         world.daemon.child.signal(number)
-        assert await world.daemon.child.wait(within=2) == 128 + number
+        # Were it to drain, the lock would hold it up, and its code would be another one.
+        assert await world.daemon.child.wait(within=STOP_S) == 128 + number
     await world.begin()
     assert (await world.daemon.metrics()).total("clean_start") == 0
     await world.live_rows(1)
@@ -140,15 +143,16 @@ async def test_f5_paused_for_five_minutes(world: World, *, cut: bool) -> None:
     await world.begin()
     await world.live_rows(1)
     async with AsyncExitStack() as stack, world.daemon.readiness() as readiness:
-        before = len(await world.oracle.stored())
         seen = await world.daemon.metrics()
         found, rows = (
             seen.total("gap_candles_found_total"),
             seen.total("rows_received_total", source="binance_ws"),
         )
-        assert not await _looked(world, "suspended", "roll_call")
+        looks = _looks(world, "suspended", "roll_call")
         world.daemon.child.signal(signal.SIGSTOP)
         stack.callback(world.daemon.child.signal, signal.SIGCONT)
+        # What the server was told before may still be stored: a minute.
+        before = len(await world.oracle.stored())
         if cut:
             assert await world.venue.control("reset") > 0
         second = world.another_daemon()
@@ -159,7 +163,7 @@ async def test_f5_paused_for_five_minutes(world: World, *, cut: bool) -> None:
         assert len(await world.oracle.stored()) <= before + len(world.venue.symbols)
         world.daemon.child.signal(signal.SIGCONT)
         # Whoever notices first, the loop or the roll call, has the holes looked for.
-        await eventually(lambda: _looked(world, "suspended", "roll_call"), timeout=60)
+        await eventually(lambda: _looks(world, "suspended", "roll_call") > looks, timeout=60)
         if cut:
             await world.daemon.wait_metric("gap_candles_found_total", found + 3 * len(world.venue.symbols))
         else:
@@ -172,10 +176,10 @@ async def test_f5_paused_for_five_minutes(world: World, *, cut: bool) -> None:
         stack.pop_all()
 
 
-async def _looked(world: World, *reasons: str) -> bool:
-    """Whether holes were looked for because of one of ``reasons``; the series is there once they were."""
-    _, text = await world.daemon.get("/metrics")
-    return any(f'marketd_gap_candles_found_total{{reason="{reason}"}}' in text for reason in reasons)
+def _looks(world: World, *reasons: str) -> int:
+    """How often holes were looked for because of one of ``reasons``."""
+    lines = [line for line in world.daemon.child.text().splitlines() if '"event":"holes_scanned"' in line]
+    return sum(f'"reason":"{reason}"' in line for line in lines for reason in reasons)
 
 
 @pytest.mark.skipif(not Faketime.LIBRARY.exists(), reason=Faketime.LACKING)
@@ -186,7 +190,7 @@ async def test_f9_the_computers_date_steps_and_drifts(world: World, tmp_path: Pa
     for step in ("+3600", "-300", "+0 x1.05", "+86400"):
         date.step(step)
         await world.live_rows(1)
-        assert abs(await world.clock_error()) < 0.2 * world.speed, f"after {step} the venue's clock moved"
+        assert abs(await world.clock_error()) < _MOVED_S, f"after {step} the venue's clock moved"
         await eventually(world.daemon.is_ready, message=f"ready after {step}")
     assert date.ahead(world.daemon) > 80_000, "the date of the process never stepped"
     seen = await world.daemon.metrics()
