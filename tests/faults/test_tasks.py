@@ -50,7 +50,7 @@ def _parameters(number: int, interval: str) -> dict[str, Any]:
 async def test_of_two_workers_one_is_killed(database: str, tmp_path: Path) -> None:
     """Nothing is lost, every result row is there once, and what was computed is what one process computes."""
     workers = [_worker(database, tmp_path) for _ in range(2)]
-    async with _computed_once(database) as (queue, tasks), _running(workers):
+    async with _computed_once(database) as (queue, tasks), _running(workers, tasks):
         await _ask_for_all(queue)
         await _at_work(workers, tasks, workers[0].kill)
         await eventually(lambda: _all_done(tasks, _TASKS), timeout=150, message="every task is done")
@@ -70,7 +70,7 @@ async def test_of_two_worker_machines_one_loses_its_link(
     await let_machines_in(cluster)
     async with machine() as lonely, machine() as other, _computed_once(cluster.url) as (queue, tasks):
         workers = [_worker(cluster.url, tmp_path).on(place) for place in (lonely, other)]
-        async with _running(workers):
+        async with _running(workers, tasks):
             await _ask_for_all(queue)
             await _at_work(workers, tasks, lonely.pull_the_cable)
             await eventually(lambda: _all_done(tasks, _TASKS), timeout=150, message="every task is done")
@@ -87,10 +87,16 @@ def _worker(database: str, folder: Path) -> Daemon:
 
 
 @asynccontextmanager
-async def _running(workers: Sequence[Daemon]) -> AsyncIterator[None]:
+async def _running(workers: Sequence[Daemon], tasks: TaskStore) -> AsyncIterator[None]:
+    """All of them ask for work inside the block: one that came late would find all of it done."""
+
+    async def all_there() -> bool:
+        return await tasks.workers() == len(workers)
+
     try:
         for worker in workers:
             worker.start()
+        await eventually(all_there, timeout=120, message="all ask for work")
         yield
     finally:
         for worker in workers:
