@@ -121,7 +121,7 @@ async def test_e7_too_many_clients(world_on_cluster: World, cluster: Cluster) ->
                 await strangers.enter_async_context(session(cluster.url))
         errors = (await world.daemon.metrics()).total("database_errors_total")
         await world.live_rows(2)
-        assert await world.daemon.is_ready()
+        await eventually(world.daemon.is_ready, message="who has a session goes on")
         await eventually(lambda: _take_writers_place(admin, strangers, cluster.url), timeout=60)
         await world.daemon.wait_metric("database_errors_total", errors + 2)
         await eventually(lambda: readiness.went_away, timeout=60)

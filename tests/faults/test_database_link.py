@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Awaitable, Callable
 
 import pytest
@@ -18,6 +17,7 @@ pytestmark = pytest.mark.fault
 
 _DEADLINE_S = 30.0
 """Wall seconds after which the client must give up a call that is not answered."""
+_SLOW_S = 15.0
 
 
 async def test_e3_server_killed(world_on_cluster: World, cluster: Cluster) -> None:
@@ -127,9 +127,9 @@ async def test_e19_half_open_link(world: World) -> None:
         links = world.database.fired["connections"]
         for path in (world.database.up, world.database.down):
             path.blackhole = path.ghosts = True
-        began = time.monotonic()
-        await world.daemon.wait_metric("flush_total", 1, result="retried", within=_DEADLINE_S + 15)
-        assert time.monotonic() - began < _DEADLINE_S + 2 * 60 / world.speed + 3
+        # The flush begins within a minute of the venue, a call of it is given up in time; the rest is the machine's.
+        within = 2 * 60 / world.speed + _DEADLINE_S + _SLOW_S
+        await world.daemon.wait_metric("flush_total", 1, result="retried", within=within)
         await eventually(lambda: readiness.went_away)
         await eventually(lambda: world.database.fired["connections"] > links, timeout=60)
         assert world.database.fired["blackholed_bytes"] > 0

@@ -42,8 +42,9 @@ async def test_c10_pages(tmp_path: Path, database: str) -> None:
         await world.begin()
         await eventually(lambda: _only_lacks(world, {empty, stuck}), timeout=60)
         await venue.minutes(6)
+        await eventually(lambda: _fired(venue, 2 * _PAGES), timeout=60, message="each page is asked for")
         asked, minutes = await venue.fired("rest"), (await venue.now_ms() - venue.started_ms) / MINUTE_MS
-        assert 2 * _PAGES <= asked <= 2 * _A_MINUTE * minutes, "the same is asked for in a circle"
+        assert asked <= 2 * _A_MINUTE * minutes, "the same is asked for in a circle"
         rejected = (await world.daemon.metrics()).labels("rows_rejected_total", "reason")
         # All of them are of the page that comes again and again: no other page holds a row beyond its bounds, though
         # the venue's are inclusive and half of a page of the late symbol is empty.
@@ -51,6 +52,10 @@ async def test_c10_pages(tmp_path: Path, database: str) -> None:
         assert rejected["unasked"] % _STUCK == 0, rejected
         await venue.clear()
         await world.finish()
+
+
+async def _fired(venue: Venue, times: int) -> bool:
+    return await venue.fired("rest") >= times
 
 
 async def _only_lacks(world: World, symbols: set[str]) -> bool:
