@@ -12,7 +12,7 @@ from typing import LiteralString
 import aiohttp
 import pytest
 
-from tests.faults.database import ask, drifted, session
+from tests.faults.database import drifted, session
 from tests.support.cluster import Cluster
 from tests.support.daemon import Samples
 from tests.support.eventually import eventually
@@ -29,7 +29,6 @@ _ROTATE: LiteralString = "ALTER ROLE rotated PASSWORD 'the-second-password-of-th
 _THROW_OUT: LiteralString = (
     "SELECT pg_terminate_backend(pid, 30000) FROM pg_stat_activity WHERE usename = 'rotated'"
 )
-_DONE: LiteralString = "SELECT count(*)::int FROM market_data.tasks WHERE state = 'SUCCESS'"
 _REVOKE: LiteralString = "REVOKE INSERT ON market_data.candles_1m FROM marketd"
 _GRANT: LiteralString = "GRANT INSERT ON market_data.candles_1m TO marketd"
 
@@ -45,10 +44,9 @@ async def test_e18_grant_revoked_and_password_rotated(tmp_path: Path, cluster: C
                 assert "permission denied" in (await world.daemon.get("/readyz"))[1]
             await eventually(lambda: readiness.came_back, timeout=120)
 
-            await eventually(lambda: _more_done(world, 0), timeout=120, message="a task is done")
             await _rotate(world, cluster)
             began = asyncio.get_running_loop().time()
-            refused, done = await _refusals(cluster), await _done(world)
+            refused = await _refusals(cluster)
             await eventually(lambda: not readiness.now, timeout=120)
             await world.live_rows(3)
             world.daemon.child.signal(signal.SIGHUP)  # nothing new stands in the file yet
@@ -63,7 +61,6 @@ async def test_e18_grant_revoked_and_password_rotated(tmp_path: Path, cluster: C
             world.daemon.child.signal(signal.SIGHUP)
             await eventually(lambda: readiness.now, timeout=120, message="the new password is taken")
             await eventually(lambda: _answers(world), timeout=120, message="the API reads")
-            await eventually(lambda: _more_done(world, done), timeout=240, message="tasks are done again")
             await world.live_rows(2)
             await world.finish(readiness=readiness)
         text = world.daemon.child.text()
@@ -76,11 +73,11 @@ async def with_a_secret_file(folder: Path, cluster: Cluster) -> AsyncIterator[tu
     """A world whose daemon finds its database in a file, as an account whose password may be changed."""
     async with session(cluster.admin_url) as admin:
         await admin.execute(_ROLE)
-    async with open_world(folder, cluster.url, arguments=("--ws", "--jobs", "--api")) as world:
+    async with open_world(folder, cluster.url, arguments=("--ws", "--api")) as world:
         secret = folder / "database-url"
         secret.write_text(f"postgresql://{_USER}:{_FIRST}@127.0.0.1:{world.database.port}/marketd\n")
         del world.daemon.settings["DATABASE_URL"]
-        yield world.daemon_with(DATABASE_URL_FILE=str(secret), SCHEDULES="Bars=* * * * *"), secret
+        yield world.daemon_with(DATABASE_URL_FILE=str(secret)), secret
 
 
 async def _rotate(world: World, cluster: Cluster) -> None:
@@ -99,16 +96,6 @@ async def _refusals(cluster: Cluster) -> int:
 def _kept(seen: Samples, world: World) -> None:
     assert seen.total("buffer_rows") >= 2 * len(world.venue.symbols), "the buffer took nothing"
     assert seen.total("rows_dropped_total") == seen.total("rows_rejected_total") == 0
-
-
-async def _done(world: World) -> int:
-    [(number,)] = await ask(world.database_url, _DONE)
-    return int(str(number))
-
-
-async def _more_done(world: World, before: int) -> bool:
-    """Every one needs the queue, and a process that computes, with a session of its own."""
-    return await _done(world) > before
 
 
 async def _answers(world: World) -> bool:

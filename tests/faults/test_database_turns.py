@@ -98,11 +98,13 @@ async def test_e23_the_disk_hangs(world_on_cluster: World, cluster: Cluster) -> 
     await world.begin()
     await world.live_rows(1)
     pid = await copying(world)
-    flushes = _flushes(await world.daemon.metrics())
-    stopped = [pid, *await _processes(cluster, "walwriter", "checkpointer", "background writer")]
-    for process in stopped:
+    os.kill(pid, signal.SIGSTOP)
+    others = await _processes(cluster, "walwriter", "checkpointer", "background writer")
+    stopped = [pid, *others]
+    for process in others:
         os.kill(process, signal.SIGSTOP)
     world.database.heal()
+    flushes = _flushes(await world.daemon.metrics())
     most = 0
     try:
         ends = asyncio.get_running_loop().time() + _STALL_S
@@ -114,7 +116,7 @@ async def test_e23_the_disk_hangs(world_on_cluster: World, cluster: Cluster) -> 
         for process in stopped:
             os.kill(process, signal.SIGCONT)
     assert most == 1, "flushes stacked"
-    assert _flushes(seen) == flushes, "the server was not stopped"
+    assert _flushes(seen) <= flushes + 1, "more than one flush was under way"
     assert seen.total("buffer_rows") > len(world.venue.symbols), "the buffer took nothing"
     assert seen.total("rows_dropped_total") == seen.total("rows_rejected_total") == 0
     await world.live_rows(2)

@@ -31,6 +31,7 @@ QUEUE = "tasks"
 _JOB = "marketd"
 _FIRST_RETRY_S, _LAST_RETRY_S = 5, 600
 _GOODBYE_S = 1.0
+_HEAR_AGAIN_S = 2.0
 
 log = get_logger("jobs")
 
@@ -63,7 +64,7 @@ class JobQueue:
 
     def __init__(self, pool: AsyncConnectionPool, metrics: Metrics, options: QueueOptions) -> None:
         self._pool, self._metrics, self._options = pool, metrics, options
-        self._app = procrastinate.App(connector=_Connector(options.poll_s))
+        self._app = procrastinate.App(connector=_Connector())
         self._doer: Doer | None = None
         self._app.task(name=_JOB, queue=QUEUE, pass_context=True, retry=_Again(options.first_retry_s))(
             self._do
@@ -157,10 +158,6 @@ class JobQueue:
 class _Connector(procrastinate.PsycopgConnector):
     """Listens again after the database was away; the library's own listener ends then, and is never made anew."""
 
-    def __init__(self, again_s: float) -> None:
-        super().__init__()
-        self._again_s = again_s
-
     async def listen_notify(self, on_notification: Notify, channels: Iterable[str]) -> None:
         """Until cancelled. What was not heard meanwhile is found by asking, every ``poll_s``."""
         names = list(channels)
@@ -170,7 +167,7 @@ class _Connector(procrastinate.PsycopgConnector):
             except exceptions.ConnectorException as error:
                 why = error.__cause__ or error
                 log.warning("queue_unheard", msg=f"new jobs are asked for, not heard of: {translate(why)}")
-                await asyncio.sleep(self._again_s)
+                await asyncio.sleep(_HEAR_AGAIN_S)
 
 
 class _Again(procrastinate.BaseRetryStrategy):

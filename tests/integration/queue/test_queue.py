@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import psycopg
 import pytest
 
+from src.adapters.queue import JobQueue, QueueOptions
+from src.adapters.timescale.options import DatabaseOptions
+from src.adapters.timescale.sessions.pool import make_pool
 from src.model import TaskState
+from src.telemetry.metrics import Metrics
+from tests.integration.timescale.helpers import fetch, server_address, through
+from tests.support.chaosproxy import ChaosProxy
 from tests.support.eventually import eventually
 
 from .world import World, stop, world
@@ -160,6 +166,44 @@ async def test_tasks_that_are_long_over_are_forgotten(here: World) -> None:
     await here.store.prune(14)
     assert {task.task_id for task in await here.store.newest()} == {"new", "waits"}
     assert await here.store.lines("old") == []
+
+
+async def test_new_jobs_are_heard_of_again_after_the_database_was_away(
+    database: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with ChaosProxy(server_address(database)) as proxy:
+        pool = make_pool(DatabaseOptions(through(database, proxy.port)), purpose="jobs", size=4)
+        # Only who listens uses the line when it is lost; a worker in the middle of a question would end.
+        queue = JobQueue(pool, Metrics(), QueueOptions(poll_s=1000.0, heartbeat_s=1000.0))
+        await pool.open()
+        await queue.open()
+        working = asyncio.create_task(queue.work(_do_nothing), name="work")
+        try:
+            await eventually(lambda: _listens(database))
+            await proxy.refuse()
+            assert proxy.reset_all() >= 1
+            await eventually(lambda: "queue_unheard" in caplog.text)
+            assert not await _listens(database)
+            await proxy.listen()
+            await eventually(lambda: _listens(database), timeout=120)
+            assert not working.done(), "another worker listens"
+        finally:
+            await stop(working)
+            await pool.close()
+
+
+async def _do_nothing(task_id: str, *, is_wanted: Callable[[], bool]) -> None:
+    """For a queue without tasks."""
+
+
+async def _listens(database: str) -> bool:
+    return bool(
+        await fetch(
+            database,
+            "SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND query LIKE %s",
+            ['%LISTEN "procrastinate%'],
+        )
+    )
 
 
 async def _no_job_is_left(here: World) -> bool:
