@@ -78,7 +78,10 @@ def test_one_that_was_renamed_is_begun_anew(bench: Bench) -> None:
     assert numbers(bench.path) == list(range(10, 15))
 
 
-def test_one_that_was_copied_and_cut_is_written_on(bench: Bench) -> None:
+@pytest.mark.parametrize("begun_anew", [False, True])
+def test_one_that_was_copied_and_cut_is_written_on(bench: Bench, *, begun_anew: bool) -> None:
+    if begun_anew:
+        bench.path.unlink()
     bench.write(5)
     copied = bench.path.with_name("marketd.log.copy")
     shutil.copy(bench.path, copied)
@@ -101,6 +104,8 @@ def test_output_that_leads_elsewhere_is_left_alone(tmp_path: Path) -> None:
     with (tmp_path / "other.log").open("a") as stream:
         file = LogFile(tmp_path / "named.log", _MOST, descriptors=(stream.fileno(),), clock=lambda: 100.0)
         file.keep()
+        os.write(stream.fileno(), b"a line")
+    assert (tmp_path / "other.log").read_text() == "a line"
     assert {path.name for path in tmp_path.iterdir()} == {"named.log", "other.log"}
 
 
