@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.daemon import Samples
+from tests.support.eventually import eventually
 from tests.support.venue import VenueOptions
 from tests.support.world import open_world
 
@@ -37,13 +38,20 @@ async def test_d16_filling_takes_all_that_is_left(tmp_path: Path, database: str)
         before = await world.daemon.metrics()
         queued = 0
         end_ms = await world.venue.now_ms() + 180_000
-        while await world.venue.now_ms() < end_ms:
+
+        async def over() -> bool:
+            """Three minutes at least, in which all of that was to be seen."""
+            nonlocal queued
             await world.venue.minutes(0.1)
-            queued += _waiting(await world.daemon.metrics()) > 0
+            seen = await world.daemon.metrics()
+            queued += _waiting(seen) > 0
+            assert queued >= 10, "the budget was not used up"
+            assert _files(seen) > _files(before), "no file was imported meanwhile"
+            assert await world.venue.fired("drop_close") >= len(world.venue.symbols)
+            return await world.venue.now_ms() >= end_ms
+
+        await eventually(over, timeout=90)
         seen = await world.daemon.metrics()
-        assert queued >= 10, "the budget was not used up"
-        assert _files(seen) > _files(before), "no file was imported meanwhile"
-        assert await world.venue.fired("drop_close") >= len(world.venue.symbols)
         live = _committed(seen) - _committed(before)
         late = live - (_committed(seen, le=_IN_TIME) - _committed(before, le=_IN_TIME))
         assert live >= 2 * len(world.venue.symbols), "live rows did not come at all"
