@@ -233,11 +233,12 @@ def _keep_what_is_loaded() -> None:
 
     Modules are half of what there is; going through them takes a third of a second, some ten times a minute. Rows
     are no garbage that must be searched for either, so old objects are looked through seldom, and new ones a few at
-    a time: going through 10,000 took 10 ms and more, through 200,000 of the next age 50.
+    a time: going through 10,000 took 10 ms and more, through 200,000 of the next age 50. Seldom is every 5 million new
+    ones, not ten times that: so much is the most that cycles of a library can hold until they are found.
     """
     gc.collect()
     gc.freeze()
-    gc.set_threshold(2_000, 10, 2_500)
+    gc.set_threshold(2_000, 10, 250)
 
 
 def _write_whole(path: Path, text: str) -> None:
