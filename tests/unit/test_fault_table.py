@@ -15,12 +15,14 @@ _PROMISED = (
     *(f"F{number}" for number in range(1, 22)),
     *(f"G{number}" for number in range(1, 11)),
     *(f"H{number}" for number in range(1, 18)),
+    *(f"I{number}" for number in range(1, 6)),
+    *(f"J{number}" for number in range(1, 4)),
 )
 _TABLE = (ROOT / "docs" / "faults.md").read_text(encoding="utf-8")
 
 
 def test_every_promised_row_is_in_the_table() -> None:
-    columns = re.findall(r"^\| ([A-H]\d+(?:, [A-H]\d+)*) \|", _TABLE, flags=re.MULTILINE)
+    columns = re.findall(r"^\| ([A-J]\d+(?:, [A-J]\d+)*) \|", _TABLE, flags=re.MULTILINE)
     rows = {row for column in columns for row in column.split(", ")}
     assert [row for row in _PROMISED if row not in rows] == []
 
