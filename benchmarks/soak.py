@@ -81,10 +81,10 @@ def _soaked(url: str, daemon: Process, rest_url: str) -> dict[str, object]:
     taken: list[Sample] = []
     first = 0
     while (at_s := (time.monotonic() - began) * SPEED) < HOURS * 3600:
-        with suppress(OSError):  # a scrape that is not answered is one sample less
+        with suppress(OSError):  # what is not answered is one sample less, not the end of hours
             taken.append(_sample(daemon, at_s))
-        if not first and at_s >= WARM_S:
-            first = (_exchange_s(rest_url) // 60 + 1) * 60
+            if not first and at_s >= WARM_S:
+                first = (_exchange_s(rest_url) // 60 + 1) * 60
         time.sleep(_EVERY_S / SPEED)
     last = _exchange_s(rest_url) // 60 * 60
     time.sleep(_SETTLE_S)
@@ -100,7 +100,7 @@ def _soaked(url: str, daemon: Process, rest_url: str) -> dict[str, object]:
         "symbols": symbols,
         "minutes": minutes,
         "missing": symbols * minutes - stored,
-        "by_stream": round(live / (symbols * minutes), 4),
+        "by_stream": round(live / max(1, symbols * minutes), 4),  # a fast, short run may hold no whole minute
         # A run that is too short for two points has no slope, and JSON no NaN.
         "rss_slope_mb_per_h": None if len(minima(late)) < 2 else round(slope(minima(late)), 3),
         "rss_mb": {"first": late[0].rss_mb, "last": late[-1].rss_mb, "most": max(one.rss_mb for one in late)},
