@@ -5,7 +5,7 @@
 Makes the smallest Debian 12 (mmdebstrap), clones this checkout's HEAD into it, and runs there, as its root, every
 command of README.md in order (``scripts/lib/readme_commands.py`` says which). Prints seconds and exit code of each, and
 ends with 1 where one failed or took longer than an hour. Network, package index and certificates are those of this
-machine, lent at run time and read only. Needs root (or what bwrap needs), mmdebstrap, bubblewrap and git.
+machine, lent at run time and read only. Needs root, mmdebstrap, bubblewrap and git.
 
 --list only prints what would be run; --without-tests leaves ./scripts/test.sh out, which takes longer than the rest.
 """
@@ -245,12 +245,14 @@ def main() -> int:
         return 0
     folder = given.root or Path(tempfile.mkdtemp(prefix="first-hour-"))
     head = git("rev-parse", "--short", "HEAD")
-    made_root(folder)
-    shell = Shell(folder)
     try:
-        done = list(shown(gone_through(shell, plan)))
+        made_root(folder)
+        shell = Shell(folder)
+        try:
+            done = list(shown(gone_through(shell, plan)))
+        finally:
+            shell.end()
     finally:
-        shell.end()
         if given.root is None:
             subprocess.run(["rm", "-rf", "--one-file-system", str(folder)], check=False)
     print(table(done))
