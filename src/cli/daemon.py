@@ -43,12 +43,14 @@ def run_daemon(context: Context, *, roles: Sequence[str] | None, standby: bool) 
     roles = everything(settings) if roles is None else roles
     run_id = log.new_run_id()
     metrics = Metrics()
-    _open_logs(settings, metrics, run_id, settings.secrets())
+    # Made once: logrotate renames it and then sends SIGHUP, and one made in between would not know it for ours.
+    file = LogFile.told()
+    _open_logs(settings, metrics, run_id, settings.secrets(), file)
     secrets = list(settings.secrets())
 
     def configure_logs(changed: Settings) -> None:
         secrets.extend(changed.secrets())  # the old ones stay hidden, too
-        _open_logs(changed, metrics, run_id, secrets)
+        _open_logs(changed, metrics, run_id, secrets, file)
 
     application = Application(
         settings,
@@ -104,12 +106,14 @@ def leave_no_core() -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 
-def _open_logs(settings: Settings, metrics: Metrics, run_id: str, secrets: Iterable[str]) -> None:
+def _open_logs(
+    settings: Settings, metrics: Metrics, run_id: str, secrets: Iterable[str], file: LogFile | None
+) -> None:
     log.configure(
         level=settings.log_level,
         levels=settings.log_levels,
         fmt=settings.log_format,
-        file=LogFile.told(),
+        file=file,
         metrics=metrics,
         run_id=run_id,
         secrets=secrets,

@@ -102,8 +102,7 @@ def chosen(known: Sequence[str], globs: Sequence[str]) -> list[str]:
 
     Raises ``BadData`` where the ledger knows symbols and none of them is meant.
     """
-    patterns = [normalize("NFC", glob).upper() for glob in globs]
-    found = [name for name in known if not patterns or any(fnmatchcase(name.upper(), p) for p in patterns)]
+    found = [name for name in known if is_meant(name, globs)]
     if known and not found:
         raise BadData(
             f"--symbol {','.join(globs)}: no symbol of the ledger is called so;"
@@ -111,6 +110,12 @@ def chosen(known: Sequence[str], globs: Sequence[str]) -> list[str]:
             reason="unknown_symbol",
         )
     return found
+
+
+def is_meant(symbol: str, globs: Sequence[str]) -> bool:
+    """Whether one of the globs means the symbol; without any each is meant."""
+    patterns = [normalize("NFC", glob).upper() for glob in globs]
+    return not patterns or any(fnmatchcase(symbol.upper(), pattern) for pattern in patterns)
 
 
 def account(ledger: Ledger, dataset: Dataset, now_ms: int) -> Coverage:

@@ -24,7 +24,7 @@ from ...errors import EXIT_OK, ConfigError
 from ...model import DAY_MS, FIVE_MINUTES_MS, MINUTE_MS, Candle, Dataset, FuturesMetric, Listing
 from ...wiring.options import database_options, selection
 from ..context import Context
-from ..coverage.command import chosen
+from ..coverage.command import is_meant
 from .view import Tally, Watch, report
 
 _ROLE = "import"
@@ -126,7 +126,7 @@ def _scope(settings: Settings, wanted: Wanted) -> Scope:
         refuse_older(_ms(wanted.first), *kept)
     admits = selection(settings).admits_name
     return Scope(
-        lambda symbol: admits(symbol) and bool(chosen([symbol], wanted.globs)),
+        lambda symbol: admits(symbol) and is_meant(symbol, wanted.globs),
         _ms(wanted.first) if wanted.first else fill_from(*kept),
         _ms(wanted.last) + DAY_MS if wanted.last else now_ms,
     )

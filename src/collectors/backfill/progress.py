@@ -51,6 +51,9 @@ class Progress:
         return cls(**{name: value for name, value in told.items() if name in known})
 
     def show(self, metrics: Metrics) -> None:
-        """Set the gauges. Work that nobody planned (asking again for what is absent) leaves nothing."""
+        """Set the gauges. Work that nobody planned (asking again for what is absent) goes on beside what was: it leaves
+        them as they are."""
+        if self.tasks_done > self.tasks_planned:
+            return
         metrics.backfill_tasks_left.set(max(self.tasks_planned - self.tasks_done, 0))
         metrics.backfill_candles_left.set(max(self.minutes_planned - self.minutes_done, 0))

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from src.collectors.backfill.plan import Source
+from src.collectors.backfill.progress import Progress
 from src.errors import Misconfigured, RateLimited, Unavailable
 from src.model import DAY_MS, MINUTE_MS, FileState, Listing
 from src.ports import Priority
@@ -255,6 +256,18 @@ async def test_what_is_left_is_told_while_it_is_worked_at(tmp_path: Path) -> Non
     assert len(steps) > 10, "one for nearly each task, not only where a round begins"
     assert [candles for _, candles in steps] == sorted((one for _, one in steps), reverse=True)
     assert told() is False and seen[-1] == (0, 0)
+
+
+def test_work_that_nobody_planned_leaves_what_is_shown_of_a_filling_beside_it(tmp_path: Path) -> None:
+    """Absent minutes are asked for again outside of the filling's turn."""
+    parts = make_parts(tmp_path, [LIVE])
+    parts.progress.plan_more(3, 4320)
+    parts.progress.show(parts.metrics)
+    beside = Progress()
+    beside.task_done(7)
+    beside.show(parts.metrics)
+    assert count(parts.metrics, "backfill_tasks_left") == 3
+    assert count(parts.metrics, "backfill_candles_left") == 4320
 
 
 async def test_cancelled_at_any_moment_it_can_be_begun_again(tmp_path: Path) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 
 from src.cli.coverage.command import chosen
+from src.cli.import_.command import Wanted, _scope
+from src.config import Settings
 from src.errors import BadData
 
 KNOWN = ["1000PEPEUSDT", "BTCUSDT", "币安人生USDT"]
@@ -21,3 +23,8 @@ def test_a_name_that_nothing_has_is_refused_and_not_called_complete() -> None:
     ):
         chosen(KNOWN, ["NOSUCH"])
     assert chosen([], ["NOSUCH"]) == [], "an empty ledger says so itself"
+
+
+def test_an_import_of_some_symbols_leaves_the_others_alone() -> None:
+    scope = _scope(Settings(), Wanted("postgresql://u@h/db", ("btc*",), None, None, dry_run=False))
+    assert [symbol for symbol in ("BTCUSDT", "ETHUSDT") if scope.admits(symbol)] == ["BTCUSDT"]

@@ -1,0 +1,34 @@
+"""SIGHUP configures the logs anew; the file they go to stays the one that is kept."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from src.cli import daemon
+from src.cli.context import Context
+from src.config import Settings
+
+
+class _Enough(Exception):
+    """The rest of the daemon is not wanted."""
+
+
+def test_a_reload_keeps_the_file_it_began_with(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One made anew right after logrotate has renamed the old one would not know it for ours, and keep nothing."""
+    files: list[object] = []
+
+    def application(settings: Settings, *_: Any, configure_logs: Any, **__: Any) -> None:
+        configure_logs(settings)
+        raise _Enough
+
+    monkeypatch.setattr(daemon, "_open_logs", lambda *given: files.append(given[-1]))
+    monkeypatch.setattr(daemon.LogFile, "told", staticmethod(object))
+    monkeypatch.setattr(daemon, "Application", application)
+    context = cast(Context, SimpleNamespace(settings=lambda *_: Settings()))
+    with pytest.raises(_Enough):
+        daemon.run_daemon(context, roles=["ws"], standby=False)
+    first, second = files
+    assert first is second
