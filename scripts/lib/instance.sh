@@ -43,11 +43,16 @@ load_environment() { # the settings that this instance was started with
     # shellcheck source=/dev/null
     source "$RUN/environment"
     set +a
+    # A secret's file beside the secret itself would be a second word on it.
+    local name
+    while IFS='=' read -r name _; do
+        unset "${name}_FILE"
+    done < <(grep -E '^[A-Z][A-Z0-9_]*=' "$RUN/environment")
     # METRICS_PORT may be 0: any free one. A standby announces 0 while the daemon it waits for has the port.
     ! { read -r _ port <"$RUN/announced"; } 2>/dev/null || export METRICS_PORT=$port
 }
 
-set_environment() { # set_environment NAME=VALUE...: adds to the file, which only this user can read
+set_environment() { # set_environment NAME=VALUE...: adds to the file, which only this user can read; the daemon gets it
     local pair
     (
         umask 077
@@ -55,6 +60,9 @@ set_environment() { # set_environment NAME=VALUE...: adds to the file, which onl
             printf '%s=%q\n' "${pair%%=*}" "${pair#*=}"
         done >>"$RUN/environment"
     )
+    for pair in "$@"; do
+        export "${pair?}"
+    done
 }
 
 # --- starting -----------------------------------------------------------------------------------------------------
@@ -76,8 +84,12 @@ prepare() { # environment, settings, database, tables
     else
         own_database
     fi
-    load_environment
-    migrate
+    # The daemon reads .env, config.yaml and files of secrets by itself: exported, they would win over what is written
+    # there when SIGHUP asks for it anew.
+    (
+        load_environment
+        migrate
+    )
 }
 
 own_database() { # a private cluster, which `stop` stops again

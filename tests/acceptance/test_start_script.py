@@ -76,6 +76,19 @@ def test_start_status_psql_logs_stop(script: StartScript) -> None:
     assert script("psql").returncode == script("run", "status").returncode == 7
 
 
+async def test_what_is_written_anew_is_taken_over_at_sighup(script: StartScript, tmp_path: Path) -> None:
+    """A setting that the script had put into the daemon's environment would win over the file for ever."""
+    written, url = tmp_path / "env", tmp_path / "url"
+    written.write_text("LOG_LEVEL=info\n")
+    url.write_text(script.settings.pop("DATABASE_URL"))
+    script.settings.update(MARKETD_ENV_FILE=str(written), DATABASE_URL_FILE=str(url))
+    started = script("start", "--ws")
+    assert started.returncode == 0, started.stderr
+    written.write_text("LOG_LEVEL=debug\n")
+    os.kill(script.pid(), signal.SIGHUP)
+    await eventually(lambda: '"changed":["LOG_LEVEL"]' in script.log, timeout=120)
+
+
 async def test_the_daemon_is_started_again_when_it_dies(script: StartScript) -> None:
     """After pauses that grow while it does not live for long (G7)."""
     assert script("daemon", "--ws").returncode == 0
