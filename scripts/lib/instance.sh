@@ -68,6 +68,8 @@ set_environment() { # set_environment NAME=VALUE...: adds to the file, which onl
 # --- starting -----------------------------------------------------------------------------------------------------
 
 check_settings() { # check_settings WHAT_HAPPENED: writes environment.new; what runs is not touched by a mistake
+    [[ $LOG_BYTES =~ ^[1-9][0-9]*$ ]] ||
+        fail 6 "MARKETD_LOG_BYTES=$LOG_BYTES: takes a whole number of bytes, such as 67108864; $1"
     "$HERE/setup.sh" || fail 1 "the Python environment could not be made; $1"
     (umask 077 && marketd config --shell >"$RUN/environment.new") || {
         rm -f "$RUN/environment.new"
