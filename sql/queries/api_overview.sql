@@ -26,6 +26,13 @@ WHERE exchange = %(exchange)s AND state IN ('waiting', 'running')
 ORDER BY id
 LIMIT 10;
 
+-- name: asked_from
+-- Since when open requests for all symbols ask, NULL without one. Those for some are told among the backfills: the
+-- other symbols' days before are nobody's.
+SELECT (extract(epoch FROM min(from_ts)) * 1000)::bigint AS since_ms
+FROM backfill_requests
+WHERE exchange = %(exchange)s AND state IN ('waiting', 'running') AND symbols = '{*}';
+
 -- name: tasks
 -- Tasks of the last week, by state.
 SELECT state, count(*) FROM tasks WHERE created_at > now() - interval '7 days' GROUP BY state;

@@ -64,10 +64,10 @@ _CLIENT_SIDE = Verdict(BadData, "value")
 _UNKNOWN = Verdict(Unavailable, "other", reconnect=True)
 
 _HINTS = (
-    ("password authentication failed", "user and password stand in DATABASE_URL"),
-    ("no password supplied", "put the password into DATABASE_URL"),
-    ("failed to resolve host", "the host stands in DATABASE_URL"),
-    ("Connection refused", "host and port stand in DATABASE_URL"),
+    ("password authentication failed", "user and password stand in DATABASE_URL, or whichever URL was given"),
+    ("no password supplied", "put the password into DATABASE_URL, or whichever URL was given"),
+    ("failed to resolve host", "the host stands in DATABASE_URL, or whichever URL was given"),
+    ("Connection refused", "host and port stand in DATABASE_URL, or whichever URL was given"),
 )
 """What libpq says where no session comes about, and where to look; it gives no SQLSTATE then."""
 

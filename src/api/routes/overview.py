@@ -128,7 +128,8 @@ class Coverage(BaseModel):
     days: int
     as_of_ms: int
     asked_from_ms: int = Field(
-        description="What is missing before this is filled on request only: BACKFILL_FROM, or an open request."
+        description="What is missing before this is filled on request only: BACKFILL_FROM, or an open request for"
+        " all symbols."
     )
     step_ms: int | None = Field(description="From one row to the next; null where rows come irregularly.")
     symbols: dict[str, list[tuple[int, int, int, int, int, int]]] = Field(
@@ -205,8 +206,8 @@ async def _asked_from(given: Parts, dataset: Dataset, now_ms: int) -> int:
     since = given.asked_from(dataset, now_ms)
     if dataset is not Dataset.CANDLES:  # requests are for candles
         return since
-    fillings = await given.reader.records("api_overview.backfills", exchange=given.exchange)
-    return min([since, *(int(filling["from_ms"]) for filling in fillings)])
+    [asked] = await given.reader.records("api_overview.asked_from", exchange=given.exchange)
+    return since if asked["since_ms"] is None else min(since, int(asked["since_ms"]))
 
 
 async def _storage(given: Parts) -> list[Table]:

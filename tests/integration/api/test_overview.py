@@ -175,14 +175,17 @@ async def test_it_says_since_when_history_is_asked_for(api: Api, database: str, 
     own = clock.now_ms() - 2 * DAY_MS
     assert await _asked_from(api, 40) == own
     assert await _asked_from(api, 41, dataset="funding") == own
-    await fetch(
-        database,
-        "INSERT INTO backfill_requests (exchange, symbols, from_ts, to_ts, source, force, keep, requested_by, state)"
-        " VALUES (%s, '{*}', to_timestamp(%s), to_timestamp(%s), 'auto', false, false, 't', 'waiting')",
-        [EXCHANGE, clock.now() - 9 * 86_400, clock.now()],
-    )
-    assert await _asked_from(api, 42) == clock.now_ms() - 9 * DAY_MS, "an open request asks for more"
-    assert await _asked_from(api, 43, dataset="funding") == own, "which is for candles only"
+    for symbols, days in (["BTCUSDT"], 30), (["*"], 9):
+        assert await _asked_from(api, 50 - days) == own, "what is asked for one symbol is not for all"
+        await fetch(
+            database,
+            "INSERT INTO backfill_requests"
+            " (exchange, symbols, from_ts, to_ts, source, force, keep, requested_by, state)"
+            " VALUES (%s, %s, to_timestamp(%s), to_timestamp(%s), 'auto', false, false, 't', 'waiting')",
+            [EXCHANGE, symbols, clock.now() - days * 86_400, clock.now()],
+        )
+    assert await _asked_from(api, 43) == clock.now_ms() - 9 * DAY_MS, "an open request asks for more"
+    assert await _asked_from(api, 44, dataset="funding") == own, "which is for candles only"
 
 
 async def _asked_from(api: Api, days: int, dataset: str = "candles_1m") -> int:

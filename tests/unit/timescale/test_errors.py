@@ -71,7 +71,9 @@ def test_the_text_is_one_line_with_the_code() -> None:
 
 def test_what_keeps_a_session_from_coming_about_says_where_to_look() -> None:
     wrong = psycopg.OperationalError('connection failed: FATAL: password authentication failed for user "x"')
-    assert str(translate(wrong)).endswith("; user and password stand in DATABASE_URL")
+    assert str(translate(wrong)).endswith(
+        "; user and password stand in DATABASE_URL, or whichever URL was given"
+    )
     assert "DATABASE_URL" not in str(translate(psycopg.OperationalError("server closed the connection")))
 
 
