@@ -6,7 +6,7 @@ import os
 import resource
 import signal
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -28,14 +28,15 @@ _STANDARD = 3
 
 @contextmanager
 def limited(world: World, kind: int, most: int) -> Iterator[None]:
-    """A resource limit of the running daemon, as ``prlimit`` sets it; the old one at the end."""
+    """A resource limit of the running daemon, as ``prlimit`` sets it; the old one at the end, if it still lives."""
     pid = world.daemon.child.pid
     soft, hard = resource.prlimit(pid, kind)
     resource.prlimit(pid, kind, (most, hard))
     try:
         yield
     finally:
-        resource.prlimit(pid, kind, (soft, hard))
+        with suppress(ProcessLookupError):
+            resource.prlimit(pid, kind, (soft, hard))
 
 
 @contextmanager
@@ -153,7 +154,7 @@ async def test_f15_every_thread_of_the_pool_is_held(tmp_path: Path, database: st
         assert world.stream.reset_all() == connections
         await eventually(world.has_live_connections(connections), timeout=60)
         await eventually(lambda: _stored(world, before + 4 * len(world.venue.symbols)), timeout=60)
-        assert await world.daemon.is_ready()
+        await eventually(world.daemon.is_ready, message="ready with a pool that is held")
         world.daemon.child.signal(signal.SIGTERM)
         # All is stored, and then the threads are waited for, which never end: the guard's 33 s are the bound.
         assert await world.daemon.child.wait(within=_GUARD_S) == 128 + signal.SIGTERM
