@@ -116,7 +116,9 @@ async def test_the_log_is_bounded_and_followed_when_it_is_moved(script: StartScr
     script.settings.update(MARKETD_LOG_BYTES="4000", LOG_LEVEL="debug")
     assert script("daemon", "--ws").returncode == 0
     log = script.state / "log" / "marketd.log"
-    await eventually(log.with_name("marketd.log.1").exists, timeout=120, message="it becomes the old one")
+    old = log.with_name("marketd.log.1")
+    # Between the two there is a moment without a log.
+    await eventually(lambda: old.exists() and log.exists(), timeout=120, message="it becomes the old one")
     moved = log.with_name("moved")
     log.rename(moved)
     await eventually(log.exists, timeout=120, message="a new one is begun")
