@@ -183,7 +183,7 @@ async def test_new_jobs_are_heard_of_again_after_the_database_was_away(
             await proxy.refuse()
             assert proxy.reset_all() >= 1
             await eventually(lambda: "queue_unheard" in caplog.text)
-            assert not await _listens(database)
+            await eventually(lambda: _nobody_listens(database), message="the server saw the line end")
             await proxy.listen()
             await eventually(lambda: _listens(database), timeout=120)
             assert not working.done(), "another worker listens"
@@ -204,6 +204,10 @@ async def _listens(database: str) -> bool:
             ['%LISTEN "procrastinate%'],
         )
     )
+
+
+async def _nobody_listens(database: str) -> bool:
+    return not await _listens(database)
 
 
 async def _no_job_is_left(here: World) -> bool:
