@@ -37,9 +37,9 @@ def _broken(document: Path) -> list[str]:
         path, _, anchor = target.partition("#")
         there = document.parent / path if path else document
         if not there.exists():
-            broken.append(f"{document.relative_to(ROOT)}: {target}")
+            broken.append(f"{document}: {target}")
         elif anchor and anchor not in _anchors(there.read_text(encoding="utf-8")):
-            broken.append(f"{document.relative_to(ROOT)}: {target} (no such heading)")
+            broken.append(f"{document}: {target} (no such heading)")
     return broken
 
 
@@ -51,8 +51,15 @@ def test_relative_links_and_anchors_lead_somewhere() -> None:
 
 def test_a_broken_link_is_found(tmp_path: Path) -> None:
     (tmp_path / "there.md").write_text("# One thing, and `another`\n")
-    document = ROOT / "README.md"
-    links = "[a](there.md#one-thing-and-another) [b](https://example.org/x) [c](there.md) `[d](nowhere.md)`"
-    (tmp_path / "good.md").write_text(links)
-    assert _anchors((tmp_path / "there.md").read_text()) == {"one-thing-and-another"}
-    assert document.exists() and _LINK.findall("[x](a.md#b) and ![](c.png)") == ["a.md#b", "c.png"]
+    document = tmp_path / "document.md"
+    document.write_text(
+        "[a](there.md#one-thing-and-another) [b](https://example.org/x) [c](there.md) `[d](nowhere.md)`"
+    )
+    assert _broken(document) == []
+    document.write_text("[a](there.md#two) [b](nowhere.md#x) ![](none.png) [c](#here)\n```\n# here\n```\n")
+    assert _broken(document) == [
+        f"{document}: there.md#two (no such heading)",
+        f"{document}: nowhere.md#x",
+        f"{document}: none.png",
+        f"{document}: #here (no such heading)",
+    ]
