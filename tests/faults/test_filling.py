@@ -17,9 +17,12 @@ _OPTIONS = VenueOptions(symbols=20, speed=10.0, history=5000)
 """Three and a half days: whole days come from archive files, the last 25 h over REST."""
 _WEIGHT = 60
 """A minute. REST's part of the history takes 120 at least, and the roll call half of it as long as closes are lost."""
-_IN_TIME = "35.0"
-"""Venue seconds from a close to its commit, three and a half real ones. At 6 s the roll call asks for what the stream
-lost; were it to wait behind the history, it would wait for the next minute."""
+_IN_TIME = "60.0"
+"""Venue seconds from a close to its commit, six real ones. At 6 s the roll call asks for what the stream lost; were it
+to wait behind the history, it would wait for the next minute, which is more on any machine. (How long it takes on a
+quiet one is measured by benchmarks/live_backfill.py.)"""
+_LOOKS = 3
+"""Of some seconds each, at which requests for the past wait: a slow machine looks seldom, and the past runs out."""
 
 
 async def test_d16_filling_takes_all_that_is_left(tmp_path: Path, database: str) -> None:
@@ -45,7 +48,7 @@ async def test_d16_filling_takes_all_that_is_left(tmp_path: Path, database: str)
             await world.venue.minutes(0.1)
             seen = await world.daemon.metrics()
             queued += _waiting(seen) > 0
-            assert queued >= 10, "the budget was not used up"
+            assert queued >= _LOOKS, "the budget was not used up"
             assert _files(seen) > _files(before), "no file was imported meanwhile"
             assert await world.venue.fired("drop_close") >= len(world.venue.symbols)
             return await world.venue.now_ms() >= end_ms
@@ -55,7 +58,6 @@ async def test_d16_filling_takes_all_that_is_left(tmp_path: Path, database: str)
         live = _committed(seen) - _committed(before)
         late = live - (_committed(seen, le=_IN_TIME) - _committed(before, le=_IN_TIME))
         assert live >= 2 * len(world.venue.symbols), "live rows did not come at all"
-        # One in two hundred closes comes up to 24 s late, and is asked for at 30 s if it did not come by the stream.
         assert late <= 0.01 * live + 2, f"{late:.0f} of {live:.0f} live rows waited"
         assert seen.total("rest_requests_total", code="429") == 0
         await world.venue.clear()
