@@ -9,7 +9,6 @@ import resource
 import signal
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -160,7 +159,8 @@ class StopGuard:
 
     def _wait(self) -> None:
         self._asked.wait()
-        time.sleep(self._within_s)
+        # Not time.sleep: it sleeps until an instant, and where the date is made to step for tests that may be none.
+        threading.Event().wait(self._within_s)
         name = self._number.name
         _log.error("stop_timed_out", msg=f"not stopped {self._within_s:g} s after {name}: ending at once")
         self._end(128 + self._number)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import LiteralString
@@ -44,7 +45,9 @@ async def test_c7_the_computers_date_steps_at_the_edge_of_the_budget(tmp_path: P
     """
     date = Faketime(tmp_path)
     limit, share = 160, 120
-    async with open_world(tmp_path, database, options=_OPTIONS, settings=date.settings) as world:
+    # A minute lasts 6 s: what is looked for in it is to be seen in time by a slow machine, too.
+    options = replace(_OPTIONS, speed=10.0)
+    async with open_world(tmp_path, database, options=options, settings=date.settings) as world:
         await world.venue.control("weight_limit", limit=limit)
         await world.venue.control("rest", **_UNREADABLE)
         await world.begin()
@@ -66,7 +69,7 @@ async def test_c8_killed_with_permits_and_leases(tmp_path: Path, database: str) 
 
     The venue never counted what hung, so nothing but the lease of the dead one tells its successor that it is spent.
     """
-    options = VenueOptions(symbols=66, history=0, speed=6.0)
+    options = VenueOptions(symbols=66, history=0, speed=4.0)
     settings = {"RATE_LIMIT_PER_MINUTE": "60"}
     async with open_world(tmp_path, database, options=options, settings=settings) as world:
         await world.venue.control("weight_limit", limit=160)
@@ -87,6 +90,7 @@ async def test_c8_killed_with_permits_and_leases(tmp_path: Path, database: str) 
         assert again <= 60 - leased + 5, f"{again} of {leased} were spent twice"
         await world.daemon.wait_ready()
         await world.finish(minimum_rows=5 * len(world.venue.symbols))
+        assert max((await by_minute(world)).values()) <= 60 + _SEARCHING + 5
         await nobody_was_refused(world)
 
 
@@ -122,7 +126,7 @@ async def test_c9_the_venue_lowers_its_limit(tmp_path: Path, database: str) -> N
         await world.venue.minutes(3)
         await eventually(partial(_spends, world, first, 60 * _BUSY), message="it goes on")
         spent = await weights(world, first)
-        assert max(spent) <= 80, spent
+        assert max(spent) <= 60 + _SEARCHING, spent
         await nobody_was_refused(world)
         assert await _allows(world, 60)
         await world.venue.clear()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import LiteralString
 
@@ -101,5 +101,7 @@ def _kept(seen: Samples, world: World) -> None:
 async def _answers(world: World) -> bool:
     """A question that the database must answer."""
     url = f"{await world.daemon.api_url()}/api/v1/symbols?limit=1"
-    async with aiohttp.ClientSession() as client, client.get(url) as answer:
-        return answer.status == 200
+    with suppress(aiohttp.ClientError):
+        async with aiohttp.ClientSession() as client, client.get(url) as answer:
+            return answer.status == 200
+    return False

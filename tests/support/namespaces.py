@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -13,7 +14,7 @@ import pytest
 from .processes import ROOT
 
 _INSIDE = "MARKETD_TEST_INSIDE"
-_RUN_S = 280.0
+_RUN_S = 270.0
 """Less than what pytest gives the outer run (``timeout``), so that what the inner one said is seen."""
 
 
@@ -60,8 +61,18 @@ async def run_inside(request: pytest.FixtureRequest, *kinds: str, prepare: Seque
             output, _ = await process.communicate()
     finally:
         if process.returncode is None:
-            process.kill()
-            await process.wait()
+            await _ended(process)
     text = output.decode(errors="replace")
     assert process.returncode == 0, f"inside the namespace:\n{text}"
     assert "1 passed" in text, f"it did not run inside the namespace:\n{text}"
+
+
+async def _ended(process: asyncio.subprocess.Process) -> None:
+    """Let it put its daemon, its venue and its database away; killed at once it would leave them to run."""
+    process.send_signal(signal.SIGINT)
+    try:
+        async with asyncio.timeout(15):
+            await process.communicate()
+    except TimeoutError:
+        process.kill()
+        await process.wait()
