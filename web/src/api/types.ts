@@ -1,4 +1,5 @@
 // What the HTTP API answers, as the pages read it. One file on purpose: it is compared with the routes in src/api/routes.
+// What comes over the web socket is in frames.ts.
 // Times are UTC milliseconds, shares 0 to 1. What may be missing is null, never absent.
 
 /** RFC 9457; `errors` names the fields of a request that was refused. */
@@ -357,50 +358,3 @@ export interface AlertEvent {
   attempts: number;
   error: string;
 }
-
-// ---- WebSocket /api/v1/live ----
-
-export interface LiveWish {
-  candles?: string[] | "*";
-  tasks?: string[];
-  alerts?: boolean;
-}
-
-/** A closed candle in the order of `columns` in the server's first message. */
-export type LiveCandle = [
-  symbol: string,
-  open_time: number,
-  open: number,
-  high: number,
-  low: number,
-  close: number,
-  volume: number,
-  quote_volume: number | null,
-  trade_count: number | null,
-  taker_buy_volume: number | null,
-  taker_buy_quote_volume: number | null,
-];
-
-/** How a task stands, and its new lines: number, UTC ms, level, line. */
-export interface LiveTask {
-  state: TaskState;
-  share: number | null;
-  lines: [number, number, TaskLine["level"], string][];
-}
-
-/** One message a flush: only what was subscribed and is new. */
-export interface LiveFrame {
-  type: "live";
-  at_ms: number;
-  candles?: LiveCandle[];
-  /** Older minutes that were stored late: the first and the last of a symbol. They are read again over HTTP. */
-  filled?: Record<string, [number, number]>;
-  tasks?: Record<string, LiveTask>;
-  alerts?: AlertEvent[];
-}
-
-export type LiveMessage =
-  | LiveFrame
-  | { type: "hello"; version: string; columns: string[] }
-  | { type: "subscribed"; subscribe: LiveWish }
-  | { type: "error"; detail: string };

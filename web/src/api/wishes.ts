@@ -1,5 +1,5 @@
 // What the parts of a page wish to hear, as one; and how long to wait for the next connection. Pure.
-import type { LiveWish } from "./types";
+import type { LiveWish } from "./frames";
 
 const FIRST_WAIT_MS = 500;
 const LONGEST_WAIT_MS = 15_000;

@@ -1,7 +1,8 @@
 // What a chart shows, read from the API and grown by the live feed: newest first, older pieces as one scrolls.
 import { get } from "../../api/client";
 import { live } from "../../api/live";
-import type { Kline, Klines, LiveCandle } from "../../api/types";
+import type { LiveCandle } from "../../api/frames";
+import type { Kline, Klines } from "../../api/types";
 import { floor, interval as lengthOf } from "../../format/times";
 import { grown, merged, type Bar } from "./series";
 
