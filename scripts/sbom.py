@@ -46,8 +46,9 @@ _LINE = re.compile(r"^([A-Za-z0-9_.-]+)==([^\s;\\]+)")
 _HASH = re.compile(r"--hash=sha256:([0-9a-f]{64})")
 _HEAD = """# Licences
 
-Every package that the lock files name, with the licence it states. Written by `python scripts/sbom.py --licences`; a
-test compares. *runs* is installed with marketd, *builds* and *tests* are not, *pages* is in what a browser gets.
+Every package that the lock files name, with the licence it states; but not those of requirements-audit.lock, which the
+audit has for itself. Written by `python scripts/sbom.py --licences`; a test compares. *runs* is installed with marketd,
+*builds* and *tests* are not, *pages* is in what a browser gets.
 
 Two are not as free as marketd's own MIT licence, and concern whoever passes marketd on together with its packages:
 `order_book` (GPL-3.0; cryptofeed imports it) and `psycopg` (LGPL-3.0).
