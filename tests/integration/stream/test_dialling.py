@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import gc
 import socket
 import struct
 import warnings
@@ -94,6 +96,48 @@ async def test_a_socket_that_is_reset_in_the_moment_it_is_connected_is_closed(
     assert refused.value.reason == "network"
     assert len(made) == 1, "it was connected again"
     assert made[0].fileno() == -1, "nobody closed it"
+
+
+@pytest.mark.parametrize(
+    "new_loop", [uvloop.new_event_loop, asyncio.new_event_loop], ids=["uvloop", "asyncio"]
+)
+def test_a_socket_that_is_reset_after_it_was_looked_at_is_closed(
+    new_loop: Callable[[], asyncio.AbstractEventLoop],
+) -> None:
+    """Between our look at it and the library's, which would connect it once more."""
+    with warnings.catch_warnings(record=True) as told, asyncio.Runner(loop_factory=new_loop) as runner:
+        warnings.simplefilter("always", ResourceWarning)
+        runner.run(_reset_after_the_look())
+        gc.collect()
+    assert [str(warning.message) for warning in told if "unclosed <socket" in str(warning.message)] == []
+
+
+async def _reset_after_the_look() -> None:
+    async with await asyncio.start_server(_reset, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        before = open_descriptors()
+        # Whether the dial fails or the connection is over at once is the library's affair.
+        with contextlib.suppress(Unavailable):
+            await _Late(StreamOptions(url=f"ws://127.0.0.1:{port}/market")).dial(WSListener)
+        await eventually(lambda: open_descriptors() <= before, timeout=60)
+
+
+class _Late(Dialer):
+    """Gives its socket away once it has been reset."""
+
+    async def _socket(self, target: WSParsedURL) -> socket.socket:
+        sock = await super()._socket(target)
+        await eventually(lambda: not _has_a_peer(sock), message="the reset has arrived")
+        return sock
+
+
+def _has_a_peer(sock: socket.socket) -> bool:
+    """What the kernel says of it."""
+    try:
+        socket.socket.getpeername(sock)
+    except OSError:
+        return False
+    return True
 
 
 async def _reset(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

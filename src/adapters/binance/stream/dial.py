@@ -8,6 +8,7 @@ import logging
 import socket
 import ssl
 from collections.abc import Callable
+from typing import Any
 
 from picows import WSError, WSListener, WSTransport, ws_connect
 from picows.url import WSParsedURL
@@ -24,6 +25,16 @@ _ADDRESS_WALL_S = 3.0
 
 _LOGGER = logging.getLogger("picows")
 """picows would number its loggers, one more for every connection."""
+
+
+class _Connected(socket.socket):
+    """A socket that keeps to the peer it once had. picows looks at it again, and one that was reset meanwhile it would
+    connect anew, by name and without our deadline, and on failure leave to nobody. The loop sees the reset, too."""
+
+    peer: Any = None
+
+    def getpeername(self) -> Any:
+        return self.peer or super().getpeername()
 
 
 class Dialer:
@@ -80,14 +91,12 @@ class Dialer:
         """A connected socket to the venue, or to the proxy if there is one: picows says which."""
         error: OSError = socket.gaierror(socket.EAI_NONAME, "no address")
         for family, kind, protocol, _, address in await self._resolver.resolve(target.host, target.port):
-            sock = socket.socket(family, kind, protocol)
+            sock = _Connected(family, kind, protocol)
             try:
                 sock.setblocking(False)
                 async with asyncio.timeout(_ADDRESS_WALL_S):
                     await asyncio.get_running_loop().sock_connect(sock, address)
-                # Reset meanwhile? picows would connect it again, by name and without our deadline, and on failure
-                # leave it to nobody.
-                sock.getpeername()
+                sock.peer = sock.getpeername()
                 sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 return sock
             except OSError as failed:
