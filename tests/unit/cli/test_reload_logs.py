@@ -25,7 +25,7 @@ def test_a_reload_keeps_the_file_it_began_with(monkeypatch: pytest.MonkeyPatch) 
         raise _Enough
 
     monkeypatch.setattr(daemon, "_open_logs", lambda *given: files.append(given[-1]))
-    monkeypatch.setattr(daemon.LogFile, "told", staticmethod(object))
+    monkeypatch.setattr("src.cli.daemon.LogFile.told", object)
     monkeypatch.setattr(daemon, "Application", application)
     context = cast(Context, SimpleNamespace(settings=lambda *_: Settings()))
     with pytest.raises(_Enough):
