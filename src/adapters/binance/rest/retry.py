@@ -36,7 +36,7 @@ class Retrying:
     what ``owed`` says of the error. ``tell`` hears of each failure that another attempt follows, and its number.
 
     Nothing of a call refers back to itself: the garbage search is rare here (ADR 0048), and what only it can free, a
-    failed request with all its frames, is 20 kB that stay until then.
+    failed request with all its frames, stays until then.
     """
 
     def __init__(
