@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # The gate: makes the environment, provides the database, checks and tests everything. Closes with pytest's summary.
 #
-#   scripts/test.sh                 all checks and the test suite, with a seeded tenth of the fault runs
+#   scripts/test.sh                 all checks and the test suite, with a seeded tenth of the fault runs, and
+#                                   as root all that need root
 #   scripts/test.sh --faults        all fault runs and nothing else (up to 45 min)
 #   scripts/test.sh --slow          the long acceptance runs and nothing else
 #   scripts/test.sh ARGUMENT...     arguments go to pytest: -k flush, tests/unit, -n 0; checks run all the same

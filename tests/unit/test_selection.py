@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -25,6 +26,11 @@ def test_slow(): ...
 @pytest.mark.fault
 @pytest.mark.slow
 def test_slow_fault(): ...
+
+@pytest.mark.fault
+@pytest.mark.root
+@pytest.mark.parametrize("place", range(3))
+def test_privileged(place): ...
 
 def test_plain(): ...
 
@@ -67,13 +73,16 @@ def _passed(output: str) -> set[str]:
 
 
 @pytest.mark.parametrize("workers", ["0", "2"])
-def test_by_default_a_tenth_of_the_fault_runs_and_nothing_slow(suite: Path, workers: str) -> None:
+def test_by_default_a_tenth_of_the_fault_runs_and_those_of_root_and_nothing_slow(
+    suite: Path, workers: str
+) -> None:
     output = _run(suite, "-n", workers)
     passed = _passed(output)
     assert "test_plain" in passed
     assert len({name for name in passed if name.startswith("test_fault[")}) == 2
     assert not {name for name in passed if "slow" in name}
-    assert "left out: 18 fault (run them --faults)" in output
+    assert len({name for name in passed if "privileged" in name}) == (3 if os.geteuid() == 0 else 0)
+    assert f"left out: {18 if os.geteuid() == 0 else 21} fault (run them --faults)" in output
     assert "left out: 2 slow (run them --slow)" in output
 
 
@@ -81,7 +90,8 @@ def test_the_options_select_their_kind_alone(suite: Path) -> None:
     faults = _passed(_run(suite, "--faults"))
     slow = _passed(_run(suite, "--slow"))
     both = _passed(_run(suite, "--faults", "--slow"))
-    assert faults == {f"test_fault[{instant}]" for instant in range(20)}
+    privileged = {f"test_privileged[{place}]" for place in range(3)} if os.geteuid() == 0 else set()
+    assert faults == {f"test_fault[{instant}]" for instant in range(20)} | privileged
     assert slow == {"test_slow", "test_slow_fault"}
     assert both == faults | slow
 
