@@ -108,6 +108,9 @@ async def test_reconcile_names_what_differs(database: str, tmp_path: Path) -> No
         same = _command(past, tmp_path, 0, *range_, command="reconcile")
         assert await same.wait(within=240) == 0, same.tail()
         assert "no difference" in same.text()
+        unknown = _command(past, tmp_path, 2, *range_[:-1], "BTCUSD", command="reconcile")
+        assert await unknown.wait(within=240) == 78, unknown.tail()
+        assert "symbols BTCUSD: no symbol that is known" in unknown.text()
         await past.sql(
             "UPDATE candles_1m SET close = high WHERE bucket_ts = %s AND symbol = 'BTCUSDT'",
             [f"{past.day(6)} 12:00+00"],

@@ -80,9 +80,11 @@ class _Comparison:
         return scope
 
     async def _compare(self, scope: Scope, pool: ProcessPoolExecutor) -> list[Difference]:
+        listings = await self._history.listings.listings()
+        scope.refuse_unknown(listings)
         folders = await self._notes.folders()
         found: list[Difference] = []
-        for listing in await self._history.listings.listings():
+        for listing in listings:
             start, end = listing.window(scope.since_ms, scope.until_ms)
             if not scope.admits_name(listing.symbol) or start >= end:
                 continue

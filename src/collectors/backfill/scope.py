@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 
@@ -45,6 +45,18 @@ class Scope:
         since, until = listing.window(self.since_ms, self.until_ms)
         return since < until
 
+    def refuse_unknown(self, listings: Iterable[Listing]) -> None:
+        """Raises ``ConfigError`` for a glob that means no symbol: nothing is missing of it, and that must not look as
+        if everything were there. Where no listing is known yet, each may become known."""
+        known = {item.symbol for item in listings}
+        selected = [symbol for symbol in known if self.selection.admits_name(symbol)]
+        unknown = [glob for glob in self.only if not _means_any(glob, selected)]
+        if known and unknown and self.only != ("*",):
+            raise ConfigError(
+                f"symbols {', '.join(unknown)}: no symbol that is known and selected is called so;"
+                " `marketd symbols --listings` lists those known, SYMBOLS and EXCLUDE_SYMBOLS select"
+            )
+
     def slices(self) -> Iterator[tuple[int, int]]:
         """[since_ms, until_ms) cut at beginnings of months, the newest piece first."""
         until = self.until_ms
@@ -55,6 +67,11 @@ class Scope:
             since = max(day_ms(month), self.since_ms)
             yield since, until
             until = since
+
+
+def _means_any(glob: str, symbols: Iterable[str]) -> bool:
+    one = Selection(include=(glob,))
+    return any(one.admits_name(symbol) for symbol in symbols)
 
 
 def fill_since(backfill_from: str, now_ms: int) -> int:

@@ -63,8 +63,11 @@ class Survey:
         self._clock = clock
 
     async def listings(self, scope: Scope) -> list[Listing]:
-        """The listings that the scope means. Every day of their symbols has its line in the ledger then."""
-        found = [item for item in await self._listings.listings() if scope.admits_name(item.symbol)]
+        """The listings that the scope means. Every day of their symbols has its line in the ledger then. Raises
+        ``ConfigError`` where the scope names a symbol that nobody knows."""
+        known = await self._listings.listings()
+        scope.refuse_unknown(known)
+        found = [item for item in known if scope.admits_name(item.symbol)]
         # All listings of a symbol, also those outside the scope: the ledger takes them for the whole truth.
         await self._ledger.follow(Dataset.CANDLES, found, max(scope.until_ms, self._clock.now_ms()))
         return [item for item in found if scope.admits(item)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from pathlib import Path
 
@@ -87,6 +87,23 @@ async def test_what_cannot_be_had_is_said(tmp_path: Path) -> None:
     parts.world.rest_lacks.add(("BTCUSDT", ASKED.until_ms - 60_000))
     await _server(parts, desk).serve(ASKED)
     assert desk.ended[0][1:3] == ("done", "1 minutes cannot be had now: no source has them, or not yet")
+
+
+async def test_a_symbol_that_nobody_knows_is_not_called_complete(tmp_path: Path) -> None:
+    parts, desk = make_parts(tmp_path, LISTINGS), Desk()
+    await _server(parts, desk).serve(replace(ASKED, symbols=("BTC*", "BTCUSD", "ETHUSDT")))
+    [(_, state, detail, _)] = desk.ended
+    assert (state, detail.partition(";")[0]) == (
+        "failed",
+        "symbols BTCUSD: no symbol that is known and selected is called so",
+    )
+    assert not parts.world.stored
+
+
+async def test_where_nothing_is_known_yet_each_symbol_may_be(tmp_path: Path) -> None:
+    parts, desk = make_parts(tmp_path, []), Desk()
+    await _server(parts, desk).serve(ASKED)
+    assert desk.ended[0][1:3] == ("done", "complete")
 
 
 @pytest.mark.parametrize("fault", ["disk", "database"])
