@@ -2,7 +2,7 @@
 
 Each part brings servers of its own with fsync on. CPU seconds are those of the processes and little disturbed by what
 else the machine does; seconds by the clock are not, so every line says the load at its end. ``MARKETD_SCALE_PARTS``
-(live,fill,machines,columns), ``MARKETD_SCALE_LIVE`` (100,740,1500 symbols), ``MARKETD_SCALE_MINUTES`` (5) and
+(live,fill,machines,takeover,columns), ``MARKETD_SCALE_LIVE`` (100,740,1500 symbols), ``MARKETD_SCALE_MINUTES`` (5) and
 ``MARKETD_SCALE_SYMBOLS`` (60, of the histories) make it shorter.
 """
 
@@ -20,14 +20,15 @@ from benchmarks.scale_fill import DAYS, WORKERS, fill, fill_rates
 from benchmarks.scale_live import live_costs
 from benchmarks.scale_machines import machine_rates
 from benchmarks.scale_past import history_costs
+from benchmarks.scale_takeover import takeovers
 
 SYMBOLS = int(os.environ.get("MARKETD_SCALE_SYMBOLS", "60"))
 """Of the histories; the live part has its own."""
-PARTS = os.environ.get("MARKETD_SCALE_PARTS", "live,fill,machines,columns").split(",")
+PARTS = os.environ.get("MARKETD_SCALE_PARTS", "live,fill,machines,takeover,columns").split(",")
 
 
 def run() -> dict[str, object]:
-    """{live, backfill, history, machines: a list of lines each; columns}; takes half an hour."""
+    """{live, backfill, history, machines, takeover: a list of lines each; columns}; takes half an hour."""
     found: dict[str, object] = {}
     if "live" in PARTS:
         found["live"] = live_costs()
@@ -35,6 +36,8 @@ def run() -> dict[str, object]:
         found |= _histories()
     if "machines" in PARTS:
         found["machines"] = machine_rates()
+    if "takeover" in PARTS:
+        found["takeover"] = takeovers()
     if "columns" in PARTS:
         found["columns"] = column_bytes()
     return found

@@ -10,25 +10,23 @@ import asyncio
 import json
 import os
 import shutil
-import signal
-import subprocess
-import sys
 import tempfile
-import time
 from contextlib import AsyncExitStack
 from pathlib import Path
+from typing import Any
 
 import psycopg
 
-from benchmarks.live import ROOT, database_in, environment, usage
+from benchmarks.live import database_in, usage
 from benchmarks.scale_costs import costs
+from benchmarks.scale_inside import let_machines_in, measured_inside
 from src.adapters.queue import JobQueue, QueueOptions
 from src.adapters.timescale.options import DatabaseOptions
 from src.adapters.timescale.sessions.pool import make_pool
 from src.model import Task
 from src.telemetry.metrics import Metrics
 from tests.support.daemon import Daemon
-from tests.support.machines import HBA_LINE, PREPARE, Machine, machine, machines_can_be_made
+from tests.support.machines import Machine, machine
 from tests.support.trade_files import futures_text, sample
 
 MACHINES = (1, 2)
@@ -41,28 +39,12 @@ _DONE = (
 )
 
 
-def machine_rates() -> list[dict[str, object]]:
+def machine_rates() -> list[dict[str, Any]]:
     """For each number of machines: rows a second, CPU seconds of server and workers for a million rows, bytes a row.
 
     Empty where namespaces cannot be made.
     """
-    if not machines_can_be_made() or subprocess.run(["unshare", "--net", "true"], check=False).returncode:
-        return []
-    script = "\n".join(["set -e", *PREPARE, 'exec "$@"'])
-    command = [
-        "unshare",
-        "--net",
-        "sh",
-        "-c",
-        script,
-        "sh",
-        sys.executable,
-        "-m",
-        "benchmarks.scale_machines",
-    ]
-    done = subprocess.run(command, cwd=ROOT, env=environment(), stdout=subprocess.PIPE, check=True)
-    found: list[dict[str, object]] = json.loads(done.stdout)
-    return found
+    return measured_inside("benchmarks.scale_machines")
 
 
 async def _measured() -> list[dict[str, object]]:
@@ -70,7 +52,7 @@ async def _measured() -> list[dict[str, object]]:
     try:
         _write_files(folder / "files")
         with database_in(folder / "pg") as url:
-            _let_machines_in(folder / "pg")
+            let_machines_in(folder / "pg")
             async with AsyncExitStack() as stack:
                 places = [await stack.enter_async_context(machine()) for _ in range(max(MACHINES))]
                 settings = {
@@ -173,13 +155,6 @@ def _write_files(folder: Path) -> None:
         names += [f"M{count}{number:02}USDT" for number in range(_FILES)]
         for name in names:
             (folder / f"{name}-aggTrades-2026-02-01.csv").hardlink_to(first)
-
-
-def _let_machines_in(cluster: Path) -> None:
-    with (cluster / "data" / "pg_hba.conf").open("a", encoding="utf-8") as file:
-        file.write(HBA_LINE)
-    os.kill(int((cluster / "data" / "postmaster.pid").read_text().split("\n", 1)[0]), signal.SIGHUP)
-    time.sleep(1)  # what is refused meanwhile is tried again
 
 
 if __name__ == "__main__":
