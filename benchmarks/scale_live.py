@@ -28,7 +28,7 @@ MINUTES = int(os.environ.get("MARKETD_SCALE_MINUTES", "5"))
 """As long as from one checkpoint to the next: the first change of a page after one logs the page as a whole."""
 _LISTED_MIN = 5
 """Everything was listed so many minutes ago, so that there is hardly a past to read back."""
-_SETTLE_S = 30.0
+_SETTLE_S, _HALF_S = 30.0, 30.0
 
 
 def live_costs() -> list[dict[str, object]]:
@@ -52,7 +52,8 @@ def _of(symbols: int) -> dict[str, object]:
 
 
 def _measure(cluster: Path, url: str, daemon: Process) -> dict[str, object]:
-    _until((int(time.time()) // 60 + 1) * 60.0)
+    # Half a minute after a close nothing is under way, so that as many closes are counted as minutes pass.
+    _until((int(time.time()) // 60 + 1) * 60.0 + _HALF_S)
     checkpoint(cluster)
     began = time.time()
     before, own_before, rows_before = costs(cluster, url), usage(daemon.pid), _rows(daemon)
