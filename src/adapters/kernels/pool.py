@@ -3,21 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import os
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from ...errors import MarketdError, Unavailable
 from ...telemetry.log import get_logger
+from ..child_process import START_S, end_child, kill_child, start_child
 from ..timescale.options import DatabaseOptions
 from .frames import Call, Failed, Note, Setup, encode, receive
-
-_START_S = 60.0
-_PACKAGE_ROOT = Path(__file__).resolve().parents[2]
 
 Noted = Callable[[str, float | None], None]
 """Told a line for people, and the share done where it is known."""
@@ -112,29 +106,14 @@ class _Process:
 
     @classmethod
     async def start(cls, setup: Setup) -> _Process:
-        """A new process in its own session: a Ctrl-C on the terminal does not reach it.
-
-        Raises ``Unavailable`` (``kernel``) when it does not come up.
-        """
+        """A new process. Raises ``Unavailable`` (``kernel``) when it does not come up."""
         database = setup.database
         url = None if database is None else database.plain_url
         package = __name__.rpartition(".")[0]
-        path = os.pathsep.join([str(_PACKAGE_ROOT.parent), *filter(None, [os.environ.get("PYTHONPATH")])])
-        try:
-            process = await asyncio.create_subprocess_exec(
-                sys.executable,
-                "-m",
-                f"{package}.worker",
-                stdin=asyncio.subprocess.PIPE,
-                stdout=asyncio.subprocess.PIPE,
-                env={**os.environ, "PYTHONPATH": path, "POLARS_MAX_THREADS": "1"},
-                start_new_session=True,
-            )
-        except OSError as error:  # at the limit of processes, descriptors or memory
-            raise Unavailable(f"no kernel process can be started: {error}", reason="kernel") from error
+        process = await start_child(f"{package}.worker", what="kernel process", reason="kernel")
         started = cls(process, url)
         try:
-            async with asyncio.timeout(_START_S):
+            async with asyncio.timeout(START_S):
                 await receive(started._answers)
                 # Not an argument of the command line, nor in the environment: everybody on the machine may read those.
                 started._calls.write(encode(setup))
@@ -174,10 +153,8 @@ class _Process:
 
     def kill(self) -> None:
         """End it at once; harmless when it has ended."""
-        with contextlib.suppress(ProcessLookupError):
-            self._process.kill()
+        kill_child(self._process)
 
     async def end(self) -> None:
         """Kill it and wait until it is gone, also when the caller is cancelled."""
-        self.kill()
-        await asyncio.shield(self._process.wait())
+        await end_child(self._process)

@@ -15,11 +15,10 @@ from collections.abc import Callable
 from importlib import import_module
 from typing import Any, BinaryIO
 
+from ..child_process import become_child
 from ..timescale.copying.tables import DatabaseTables
 from ..timescale.options import DatabaseOptions
 from .frames import Call, Done, Failed, Note, Setup, encode, read
-
-_NICENESS = 10
 
 
 class Worker:
@@ -83,10 +82,7 @@ class Worker:
 def main() -> None:
     """Take over standard input and output; whatever else prints goes to standard error."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    # From 0 on, whatever precedence the daemon has.
-    os.setpriority(os.PRIO_PROCESS, 0, max(os.nice(0), 0) + _NICENESS)
-    answers = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
-    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+    answers = become_child()
     package = (__package__ or "").rpartition(".adapters.")[0]
     try:
         Worker(sys.stdin.buffer, answers, package).run()

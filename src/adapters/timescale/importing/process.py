@@ -3,20 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import os
-import sys
-from collections.abc import Coroutine
-from pathlib import Path
 
 from ....errors import MarketdError, Unavailable
 from ....telemetry.log import get_logger
+from ...child_process import START_S, end_child, kill_child, start_child
 from .job import READY, ImportJob, ImportReport, WorkerOptions, job_line, options_line, read_answer
 
-_LIMIT_BYTES = 1 << 20
-_START_S = 60.0
 _LAST_WORDS_S = 5.0
-_PACKAGE_ROOT = Path(__file__).resolve().parents[3]
 
 log = get_logger("importer")
 
@@ -40,26 +33,9 @@ class ImportProcess:
 
     @classmethod
     async def start(cls, options: WorkerOptions, *, deadline_s: float) -> ImportProcess:
-        """A new process of this very package, in its own session: a Ctrl-C on the terminal does not reach it.
-
-        Raises ``Unavailable`` (``worker``) when it does not come up.
-        """
+        """A new process. Raises ``Unavailable`` (``worker``) when it does not come up."""
         package = __name__.rpartition(".")[0]
-        path = os.pathsep.join([str(_PACKAGE_ROOT.parent), *filter(None, [os.environ.get("PYTHONPATH")])])
-        starting = asyncio.create_subprocess_exec(
-            sys.executable,
-            "-m",
-            f"{package}.worker",
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            env={**os.environ, "PYTHONPATH": path, "POLARS_MAX_THREADS": "1"},
-            start_new_session=True,
-            limit=_LIMIT_BYTES,
-        )
-        try:
-            process = await _whole(starting)
-        except OSError as error:  # at the limit of processes, descriptors or memory
-            raise Unavailable(f"no import worker can be started: {error}", reason="worker") from error
+        process = await start_child(f"{package}.worker", what="import worker", reason="worker")
         await _ready(process)
         worker = cls(process, options, deadline_s=deadline_s)
         worker._send(options_line(options))
@@ -99,8 +75,7 @@ class ImportProcess:
 
     def kill(self) -> None:
         """End it at once; harmless when it has ended."""
-        with contextlib.suppress(ProcessLookupError):
-            self._process.kill()
+        kill_child(self._process)
 
     async def close(self) -> None:
         """Let it finish what it has, a few seconds at most."""
@@ -151,36 +126,16 @@ class ImportProcess:
                 answer.set_result(result)
 
 
-async def _whole(
-    starting: Coroutine[None, None, asyncio.subprocess.Process],
-) -> asyncio.subprocess.Process:
-    """The process that is being started. A cancellation waits for it: half started it would be nobody's to end."""
-    task = asyncio.create_task(starting, name="start an import worker")
-    try:
-        return await asyncio.shield(task)
-    except asyncio.CancelledError:
-        with contextlib.suppress(OSError):
-            await _end(await task)
-        raise
-
-
 async def _ready(process: asyncio.subprocess.Process) -> None:
     """Wait for its first line, which it writes once everything is loaded."""
     try:
-        async with asyncio.timeout(_START_S):
+        async with asyncio.timeout(START_S):
             line = await process.stdout.readline() if process.stdout else b""
     except TimeoutError:
         line = b""
     except BaseException:
-        await _end(process)
+        await end_child(process)
         raise
     if line != READY:
-        await _end(process)
+        await end_child(process)
         raise Unavailable(f"the import worker {process.pid} does not come up", reason="worker")
-
-
-async def _end(process: asyncio.subprocess.Process) -> None:
-    """Kill it and see it gone: a loop that closes before would leave its pipes open."""
-    with contextlib.suppress(ProcessLookupError):
-        process.kill()
-    await process.wait()

@@ -21,6 +21,7 @@ from ...binance.archive.klines import KlineTable, parse_klines
 from ...binance.archive.paths import member_name
 from ...binance.archive.trades import TradeTable, read_trades
 from ...binance.archive.zip import read_member
+from ...child_process import become_child
 from ..trades.load import TradeLoader
 from .job import (
     READY,
@@ -35,7 +36,6 @@ from .job import (
 from .load import Loader
 from .pieces import Pieces
 
-_NICENESS = 10
 _Parsed = KlineTable | Pieces[TradeTable] | MarketdError
 _Work = tuple[ImportJob, _Parsed]
 
@@ -128,11 +128,7 @@ def main() -> None:
     """The daemon decides when a worker ends: by its input, or by killing it."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
-    # From 0 on, whatever precedence the daemon has.
-    os.setpriority(os.PRIO_PROCESS, 0, max(os.nice(0), 0) + _NICENESS)
-    # What a library prints must not be taken for an answer.
-    with os.fdopen(os.dup(1), "wb") as answers:
-        os.dup2(2, 1)
+    with become_child() as answers:
         _say_ready(answers)
         jobs = sys.stdin.buffer
         if first := jobs.readline():
