@@ -16,7 +16,7 @@ from ..telemetry.log import get_logger
 from ..telemetry.metrics import Metrics
 from .limits import Limits, Rates, network_of
 from .origins import Origins
-from .problems import TOLD, ProblemError, answer, place_of, problem, unexpected
+from .problems import TOLD, ProblemError, answer, place_of, problem, short_of_memory, unexpected
 from .security import PRINCIPAL, Guard, Principal, bearer, unauthorized
 from .strict import check_json
 
@@ -99,6 +99,8 @@ class Gate:
                 return
         is_public = self._is_public(scope["path"])
         scope[PRINCIPAL] = self._who(scope, headers, is_public)
+        if self._limits.memory_short and not is_public:
+            raise short_of_memory()
         if scope["type"] == "websocket":
             await self._app(scope, receive, send)
             return

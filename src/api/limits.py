@@ -40,6 +40,12 @@ class Limits:
     sweep_s: float = 1.0
     """How often the deadlines are looked at."""
 
+    memory_short: bool = False
+    """Nobody is let in who might take more of it."""
+
+    def become_short_of_memory(self, short: bool) -> None:
+        self.memory_short = short
+
     @property
     def whole_s(self) -> float:
         """From the end of a request's head to the end of its answer, at most."""

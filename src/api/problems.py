@@ -108,6 +108,13 @@ def problem(
     )
 
 
+def short_of_memory() -> ProblemError:
+    """For whoever comes while there is hardly any left."""
+    return problem(
+        503, detail="memory is short here and collecting goes first; ask again later", retry_after=10
+    )
+
+
 def phrase(status: int) -> str:
     """The standard's words for a status."""
     try:

@@ -17,6 +17,7 @@ from ..adapters.status import RunInfo
 from ..collectors.listings.instruments import METRICS_FROM_MS
 from ..collectors.live.buffer import CandleBuffer
 from ..collectors.running.daemon import Closer, Daemon, Part, Summary
+from ..collectors.running.memory_watch import Load
 from ..collectors.running.watchdog import Watchdog, status_line
 from ..config import Settings
 from ..errors import AlreadyRunning
@@ -71,6 +72,7 @@ class Application:
         if METRICS in roles:
             self.core.followed[Dataset.METRICS] = METRICS_FROM_MS
         self.buffer = CandleBuffer(self.core.clock, metrics, capacity=settings.buffer_rows)
+        self.core.memory.tell(Load.BUFFER, self.buffer.hold)
         self.roles = self._roles(roles)
         self.lead = self.roles[0]
         self.leading = Leading(self.roles)
@@ -187,6 +189,7 @@ class Application:
             services=[
                 Part("http", self._serve),
                 Part("loop_lag", self.core.loop_lag.run),
+                Part("memory", self.core.memory.run),
                 Part("budgets", self.core.budgets.run),
                 Part("watchdog", lambda: watchdog.run(stop)),
                 Part("announce", self._announce),

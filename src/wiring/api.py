@@ -28,6 +28,7 @@ from ..api.server import HttpServer
 from ..collectors.alerts.delivering import AlertDelivery
 from ..collectors.alerts.looking import AlertLooker
 from ..collectors.running.daemon import Closer, Keeper, Part
+from ..collectors.running.memory_watch import Load
 from ..collectors.running.role import LockKeeper
 from ..config import Settings, network
 from ..config.listening import Listener, PortTaken
@@ -86,6 +87,7 @@ class ApiRole(Role):
         self._limits = Limits(
             listeners=settings.feed_clients, requests_per_minute=settings.api_requests_per_minute
         )
+        core.memory.tell(Load.API, self._limits.become_short_of_memory)
         listener = Listener(settings.api_host, settings.api_port, setting="API")
         self._app: ASGIApp | None = None
         self.guard = Guard(self.tokens)

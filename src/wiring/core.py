@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Literal
 
 from ..adapters.binance.rest.client import BinanceRest
+from ..adapters.memory import used_share
 from ..adapters.rate_limiter import Budgets
 from ..adapters.timescale.options import DatabaseOptions, ServerUrl, same_server
 from ..adapters.timescale.rate_limits import RateLimitBook
@@ -15,6 +16,7 @@ from ..collectors.listings.universe import Universe
 from ..collectors.running.clock_sync import ClockSync
 from ..collectors.running.daemon import Closer, Part
 from ..collectors.running.loop_lag import LoopLag
+from ..collectors.running.memory_watch import MemoryWatch
 from ..collectors.running.supervisor import Supervisor
 from ..collectors.running.turn import Turn
 from ..config import Settings
@@ -63,6 +65,7 @@ class Core:
             self.rest, self.clock, metrics, on_jump=lambda: self._tell_interrupted("clock")
         )
         self.universe = Universe(self.rest, self.clock, metrics, self.selection, after=self.clock_sync.ready)
+        self.memory = MemoryWatch(used_share, metrics)
         self.loop_lag = LoopLag(self.clock, metrics, self.health, on_suspended=self._on_suspended)
 
     def database(self, role: str) -> DatabaseOptions:

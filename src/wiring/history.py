@@ -31,6 +31,7 @@ from ..collectors.listings.archive import ArchiveListings
 from ..collectors.listings.instruments import InstrumentKeeper
 from ..collectors.retention import fill_from
 from ..collectors.running.daemon import Closer
+from ..collectors.running.memory_watch import Load
 from .core import Core
 from .options import archive_options
 from .roles import BACKFILL
@@ -91,6 +92,7 @@ class History:
             clock,
             metrics,
             workers=self.workers * FILES_EACH,
+            memory_short=lambda: core.memory.sheds(Load.HISTORY),
         )
         engine = Engine(
             self.file_work,

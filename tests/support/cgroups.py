@@ -23,6 +23,10 @@ class Group:
         """Processes, or bytes; of memory, version 1 counts what is taken from now on."""
         self._limit.write_text(str(most))
 
+    def join(self, pid: int) -> None:
+        """One more process; what it took before is not counted here."""
+        (self.folder / "cgroup.procs").write_text(str(pid))
+
     def killed(self) -> int:
         """How many processes the kernel has ended because of the limit of memory."""
         events = self.folder / "memory.events"

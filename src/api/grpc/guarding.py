@@ -17,7 +17,7 @@ from ...errors import MarketdError
 from ...telemetry.log import get_logger
 from ...telemetry.metrics import Metrics
 from ..limits import Limits, Rates, network_of
-from ..problems import ProblemError, of_marketd, problem, unexpected
+from ..problems import ProblemError, of_marketd, problem, short_of_memory, unexpected
 from ..security import STRANGER, Guard, Principal, Scope, bearer, demand
 from .service import caller, still_admitted
 
@@ -132,6 +132,8 @@ class Guarding(grpc.aio.ServerInterceptor):
     def _admit(self, method: str, context: Any) -> Principal:
         if method == f"/{HEALTH}/Check":
             return STRANGER
+        if self._limits.memory_short:
+            raise short_of_memory()
         now, address = monotonic(), address_of(context.peer())
         self._charge(self._addresses, address, now)
         given = [value for name, value in context.invocation_metadata() or () if name == "authorization"]

@@ -91,7 +91,7 @@ class Filling(BaseModel):
 
     tasks_left: int
     minutes_left: int = Field(description="Missing symbol-minutes that these tasks are for.")
-    paused: list[str] = Field(description="Why no file is downloaded: folder, disk_low.")
+    paused: list[str] = Field(description="Why no file is downloaded: folder, disk_low, memory.")
 
 
 class Table(BaseModel):

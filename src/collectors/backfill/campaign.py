@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from typing import get_args
 
 from ...errors import Retryable
 from ...model import CoverageDay, Listing
@@ -183,6 +184,6 @@ class Campaign:
 
     def _tell(self, outcome: Outcome | None) -> Trouble | None:
         trouble = outcome.trouble if outcome else None
-        for reason in ("folder", "disk_low"):
+        for reason in get_args(Trouble):
             self._metrics.backfill_paused.labels(reason=reason).set(trouble == reason)
         return trouble

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from ...errors import BadData, NotPublished, Retryable
@@ -26,7 +26,7 @@ class FileWork:
     downloads ahead of them.
 
     A file that is not there or is wrong for good is written down and its minutes are left to the next source; a
-    folder that cannot be used ends the downloads and nothing else.
+    folder that cannot be used, or memory that is short, ends the downloads and nothing else.
     """
 
     def __init__(
@@ -39,6 +39,7 @@ class FileWork:
         metrics: Metrics,
         *,
         workers: int,
+        memory_short: Callable[[], bool] = lambda: False,
     ) -> None:
         self._archive = archive
         self._importer = importer
@@ -47,6 +48,7 @@ class FileWork:
         self._clock = clock
         self._metrics = metrics
         self._workers = workers
+        self._memory_short = memory_short
 
     async def run(self, tasks: Sequence[FileTask], job: Job, outcome: Outcome) -> None:
         """Do ``tasks`` in order of starting. Raises ``Misconfigured``."""
@@ -72,6 +74,9 @@ class FileWork:
     async def _may_go_on(self, job: Job, outcome: Outcome) -> bool:
         if job.stop():
             outcome.stopped = True
+        elif outcome.trouble is None and self._memory_short():
+            # An import takes some 120 MB, and what is in the buffer cannot be had again as easily.
+            self._give_up(outcome, "memory", "memory is short; archive files wait")
         elif outcome.trouble is None and (trouble := await self._folder.trouble()):
             self._give_up(outcome, trouble, self._folder.detail)
         return not outcome.stopped and outcome.trouble is None

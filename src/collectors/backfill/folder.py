@@ -12,8 +12,8 @@ from typing import Literal, TypeVar
 
 _T = TypeVar("_T")
 
-Trouble = Literal["folder", "disk_low"]
-"""Why no file is downloaded: the folder cannot be written, or its disk is nearly full."""
+Trouble = Literal["folder", "disk_low", "memory"]
+"""Why no file is downloaded: the folder cannot be written, its disk is nearly full, or memory is short."""
 
 LEAST_FREE = 0.10
 """The share of the disk that downloads leave free."""

@@ -18,6 +18,8 @@ from .intervals import IntervalSet
 DEFAULT_CAPACITY = 200_000
 """Rows. 740 symbols fill it in four and a half hours of an absent database; about 90 MB."""
 
+_LEAST_CAPACITY = 10_000
+"""Rows. Some 4 MB: to shed them would bring nothing."""
 _REPAIR_SHARE = 0.2
 """Part of the capacity that repairs may fill; the rest is for what cannot be asked to wait."""
 
@@ -56,7 +58,7 @@ class CandleBuffer:
     """
 
     def __init__(self, clock: Clock, metrics: Metrics, *, capacity: int = DEFAULT_CAPACITY) -> None:
-        self.capacity = capacity
+        self.capacity = self._most = capacity
         self.urgent = False
         """True when a waiting row shall not wait for the window."""
         self.woken = asyncio.Event()
@@ -195,6 +197,11 @@ class CandleBuffer:
     def has_room(self, rows: int) -> bool:
         """Whether ``rows`` more fit into the share of repairs; into an empty buffer any number does."""
         return not len(self) or len(self) + rows <= int(self.capacity * _REPAIR_SHARE)
+
+    def hold(self, held: bool) -> None:
+        """Grow no further than now while memory is short: for each row that comes the oldest goes."""
+        self.capacity = min(max(len(self), _LEAST_CAPACITY), self._most) if held else self._most
+        self._metrics.buffer_capacity_rows.set(self.capacity)
 
     def close(self) -> None:
         """Take no more rows: what still comes is dropped and counted, the next start reads it back."""

@@ -38,7 +38,7 @@ class HistoryFamilies(Families):
             "backfill_candles_left", "Missing candles that planned tasks are to fill."
         )
         self.backfill_paused = self._gauge(
-            "backfill_paused", "1 while no file is downloaded, by reason: folder, disk_low.", "reason"
+            "backfill_paused", "1 while no file is downloaded, by reason: folder, disk_low, memory.", "reason"
         )
         self.history_open_days = self._gauge(
             "history_incomplete", "Symbol-days in reach of the patrol that are not complete."

@@ -64,6 +64,13 @@ class ProcessFamilies(Families):
         self.event_loop_tasks = self._gauge(
             "event_loop_tasks", "Tasks of the event loop, counted ten times a second."
         )
+        self.memory_limit_used = self._gauge(
+            "memory_limit_used_ratio",
+            "Used share of the memory limit of the control group, this process and its children; 0 without a limit.",
+        )
+        self.memory_shedding = self._gauge(
+            "memory_shedding", "1 while this is shed for want of memory: history, api, buffer.", "load"
+        )
         self.clean_start = self._gauge(
             "clean_start", "1 the last run ended by itself, 0 it did not, -1 not known."
         )

@@ -11,6 +11,7 @@ import grpc.aio
 import pytest
 from grpc_health.v1 import health_pb2
 
+from src.api.limits import Limits
 from src.api.protos import task_pb2, task_pb2_grpc
 from tests.support.desk import Shelf
 from tests.support.eventually import eventually
@@ -22,6 +23,19 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 @pytest.fixture
 def shelf() -> Shelf:
     return Shelf()
+
+
+async def test_while_memory_is_short_nobody_is_let_in(shelf: Shelf) -> None:
+    limits = Limits(memory_short=True)
+    request = task_pb2.GetTaskRequest(task_id="none")
+    async with grpc_served(shelf, limits=limits) as client:
+        code, text = await refused(client.tasks.GetTask(request, timeout=30))
+        assert (code, "memory is short" in text) == (grpc.StatusCode.UNAVAILABLE, True)
+        found = await client.health.Check(health_pb2.HealthCheckRequest(), timeout=30)
+        assert found.status == health_pb2.HealthCheckResponse.SERVING
+        limits.become_short_of_memory(False)
+        code, _ = await refused(client.tasks.GetTask(request, timeout=30))
+        assert code is grpc.StatusCode.NOT_FOUND
 
 
 async def test_a_flood_is_refused_and_passes(shelf: Shelf) -> None:

@@ -13,6 +13,7 @@ from starlette.types import ASGIApp
 from yarl import URL
 
 from src.api.app import Access, make_app
+from src.api.limits import Limits
 from src.api.parts import Parts
 from src.api.problems import problem
 from src.errors import (
@@ -128,6 +129,21 @@ async def test_what_is_raised_is_a_problem(api: Api, session: aiohttp.ClientSess
         assert str(error) not in text
         assert not re.search(r"secret|internal\.|\w{3,}Error|Traceback|\.py", text)
         assert isinstance(error, MarketdError) or re.fullmatch("[0-9a-f]{16}", body["id"])
+
+
+async def test_while_memory_is_short_only_the_public_is_served(session: aiohttp.ClientSession) -> None:
+    limits = Limits()
+    async with served(app=with_raising, limits=limits) as api:
+        limits.become_short_of_memory(True)
+        async with session.post(f"{api.url}/take", json={"number": 1}) as answer:
+            assert answer.status == 503
+            assert int(answer.headers["Retry-After"]) >= 1
+            assert "memory is short" in (await answer.json(content_type=None))["detail"]
+        async with session.get(f"{api.url}/healthz") as answer:
+            assert answer.status == 200
+        limits.become_short_of_memory(False)
+        async with session.post(f"{api.url}/take", json={"number": 1}) as answer:
+            assert answer.status == 200
 
 
 async def test_the_fields_that_are_wrong_are_named(api: Api, session: aiohttp.ClientSession) -> None:

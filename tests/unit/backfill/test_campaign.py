@@ -221,6 +221,22 @@ async def test_a_folder_that_cannot_be_written_is_waited_for(tmp_path: Path) -> 
     assert parts.missing == []
 
 
+async def test_while_memory_is_short_files_wait_and_requests_do_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("src.collectors.backfill.campaign.Backoff.next", lambda self: 0.001)
+    parts = make_parts(tmp_path, [LIVE])
+    parts.memory_short = True
+    filling = asyncio.create_task(parts.fill(scope(FIRST), persistent=True), name="filling")
+    await eventually(lambda: count(parts.metrics, "backfill_paused", reason="memory"))
+    await eventually(lambda: parts.world.stored, message="what only REST has is asked for")
+    assert parts.world.fetched == []
+    parts.memory_short = False
+    await filling
+    assert parts.missing == []
+    assert count(parts.metrics, "backfill_paused", reason="memory") == 0
+
+
 async def test_a_disk_that_fills_up_while_downloading_costs_no_row(tmp_path: Path) -> None:
     parts = make_parts(tmp_path, [LIVE])
     parts.world.errors = {"fetch": [OSError(28, "No space left on device")]}

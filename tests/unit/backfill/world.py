@@ -28,7 +28,7 @@ NOW_MS = start_of(TODAY) + 10 * 3_600_000
 
 @dataclass
 class Parts:
-    """A campaign and everything round it. ``free`` is the free share of the disk."""
+    """A campaign and everything round it. ``free`` is the free share of the disk; ``memory_short``: none for files."""
 
     world: World
     sink: MemorySink
@@ -38,12 +38,22 @@ class Parts:
     survey: Survey = field(init=False)
     engine: Engine = field(init=False)
     free: float = 0.5
+    memory_short: bool = False
     progress: Progress = field(default_factory=Progress)
 
     def __post_init__(self) -> None:
         world, metrics = self.world, self.metrics
         downloads = DownloadFolder(self.folder, free=lambda _: self.free)
-        files = FileWork(world, world, world, downloads, world.clock, metrics, workers=2)
+        files = FileWork(
+            world,
+            world,
+            world,
+            downloads,
+            world.clock,
+            metrics,
+            workers=2,
+            memory_short=lambda: self.memory_short,
+        )
         requests = RequestWork(world, self.sink, world, world.clock, metrics, concurrency=4)
         self.engine = Engine(files, requests, metrics)
         self.survey = Survey(world, world, world, PlainLayout(), world.clock)

@@ -60,6 +60,31 @@ def test_a_full_buffer_drops_the_oldest_and_remembers_the_minute() -> None:
     assert buffer.gap_minutes == 2
 
 
+def test_held_it_grows_no_further_and_let_go_it_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("src.collectors.live.buffer._LEAST_CAPACITY", 2)
+    buffer, _, metrics = make_buffer(capacity=10)
+    candles = [make_candle(open_ms=EPOCH_MS + index * MINUTE_MS) for index in range(9)]
+    for candle in candles[:3]:
+        buffer.put(candle)
+    buffer.hold(True)
+    assert total(metrics, "buffer_capacity_rows") == 3
+    for candle in candles[3:5]:
+        buffer.put(candle)
+    assert (len(buffer), count(metrics, "rows_dropped_total", reason="full")) == (3, 2)
+    buffer.hold(False)
+    for candle in candles[5:]:
+        buffer.put(candle)
+    assert (len(buffer), count(metrics, "rows_dropped_total", reason="full")) == (7, 2)
+    assert buffer.gap_minutes == 2, "what went is known"
+
+
+@pytest.mark.parametrize("capacity", [1, 100_000])
+def test_a_little_is_never_shed(capacity: int) -> None:
+    buffer, _, _ = make_buffer(capacity=capacity)
+    buffer.hold(True)
+    assert buffer.capacity == min(capacity, 10_000)
+
+
 def test_gaps_of_a_failed_flush_are_written_with_the_next() -> None:
     buffer, _, _ = make_buffer(capacity=1)
     buffer.put(make_candle("AUSDT"))

@@ -13,6 +13,7 @@ export const words: Record<Language, Record<string, string>> = {
     "budget.archive": "Archive, files",
     "paused.folder": "ARCHIVE_FOLDER cannot be used",
     "paused.disk_low": "the disk is almost full",
+    "paused.memory": "memory is short",
   },
   zh: {
     "role.ws": "实时 K 线",
@@ -35,6 +36,7 @@ export const words: Record<Language, Record<string, string>> = {
     "backfill.running": "进行中",
     "paused.folder": "ARCHIVE_FOLDER 不可用",
     "paused.disk_low": "磁盘空间不足",
+    "paused.memory": "内存不足",
     "kind.Levels": "支撑与阻力（Levels）",
     "kind.Bars": "周期 K 线（Bars）",
     "kind.Aggregate": "自定义 K 线（Aggregate）",
