@@ -78,18 +78,19 @@ class Readiness:
     """What ``/readyz`` said over time, changes only: (monotonic second, ready, text)."""
 
     changes: list[tuple[float, bool, str]] = field(default_factory=list)
+    went_away: bool = False
+    """It said that it is not ready; one that says nothing has not said so."""
 
-    def note(self, ready: bool, text: str) -> None:
+    def note(self, status: int, text: str) -> None:
+        """One answer; status 0 is none."""
+        ready = status == 200
+        self.went_away = self.went_away or status == 503
         if not self.changes or self.changes[-1][1] != ready:
             self.changes.append((time.monotonic(), ready, text))
 
     @property
     def now(self) -> bool:
         return bool(self.changes) and self.changes[-1][1]
-
-    @property
-    def went_away(self) -> bool:
-        return any(not ready for _, ready, _ in self.changes)
 
     @property
     def came_back(self) -> bool:
@@ -227,7 +228,7 @@ class Daemon:
         async def watch() -> None:
             while True:
                 status, text = await self.get("/readyz")
-                seen.note(status == 200, text)
+                seen.note(status, text)
                 await asyncio.sleep(0.1)
 
         task = asyncio.create_task(watch(), name="readiness")
