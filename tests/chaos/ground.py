@@ -95,15 +95,27 @@ class Ground:
         return symbols[number % len(symbols)]
 
     async def control(self, command: str, arguments: Arguments) -> Any:
-        """One command of the sandbox; a ``symbol`` that is a number is the one at that place. Raises ``Refused``."""
+        """One command of the sandbox. Raises ``Refused``.
+
+        A ``symbol`` that is a number is the one at that place, a ``connection`` the one at that place of the open ones.
+        """
         if isinstance(symbol := arguments.get("symbol"), int):
             arguments = {**arguments, "symbol": self.symbol(symbol)}
+        if isinstance(place := arguments.get("connection"), int):
+            arguments = {**arguments, "connection": await self._connection(place)}
         venue = self.world.venue
         ask = venue.list_symbol if command == "list_symbol" else partial(venue.control, command)
         try:
             return await ask(**arguments)
         except AssertionError as error:
             raise Refused(str(error)) from error
+
+    async def _connection(self, place: int) -> int:
+        """The venue counts connections for ever: numbers of the first ones are soon nobody's."""
+        found = await self.world.venue.connections()
+        if not found:
+            raise Refused("no connection is open")
+        return int(found[place % len(found)]["number"])
 
     async def undo(self, work: Awaitable[object]) -> None:
         """Take a fault back; a sandbox that is away, or was started again, has forgotten it."""

@@ -99,7 +99,7 @@ def _rest(dice: Random) -> Arguments:
 
 
 def _one_connection(dice: Random, **more: Any) -> Arguments:
-    """Of all connections, or of one of the first few."""
+    """Of all connections, or of the one at that place of those that are open then."""
     return {"connection": dice.choice((None, None, *range(8))), **more}
 
 
