@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import random
+import shutil
 import sys
 import tempfile
 from pathlib import Path
@@ -53,6 +54,7 @@ def _ran(seed: int, seconds: float) -> bool:
         return False
     finally:
         cluster.destroy()
+    shutil.rmtree(folder, ignore_errors=True)  # hours are hundreds of runs, and each has its logs
     return True
 
 
