@@ -32,7 +32,9 @@ def main() -> int:
     if chosen.schedule:
         for seed in seeds:
             made = plan(seed, chosen.seconds)
-            print(f"seed {seed}, filling {made.filling}, dated {made.dated}")
+            print(
+                f"seed {seed}, filling {made.filling}, dated {made.dated}, archive at first {made.at_first}"
+            )
             print("\n".join(map(str, made.schedule.events)))
         return 0
     failed = [seed for seed in seeds if not _ran(seed, chosen.seconds)]

@@ -8,7 +8,7 @@ from random import Random
 
 from . import links, process, server, venue
 from .ground import Act, Fault
-from .schedule import Schedule, schedule
+from .schedule import Arguments, Schedule, schedule
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +23,9 @@ class Plan:
     dated: bool
     lanes: Mapping[str, tuple[Fault, ...]]
     schedule: Schedule
+    at_first: Arguments | None
+    """What is wrong with the archive before the process starts, which reads it in its first seconds: the lane's faults
+    may come too late for that. None in a world without a past."""
 
     def act(self, lane: str, fault: str) -> Act:
         return next(one.act for one in self.lanes[lane] if one.name == fault)
@@ -50,4 +53,6 @@ def plan(seed: int, seconds: float) -> Plan:
     drawn = schedule(
         seed, seconds, {lane: [(one.name, one.draw) for one in faults] for lane, faults in lanes.items()}
     )
-    return Plan(filling, dated, lanes, drawn)
+    dice = Random(f"{seed} archive at first")
+    at_first = dice.choice(venue.ARCHIVE).draw(dice) if filling else None
+    return Plan(filling, dated, lanes, drawn, at_first)

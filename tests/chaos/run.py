@@ -73,6 +73,9 @@ async def chaos(seed: int, seconds: float, folder: Path, cluster: Cluster, say: 
     date = Faketime(folder) if made.dated and Faketime.LIBRARY.exists() else None
     async with _world(made, folder, cluster) as world:
         world.daemon_with(**_SETTINGS, **(date.settings if date else {}))
+        if made.at_first is not None:
+            say(f"at first  archive {made.at_first}")
+            await world.venue.control("archive", **made.at_first)
         await world.begin()
         ground = Ground(world, cluster, Keeper(world.daemon), date)
         await _play(ground, made, say)

@@ -34,6 +34,14 @@ def test_each_lane_has_one_fault_at_a_time(seed: int) -> None:
             assert callable(made.act(lane, event.fault))
 
 
+def test_an_archive_that_is_read_is_wrong_from_the_beginning() -> None:
+    """Its files are read in the first seconds of the process, before the first fault of its lane."""
+    made = [plan(seed, 25.0) for seed in range(40)]
+    assert {one.filling for one in made} == {True, False}
+    assert [one.filling for one in made] == [one.at_first is not None for one in made]
+    assert made[8].at_first == plan(8, 60.0).at_first
+
+
 def test_every_fault_comes_up() -> None:
     """Over many seeds each fault of each lane is drawn: none of them stands there for nothing."""
     named: set[tuple[str, str]] = set()
