@@ -112,9 +112,10 @@ async def test_calls_that_are_reset_at_once_take_no_more_room_than_others(shelf:
         hearing = asyncio.create_task(_until_cut(reader), name="hearing")
         try:
             with suppress(ConnectionError):
-                writer.write(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + _frame(4, 0, 0))
-                for number in range(3_000):
-                    writer.write(_called_and_reset(2 * number + 1))
+                writer.write(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + _frame(4, 0, 0) + _called(1))
+                await eventually(lambda: most, timeout=60, message="what is sent is a call")
+                for number in range(1, 3_000):
+                    writer.write(_called(2 * number + 1) + _reset(2 * number + 1))
                     if not number % 100:
                         await writer.drain()
                 await writer.drain()
@@ -136,8 +137,13 @@ def _frame(kind: int, flags: int, stream: int, payload: bytes = b"") -> bytes:
     return len(payload).to_bytes(3, "big") + bytes([kind, flags]) + stream.to_bytes(4, "big") + payload
 
 
-def _called_and_reset(stream: int) -> bytes:
-    """GetTask with a whole request, and RST_STREAM (CANCEL) right behind it."""
+def _reset(stream: int) -> bytes:
+    """RST_STREAM (CANCEL)."""
+    return _frame(3, 0, stream, b"\0\0\0\x08")
+
+
+def _called(stream: int) -> bytes:
+    """GetTask with a whole request."""
 
     def text(value: bytes) -> bytes:
         return bytes([len(value)]) + value
@@ -154,7 +160,7 @@ def _called_and_reset(stream: int) -> bytes:
     )
     message = task_pb2.GetTaskRequest(task_id="none").SerializeToString()
     body = b"\0" + len(message).to_bytes(4, "big") + message
-    return _frame(1, 4, stream, head) + _frame(0, 1, stream, body) + _frame(3, 0, stream, b"\0\0\0\x08")
+    return _frame(1, 4, stream, head) + _frame(0, 1, stream, body)
 
 
 async def _until_cut(reader: asyncio.StreamReader) -> None:
