@@ -15,11 +15,11 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import sys
 import tempfile
 import time
 import urllib.request
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -38,6 +38,8 @@ _OWN = {"SPEED": f"{SPEED:g}", "BACKFILL_FROM": "2d"}
 _WINDOW_S = 300.0
 _LEAST_S = 120.0
 """Of a run behind its first part: a minute that is whole, and some samples."""
+_SILENT_S = 600.0
+"""Wall seconds without an answer after which the daemon counts as lost, and the run is over."""
 _SETTLE_S = 90.0
 """After the last minute's end: the slowest row is due 35 s after it, its confirmation a minute later."""
 _STORED = """
@@ -72,19 +74,27 @@ def run() -> dict[str, object]:
             daemon_on(folder, settings_of(folder, url, venue) | _OWN, *ARGUMENTS) as daemon,
         ):
             return _soaked(url, daemon, venue["rest_url"])
+    except (OSError, KeyError):  # it does not answer, or it has ended
+        if (log := folder / "daemon.log").exists():  # it goes with the folder, and nobody else can tell
+            sys.stderr.write(log.read_text(encoding="utf-8", errors="replace")[-4000:])
+        raise
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
 
 def _soaked(url: str, daemon: Process, rest_url: str) -> dict[str, object]:
-    began = time.monotonic()
+    began = answered = time.monotonic()
     taken: list[Sample] = []
     first = 0
     while (at_s := (time.monotonic() - began) * SPEED) < HOURS * 3600:
-        with suppress(OSError):  # what is not answered is one sample less, not the end of hours
+        try:
             taken.append(_sample(daemon, at_s))
             if not first and at_s >= WARM_S:
                 first = (_exchange_s(rest_url) // 60 + 1) * 60
+            answered = time.monotonic()
+        except OSError:  # what is not answered is one sample less, not the end of hours
+            if time.monotonic() - answered > _SILENT_S:
+                raise
         time.sleep(_EVERY_S / SPEED)
     last = _exchange_s(rest_url) // 60 * 60
     time.sleep(_SETTLE_S)

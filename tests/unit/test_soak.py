@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import time
+from typing import Any, cast
 
 import pytest
 
@@ -37,3 +39,21 @@ def test_a_run_of_which_nothing_would_be_looked_at_is_not_begun(monkeypatch: pyt
     monkeypatch.setattr(soak, "WARM_S", 1800.0)
     with pytest.raises(SystemExit, match=r"MARKETD_SOAK_HOURS=0\.5: the first 30 min"):
         soak.run()
+
+
+def test_a_daemon_that_answers_no_more_ends_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One answer that does not come is a sample less; after ten minutes of them nothing is to be waited for."""
+    asked = 0
+
+    def silent(*_: object) -> Sample:
+        nonlocal asked
+        asked += 1
+        raise ConnectionRefusedError
+
+    monkeypatch.setattr(soak, "HOURS", 24.0)
+    monkeypatch.setattr(soak, "_sample", silent)
+    monkeypatch.setattr(time, "sleep", lambda _: None)
+    monkeypatch.setattr(soak, "_SILENT_S", 0.01)
+    with pytest.raises(ConnectionRefusedError):
+        soak._soaked("", cast("Any", None), "")
+    assert asked > 1
