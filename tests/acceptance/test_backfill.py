@@ -30,6 +30,7 @@ async def _rows(past: Past) -> int:
 
 async def test_killed_twice_it_ends_complete(database: str, tmp_path: Path) -> None:
     async with open_past(database, tmp_path) as past:
+        ends = []
         for number in range(2):
             child = _command(past, tmp_path, number, "--from", past.day(0))
             rows = await _rows(past)
@@ -39,6 +40,8 @@ async def test_killed_twice_it_ends_complete(database: str, tmp_path: Path) -> N
                 )
             finally:
                 await child.kill()
+            ends.append(child.exit_code)
+        assert ends[0] == -signal.SIGKILL, "it was through before it could be killed"
         child = _command(past, tmp_path, 2, "--from", past.day(0))
         # The sandbox's relisted and delisted contracts end inside a day that only the archive's listing dates.
         assert await child.wait(within=240) == 0, child.tail()
