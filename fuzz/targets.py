@@ -27,6 +27,7 @@ from src.adapters.binance.rest.errors import error_of
 from src.adapters.binance.stream.dial import Dialer
 from src.adapters.binance.stream.feed import BinanceFeed, CandleIntake, FrameHandler
 from src.adapters.binance.stream.options import StreamOptions
+from src.adapters.binance.stream.trade_frames import TradeFrames
 from src.adapters.binance.stream.transport import BinanceConnection
 from src.adapters.binance.symbols import parse_exchange_info
 from src.adapters.ethereum.node import EthereumNode, NodeOptions
@@ -82,6 +83,7 @@ def frame(data: bytes) -> None:
     while listener.queue:
         connection.last_message, payload = listener.queue.popleft()
         _loop().run_until_complete(handler.handle(payload, connection, connection.counts))
+    _loop().run_until_complete(_trades().handle(data, connection, connection.counts))
     # Whatever way the bytes took: each parser by itself.
     document = messages.load(data)
     event = messages.payload_of(document)
@@ -99,6 +101,11 @@ def _stream() -> tuple[BinanceConnection, FrameHandler]:
     feed = BinanceFeed(StreamOptions().url, CandleIntake(lambda _: None, clock, counted, "fuzz"))
     feed.know({"BTCUSDT", "1000PEPEUSDT", "币安人生USDT"})
     return connection, FrameHandler(feed, lambda _: None, counted, source="fuzz")
+
+
+@cache
+def _trades() -> TradeFrames:
+    return TradeFrames(lambda _: None, VenueClock(), Metrics())
 
 
 @cache

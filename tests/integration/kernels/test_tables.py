@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 
 import numpy as np
@@ -95,11 +96,12 @@ def test_a_kernel_that_sits_in_a_transaction_is_ended_by_the_server(
     with pytest.raises(Unavailable), tables.transaction():
         tables.write("kept.store", _some(5), times=("ts",), word="w")
         with psycopg.connect(database, autocommit=True) as other:
+            deadline = time.monotonic() + 120
             while other.execute(
                 "SELECT FROM pg_stat_activity"
                 " WHERE application_name LIKE 'marketd/kernel/%' AND datname = current_database()"
             ).rowcount:
-                pass
+                assert time.monotonic() < deadline, "the server lets the session live"
         tables.rows("kept.count")
     tables.close()
     assert tables.rows("kept.count") == [(0,)]
