@@ -147,6 +147,7 @@ class Writer:
         self._open = self._opened_before = True
         self._lock_lost_at = None
         self._metrics.database_up.set(1)
+        self._metrics.standby.set(0)
         self._health.database_writable = not self._write_failed
         self.settled.set()
         _log.info("database_opened", msg="the database session is ready")
@@ -160,6 +161,7 @@ class Writer:
                 self._stand_by(error)
         elif not self._standby:
             raise error
+        self._metrics.standby.set(not self._opened_before)
         _log.warning("lock_held", msg=str(error), standby=self._standby)
         await self._pause(_STANDBY_POLL)
         if self._draining.is_set():
@@ -255,6 +257,7 @@ class Writer:
         self._write_failed = self._write_failed or self._open
         self._open = False
         self._metrics.database_up.set(0)
+        self._metrics.standby.set(0)  # who has the lock cannot be asked
         self._health.database_writable = False
         if not self._standby or self._opened_before:
             self.settled.set()

@@ -119,6 +119,10 @@ class LiveFamilies(Families):
         )
         self.last_commit = self._gauge("last_commit_timestamp_seconds", "Venue time of the newest commit.")
         self.database_up = self._gauge("database_up", "1 while the writer has a working session, else 0.")
+        self.standby = self._gauge(
+            "standby",
+            "1 while another instance has the lock of the live candles and this one waits for it, else 0.",
+        )
         self.database_errors = self._counter(
             "database_errors", "Failed database calls by class of SQLSTATE or none.", "sqlstate_class"
         )

@@ -266,6 +266,24 @@ async def test_a_standby_starts_no_reader_before_the_lock_is_ours() -> None:
         assert bench.sink.opened == 1
 
 
+async def test_a_standby_says_that_it_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Alerts about live candles leave it alone by this, and only while somebody else is known to write them."""
+    monkeypatch.setattr(writer_module, "_STANDBY_POLL", 0.01)
+    bench = Bench(standby=True)
+    held = AlreadyRunning("pid 7 holds the lock")
+    bench.sink.open_errors = [held] * 100_000
+    async with bench.running():
+        await eventually(lambda: total(bench.metrics, "standby") == 1)
+        bench.sink.open_errors[:] = [AWAY] * 100_000
+        await eventually(lambda: total(bench.metrics, "standby") == 0)
+        assert not bench.writer.settled.is_set()
+        bench.sink.open_errors[:] = [held] * 100_000
+        await eventually(lambda: total(bench.metrics, "standby") == 1)
+        bench.sink.open_errors.clear()
+        await eventually(bench.writer.settled.is_set)
+        assert total(bench.metrics, "standby") == 0
+
+
 async def test_a_standby_that_lost_the_lock_waits_for_it_again(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(writer_module, "_GHOST_GRACE", 0.0)
     monkeypatch.setattr(writer_module, "_STANDBY_POLL", 0.01)
