@@ -157,11 +157,13 @@ def test_only_ascii_letters_are_lowered() -> None:
 def test_counts_reach_the_metrics_once() -> None:
     counts, metrics = FrameCounts(), Metrics()
     reporter = CountsReporter(counts, metrics, "binance_ws")
+    value = metrics.registry.get_sample_value
+    first = value("marketd_rows_dropped_total", {"reason": "stream_queue"})
+    assert first == 0, "increase() sees no first row of a series that begins with it"
     counts.open, counts.control, counts.received_bytes, counts.dropped = 5, 1, 400, 2
     assert reporter.report()
     counts.control += 1
     assert not reporter.report(), "an answer is no data"
-    value = metrics.registry.get_sample_value
     assert value("marketd_ws_frames_total", {"kind": "open"}) == 5
     assert value("marketd_ws_frames_total", {"kind": "control"}) == 2
     assert value("marketd_ws_received_bytes_total") == 400

@@ -49,6 +49,8 @@ class CountsReporter:
         self._metrics = metrics
         self._source = source
         self._trades = trades
+        if not trades:  # a series that is there from the start can be alerted on
+            metrics.rows_dropped.labels(reason="stream_queue")
 
     def report(self) -> bool:
         """Returns True if a data frame came since the last call."""
