@@ -29,6 +29,7 @@ T_co = TypeVar("T_co", covariant=True)
 
 SOURCE = "tradecat"
 """The word in the column ``source`` of rows taken over."""
+_UNLISTED = "outside_listing"
 
 
 @dataclass(slots=True)
@@ -68,7 +69,7 @@ class Takeover(Generic[T]):
 
     ``judge`` makes a value of a row or says why not, ``write`` stores values in one transaction. Stopped at any point
     it goes on with the next month that is not noted as done. A month that is noted was over when it was read; the
-    month that a symbol's rows end in is always read again.
+    month that a symbol's rows end in is always read again, and so is one with rows outside of the listings known.
     """
 
     def __init__(
@@ -107,10 +108,12 @@ class Takeover(Generic[T]):
             if (symbol, month) in done:
                 self.progress.months_known += 1
                 continue
-            before = self._counts()
+            before, unlisted = self._counts(), self.progress.refused[_UNLISTED]
             await self._month(symbol, max(start, first), min(end, last))
             self.progress.months_done += 1
-            if start >= scope.since_ms and end <= min(span[1], scope.until_ms):
+            # A contract that was delisted may become known later; its rows are then no longer refused.
+            judged = self.progress.refused[_UNLISTED] == unlisted
+            if judged and start >= scope.since_ms and end <= min(span[1], scope.until_ms):
                 read, inserted, refused = (
                     now - then for now, then in zip(self._counts(), before, strict=True)
                 )
@@ -179,7 +182,7 @@ def judge_candle(symbol: str, row: ForeignRow, listings: Sequence[Listing]) -> C
     if is_closed is False:
         return "still_open"
     if not any(listing.admits(open_ms) for listing in listings):
-        return "outside_listing"
+        return _UNLISTED
     if opened is None or high is None or low is None or closed is None or volume is None:
         return "incomplete"
     if not _are_prices(opened, high, low, closed):
@@ -203,7 +206,7 @@ def judge_metric(symbol: str, row: ForeignRow, listings: Sequence[Listing]) -> F
     if is_closed is False:
         return "still_open"
     if not any(listing.admits(end_ms - FIVE_MINUTES_MS) for listing in listings):
-        return "outside_listing"
+        return _UNLISTED
     known = [value for value in values if value is not None]
     if not known:
         return "incomplete"

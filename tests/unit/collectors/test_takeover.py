@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime
 from decimal import Decimal as D
@@ -12,8 +13,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from src.collectors.takeover import SOURCE, judge_candle, judge_metric, months
-from src.model import DAY_MS, FIVE_MINUTES_MS, MINUTE_MS, Authority, Candle, FuturesMetric, Listing
+from src.collectors.takeover import SOURCE, Scope, Takeover, judge_candle, judge_metric, months
+from src.model import (
+    DAY_MS,
+    FIVE_MINUTES_MS,
+    MINUTE_MS,
+    Authority,
+    Candle,
+    FuturesMetric,
+    Listing,
+    WriteResult,
+)
 from src.ports import ForeignRow
 
 OPEN_MS = 29_856_383 * MINUTE_MS
@@ -144,3 +154,48 @@ def test_the_first_period_of_a_listing_ends_inside_it() -> None:
     row: ForeignRow = (END_MS, D(1), None, None, None, None, None, True)
     assert judge_metric("BTCUSDT", row, listed) == "outside_listing"
     assert isinstance(judge_metric("BTCUSDT", (END_MS + FIVE_MINUTES_MS, *row[1:]), listed), FuturesMetric)
+
+
+class Minutes:
+    """Another program's table: the first minute of each month of one symbol."""
+
+    def __init__(self, *starts: datetime) -> None:
+        self._times = [int(start.timestamp() * 1000) for start in starts]
+
+    async def symbols(self) -> list[str]:
+        return ["GONEUSDT"]
+
+    async def span(self, symbol: str) -> tuple[int, int] | None:
+        return self._times[0], self._times[-1]
+
+    async def rows(self, symbol: str, since_ms: int, until_ms: int) -> AsyncGenerator[list[ForeignRow], None]:
+        yield [(ms, *ROW[1:]) for ms in self._times if since_ms <= ms < until_ms]
+
+
+class Notes:
+    """What was noted, in memory."""
+
+    def __init__(self) -> None:
+        self.months: set[tuple[str, date]] = set()
+
+    async def done(self) -> set[tuple[str, date]]:
+        return set(self.months)
+
+    async def note(self, symbol: str, month: date, *, rows_read: int, inserted: int, refused: int) -> None:
+        self.months.add((symbol, month))
+
+
+async def test_a_contract_that_becomes_known_later_is_taken_over_then() -> None:
+    table = Minutes(*(datetime(2026, month, 1, tzinfo=UTC) for month in (1, 2, 3)))
+    notes, everything = Notes(), Scope(lambda _: True, 0, 4_000_000_000_000)
+
+    async def write(candles: Sequence[Candle]) -> WriteResult:
+        return WriteResult(len(candles), 0, 0)
+
+    refused = await Takeover(table, judge_candle, write, notes, {}).run(everything)
+    assert (refused.inserted, dict(refused.refused)) == (0, {"outside_listing": 3})
+    assert notes.months == set(), "the same command reads them again"
+    listed = {"GONEUSDT": [Listing("GONEUSDT", 0, 4_000_000_000_000)]}
+    taken = await Takeover(table, judge_candle, write, notes, listed).run(everything)
+    assert (taken.inserted, taken.months_known) == (3, 0)
+    assert {month.month for _, month in notes.months} == {1, 2}, "the last one may still grow"
