@@ -23,6 +23,8 @@ from ..context import Context
 from .accounting import Account, day_of, first_not_due, not_due, shares, total
 from .view import cell_days, draw, group
 
+_UNKNOWN = "--symbol {}: no symbol of the ledger is called so; `marketd symbols --listings` lists them"
+
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
@@ -97,19 +99,15 @@ def reader_options(settings: Settings) -> DatabaseOptions:
     return DatabaseOptions(url, schema=settings.kline_db_schema, exchange=settings.binance_ws_db_exchange)
 
 
-def chosen(known: Sequence[str], globs: Sequence[str]) -> list[str]:
+def chosen(known: Sequence[str], globs: Sequence[str], *, unknown: str = _UNKNOWN) -> list[str]:
     """The symbols that one of the globs means, in any case and Unicode form; all of them without any.
 
-    Raises ``BadData`` where the ledger knows symbols and none of them is meant.
+    Raises ``BadData`` where symbols are known and one of the globs means none of them; ``unknown`` is what it says.
     """
-    found = [name for name in known if is_meant(name, globs)]
-    if known and not found:
-        raise BadData(
-            f"--symbol {','.join(globs)}: no symbol of the ledger is called so;"
-            " `marketd symbols --listings` lists them",
-            reason="unknown_symbol",
-        )
-    return found
+    wrong = [glob for glob in globs if not any(is_meant(name, (glob,)) for name in known)]
+    if known and wrong:
+        raise BadData(unknown.format(",".join(wrong)), reason="unknown_symbol")
+    return [name for name in known if is_meant(name, globs)]
 
 
 def is_meant(symbol: str, globs: Sequence[str]) -> bool:

@@ -77,7 +77,10 @@ def run(context: Context, wanted: Wanted) -> int:
         closing(reader),
         writing(wanted.folder, exchange=options.exchange, version=__version__) as (manifest, writer),
     ):
-        done = Exporting(reader, manifest, writer).run(wanted.scope, _partitions(reader, wanted))
+        partitions = _partitions(reader, wanted)
+        if set(wanted.datasets) != {"instruments"} and not any(one.symbol for one in partitions):
+            output.note("no data of what was asked for is stored")
+        done = Exporting(reader, manifest, writer).run(wanted.scope, partitions)
     done.tell(wanted.folder)
     return EXIT_OK
 

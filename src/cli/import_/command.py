@@ -24,7 +24,7 @@ from ...errors import EXIT_OK, ConfigError
 from ...model import DAY_MS, FIVE_MINUTES_MS, MINUTE_MS, Candle, Dataset, FuturesMetric, Listing
 from ...wiring.options import database_options, selection
 from ..context import Context
-from ..coverage.command import is_meant
+from ..coverage.command import chosen, is_meant
 from .view import Tally, Watch, report
 
 _ROLE = "import"
@@ -97,7 +97,11 @@ async def _foreign(
 ) -> Mapping[Dataset, ForeignSeries]:
     foreign = ForeignDatabase(foreign_options(wanted.dsn, ours))
     stack.push_async_callback(foreign.close)
-    return await foreign.open()
+    tables = await foreign.open()
+    if wanted.globs:  # a typing error must not look as if all had been taken over
+        known = {symbol for table in tables.values() for symbol in await table.symbols()}
+        chosen(sorted(known), wanted.globs, unknown="--symbols {}: that database has no symbol called so")
+    return tables
 
 
 def _notes(

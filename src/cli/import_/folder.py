@@ -99,6 +99,8 @@ def run(context: Context, wanted: WantedFolder) -> int:
     manifest = read(wanted.folder)
     _refuse_incomplete(manifest, ours)
     entries = _entries(manifest, wanted)
+    if any(entry.symbol for entry in manifest.entries.values()) and not any(one.symbol for one in entries):
+        output.note("the export has no data of what was asked for")
     problems = [text for entry in entries for text in damaged(manifest, entry)]
     if problems:
         more = [f"and {len(problems) - _SHOWN:,} more"] if len(problems) > _SHOWN else []
@@ -130,7 +132,8 @@ def _entries(manifest: Manifest, wanted: WantedFolder) -> list[Entry]:
     found = list(manifest.entries.values())
     if unknown := {entry.dataset for entry in found} - set(DATASETS):
         raise ConfigError(f"{manifest.folder / NAME}: unknown datasets: {', '.join(sorted(unknown))}")
-    symbols = set(chosen(sorted({entry.symbol for entry in found if entry.symbol}), wanted.globs))
+    known = sorted({entry.symbol for entry in found if entry.symbol})
+    symbols = set(chosen(known, wanted.globs, unknown="--symbols {}: the export has no symbol called so"))
     kept = [
         entry
         for entry in found

@@ -104,6 +104,8 @@ def test_real_days_come_over_digit_for_digit(
     books.list("DOTUSDT", datetime(2020, 8, 22, tzinfo=UTC))
     assert main(["import", "--from-dsn", tradecat, "--dry-run"]) == 0
     assert "rows     3,000 at most" in capsys.readouterr().out
+    assert main(["import", "--from-dsn", tradecat, "--symbols", "DOTUSDT,DOTUSTD"]) == 1
+    assert "--symbols DOTUSTD: that database has no symbol called so" in capsys.readouterr().err
     assert stored(database) == []
     assert main(["import", "--from-dsn", tradecat]) == 0
     assert "stored     3,000 new" in capsys.readouterr().out

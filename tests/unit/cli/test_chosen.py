@@ -22,6 +22,10 @@ def test_a_name_that_nothing_has_is_refused_and_not_called_complete() -> None:
         BadData, match="--symbol NOSUCH: no symbol of the ledger is called so; `marketd symbols"
     ):
         chosen(KNOWN, ["NOSUCH"])
+    with pytest.raises(BadData, match="--symbol BTCUSTD: no symbol"):
+        chosen(KNOWN, ["BTCUSDT", "BTCUSTD"])
+    with pytest.raises(BadData, match="there is no X"):
+        chosen(KNOWN, ["X"], unknown="there is no {}")
     assert chosen([], ["NOSUCH"]) == [], "an empty ledger says so itself"
 
 
