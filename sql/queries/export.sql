@@ -44,6 +44,17 @@ SELECT count(*), coalesce(sum((extract(epoch FROM last_seen) * 1000000)::bigint)
 FROM instruments
 WHERE exchange = %(exchange)s;
 
+-- name: dropped_before
+-- Up to when rows were dropped with their chunks: before the oldest chunk that is left, and on days that the ledger calls
+-- expired. NULL where there is neither.
+SELECT greatest(
+    (SELECT min(range_start) FROM timescaledb_information.chunks
+     WHERE hypertable_schema = current_schema() AND hypertable_name = %(table)s),
+    (SELECT (max(day) + 1)::timestamp AT TIME ZONE 'UTC' FROM coverage_days
+     WHERE exchange = %(exchange)s AND dataset = %(dataset)s AND symbol = %(symbol)s AND expired > 0
+       AND day >= (%(since)s AT TIME ZONE 'UTC')::date AND day < (%(until)s AT TIME ZONE 'UTC')::date)
+);
+
 -- name: candles
 COPY (
     SELECT exchange, symbol, (extract(epoch FROM bucket_ts) * 1000000)::bigint, open, high, low, close, volume,

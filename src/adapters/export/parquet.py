@@ -6,8 +6,9 @@ Numbers of PostgreSQL's type ``numeric`` are text in the files: no type of Parqu
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -91,14 +92,29 @@ FORMS: dict[str, Form] = {
 """By the names of the datasets, in the order in which they are read back: trades need to know of listings."""
 
 
-def write(folder: Path, path: str, dataset: str, csv: bytes) -> ExportedFile:
-    """Write rows that PostgreSQL said as CSV; the file appears under its name when it is whole and on the disk."""
+def write(
+    folder: Path,
+    path: str,
+    dataset: str,
+    csv: bytes,
+    *,
+    older: Sequence[Path] = (),
+    end: datetime | None = None,
+) -> ExportedFile:
+    """Write rows that PostgreSQL said as CSV; the file appears under its name when it is whole and on the disk.
+
+    Rows of the files ``older`` from before ``end`` are kept where CSV has none of their times.
+    """
     form = FORMS[dataset]
     frame = pl.read_csv(
         csv, has_header=False, new_columns=list(form.columns), schema_overrides=list(form.columns.values())
     )
     if form.time is not None:
         frame = frame.with_columns(pl.col(form.time).cast(pl.Datetime("us", "UTC")))
+        if older and end is not None:
+            before = pl.concat([pl.read_parquet(one, columns=frame.columns) for one in older])
+            before = before.filter(pl.col(form.time) < end).join(frame, on=form.time, how="anti")
+            frame = pl.concat([before, frame]).sort(form.time)
     target = folder / path
     target.parent.mkdir(parents=True, exist_ok=True)
     part = target.with_name(f".{target.name}.part")

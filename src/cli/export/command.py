@@ -6,13 +6,13 @@ import time
 from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from itertools import count
 from pathlib import Path
 from urllib.parse import quote
 
 from ... import __version__
-from ...adapters.export.manifest import EVERYTHING, Entry, ExportedFile, Manifest, Writer, writing
+from ...adapters.export.manifest import EVERYTHING, Entry, ExportedFile, Manifest, Writer, damaged, writing
 from ...adapters.timescale.history.exported import ExportReader, Partition
 from ...errors import EXIT_OK
 from ...wiring.options import database_options
@@ -114,21 +114,40 @@ class Exporting:
             return
         if not number:
             return
-        entry = self._written(partition, state)
+        entry = self._written(partition, state, known)
+        if not entry.files:  # all of it was dropped just now
+            return
         self._writer.add(entry)
         self._forget(known, entry)
         done.written += 1
         done.rows += entry.rows
         done.bytes += sum(file.bytes for file in entry.files)
 
-    def _written(self, partition: Partition, state: str) -> Entry:
+    def _written(self, partition: Partition, state: str, known: Entry | None) -> Entry:
         # Polars, which only this needs, takes a second to load.
         from ...adapters.export.parquet import write
 
+        folder, pieces = self._manifest.folder, self._reader.csv(partition)
+        end: datetime | None = None
+        if known is not None and partition.dataset != "agg_trades":
+            # A month is small. What retention drops after it was read is not asked for, what it dropped before is.
+            pieces = iter(list(pieces))
+            end = self._reader.dropped_before(partition)
+        older = self._kept(known) if known is not None and end is not None else []
         files: list[ExportedFile] = []
-        for part, csv in zip(count(1), self._reader.csv(partition), strict=False):
-            files.append(write(self._manifest.folder, _path(partition, part), partition.dataset, csv))
+        for part, csv in zip(count(1), pieces, strict=False):
+            name = _path(partition, part)
+            files.append(
+                write(folder, name, partition.dataset, csv, older=older if part == 1 else (), end=end)
+            )
         return Entry(*partition.key, state, sum(file.rows for file in files), tuple(files))
+
+    def _kept(self, known: Entry) -> list[Path]:
+        """The files of a partition of which retention has dropped a part meanwhile: they have it still."""
+        if problems := list(damaged(self._manifest, known)):
+            output.note(f"{'; '.join(problems)}: what retention has dropped of it is lost")
+            return []
+        return [self._manifest.folder / file.path for file in known.files]
 
     def _forget(self, known: Entry | None, entry: Entry) -> None:
         """Files that a partition had when it was larger."""

@@ -21,7 +21,7 @@ from src.adapters.timescale.sessions.shared import SharedSession
 from src.cli import main
 from src.cli.export.command import DATASETS, Wanted
 from src.errors import EXIT_CONFIG
-from src.model import Authority
+from src.model import DAY_MS, Authority
 from tests.support.eventually import eventually
 from tests.support.processes import Child
 from tests.support.templates import Templates
@@ -109,6 +109,29 @@ async def test_repeated_it_writes_what_has_changed(
     assert changed == {tmp_path / f"candles_1m/{EXCHANGE}/BTCUSDT/2026-01.parquet"}
     assert await _there(monkeypatch, database, tmp_path) == 0
     assert "0 written" in capsys.readouterr().out
+
+
+async def test_what_retention_drops_of_a_month_stays_in_the_export(
+    database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A month is dropped week by week: its file is written again with what is left, and must not lose the rest."""
+    session = SharedSession(DatabaseOptions(database, exchange=EXCHANGE), purpose="test")
+    early = candles("BTCUSDT")
+    late = [replace(row, open_ms=row.open_ms + 20 * DAY_MS) for row in early]
+    await RepairStore(session).write([*early, *late])
+    await session.close()
+    assert await _there(monkeypatch, database, tmp_path) == 0
+    january = tmp_path / f"candles_1m/{EXCHANGE}/BTCUSDT/2026-01.parquet"
+    before = pl.read_parquet(january)
+    assert len(before) == 180
+    with psycopg.connect(database, autocommit=True) as connection:
+        connection.execute("SELECT market_data.expire('2026-01-15Z')")
+        [left] = connection.execute("SELECT count(*) FROM market_data.candles_1m").fetchone() or [None]
+    assert left == 120
+    assert await _there(monkeypatch, database, tmp_path) == 0
+    assert manifest.read(tmp_path).complete
+    assert pl.read_parquet(january).equals(before)
+    assert (tmp_path / f"candles_1m/{EXCHANGE}/BTCUSDT/2025-12.parquet").exists()
 
 
 async def test_killed_and_resumed(

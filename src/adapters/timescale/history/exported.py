@@ -50,6 +50,8 @@ _DATASETS = {
     "funding": _Dataset(lambda: query("export", "funding_state"), lambda: query("export", "funding")),
     "agg_trades": _Dataset(lambda: query("export", "trades_state"), lambda: query("export", "trades")),
 }
+_EXPIRES = {"candles_1m": "candles_1m", "metrics_5m": "binance_futures_metrics_5m"}
+"""Tables whose months retention drops piece by piece, by their datasets; a day of trades goes as a whole."""
 _ALWAYS = (datetime(1970, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC))
 
 
@@ -77,6 +79,14 @@ class ExportReader:
         """How many rows there are, and a text that is another one whenever any of them is."""
         ((number, mark),) = self._rows(_DATASETS[partition.dataset].state(), _bounds(partition))
         return int(number), f"{number}:{mark}"
+
+    def dropped_before(self, partition: Partition) -> datetime | None:
+        """The end of what retention has dropped of a partition of which some is left; None: it has dropped nothing."""
+        if (table := _EXPIRES.get(partition.dataset)) is None:
+            return None
+        given = {**_bounds(partition), "dataset": partition.dataset, "table": table}
+        end: datetime | None = self._rows(query("export", "dropped_before"), given)[0][0]
+        return end if end is not None and end > partition.since else None
 
     def csv(self, partition: Partition) -> Iterator[bytes]:
         """Its rows in CSV, in pieces of whole lines."""
