@@ -14,7 +14,7 @@ from urllib.parse import quote
 from ... import __version__
 from ...adapters.export.manifest import EVERYTHING, Entry, ExportedFile, Manifest, Writer, damaged, writing
 from ...adapters.timescale.history.exported import ExportReader, Partition
-from ...errors import EXIT_OK
+from ...errors import EXIT_OK, ConfigError
 from ...wiring.options import database_options
 from .. import output
 from ..context import Context
@@ -72,17 +72,23 @@ def run(context: Context, wanted: Wanted) -> int:
     """
     settings = context.settings("DATABASE_URL")
     options = database_options(settings, f"{time.time_ns():x}", "export")
-    reader = ExportReader(options)
+    try:
+        _export(ExportReader(options), options.exchange, wanted)
+    except OSError as error:
+        raise ConfigError(f"{wanted.folder}: cannot be written: {error.strerror or error}") from error
+    return EXIT_OK
+
+
+def _export(reader: ExportReader, exchange: str, wanted: Wanted) -> None:
     with (
         closing(reader),
-        writing(wanted.folder, exchange=options.exchange, version=__version__) as (manifest, writer),
+        writing(wanted.folder, exchange=exchange, version=__version__) as (manifest, writer),
     ):
         partitions = _partitions(reader, wanted)
         if set(wanted.datasets) != {"instruments"} and not any(one.symbol for one in partitions):
             output.note("no data of what was asked for is stored")
         done = Exporting(reader, manifest, writer).run(wanted.scope, partitions)
     done.tell(wanted.folder)
-    return EXIT_OK
 
 
 class Exporting:

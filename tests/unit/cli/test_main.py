@@ -150,3 +150,10 @@ def test_migrate_without_a_database(capsys: Captured) -> None:
 def test_a_wrong_day_is_told_with_what_is_taken(line: str, told: str, capsys: Captured) -> None:
     assert main(line.split()) == EXIT_USAGE
     assert told in " ".join(capsys.readouterr().err.split())
+
+
+def test_an_export_into_what_is_no_folder_is_one_clear_line(tmp_path: Path, capsys: Captured) -> None:
+    (tmp_path / "file").write_text("")
+    arguments = ["--set", "DATABASE_URL=postgresql://u@127.0.0.1:1/d", "export", str(tmp_path / "file")]
+    assert main(arguments) == EXIT_CONFIG
+    assert capsys.readouterr().err.startswith(f"marketd: {tmp_path / 'file'}: cannot be written: ")
