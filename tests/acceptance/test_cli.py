@@ -220,7 +220,8 @@ async def test_the_gauge_by_symbol(daemon: Daemon) -> None:
 
 
 async def test_the_doctor_finds_nothing(exchange: Mapping[str, str], database: str) -> None:
-    result = await marketd("doctor", "--json", DATABASE_URL=database, METRICS_PORT="0", **exchange)
+    databases = {"DATABASE_URL": database, "DATABASE_READER_URL": database}
+    result = await marketd("doctor", "--json", METRICS_PORT="0", **databases, **exchange)
     # The test cluster runs without fsync, and this machine's disk may be nearly full.
     states = {
         item["subject"]: item["state"]
@@ -229,7 +230,7 @@ async def test_the_doctor_finds_nothing(exchange: Mapping[str, str], database: s
     }
     assert set(states.values()) == {"ok"}, result.out
     assert states.keys() >= {"settings", "database", "tables", "exchange", "symbols", "clock", "port"}
-    assert states.keys() >= {"stream", "archive", "limits"}
+    assert states.keys() >= {"stream", "archive", "limits", "reader"}
 
 
 async def test_the_doctor_says_what_to_do() -> None:

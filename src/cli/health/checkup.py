@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from ...adapters.occupant import marketd_at
 from ...adapters.timescale.reports.inspection import Inspection, Server
 from ...config import Settings
-from .daemon_http import ask
 
 State = Literal["ok", "warning", "bad"]
 
@@ -51,6 +51,16 @@ def judge_server(inspection: Inspection) -> list[Finding]:
     if inspection.lock_holder:
         found.append(Finding("lock", "ok", f"held by {inspection.lock_holder}"))
     return found
+
+
+def judge_reader(inspection: Inspection) -> list[Finding]:
+    """What the database says to DATABASE_READER_URL; pure."""
+    server = inspection.server
+    who = f"{server.role} (DATABASE_READER_URL) in {server.database}"
+    if inspection.pending:
+        advice = "see that it names the same database; `marketd migrate` as the owner gives it its rights"
+        return [Finding("reader", "bad", f"{who} does not see every table", advice)]
+    return [Finding("reader", "ok", f"{who} may look at every table")]
 
 
 def _extension(server: Server) -> Finding:
@@ -98,7 +108,7 @@ def check_port(settings: Settings) -> Finding:
         with socket.create_server((settings.metrics_host, settings.metrics_port), family=family):
             return Finding("port", "ok", f"{place} is free")
     except OSError as error:
-        if error.errno == errno.EADDRINUSE and ask(settings, "/healthz", timeout=2.0).ok:
+        if error.errno == errno.EADDRINUSE and marketd_at(settings.metrics_host, settings.metrics_port):
             return Finding("port", "ok", f"a daemon answers on {place}")
         reason = error.strerror or str(error)
         return Finding("port", "bad", f"{place}: {reason}", "set METRICS_HOST and METRICS_PORT to a free one")

@@ -11,7 +11,8 @@ from contextlib import suppress
 from pathlib import Path
 
 from ...config import Settings
-from ...config.load import ENV_FILE, known_names
+from ...config.describe import secret_names
+from ...config.load import CONFIG_FILE, ENV_FILE, known_names
 from .checkup import Finding
 
 _DESCRIPTORS = 1024
@@ -56,9 +57,14 @@ def _limit(number: int, least: int, what: str, unit: str, command: str) -> Findi
     return Finding("limits", "bad", f"{what}: {soft:,} at most", advice)
 
 
-def check_secrets(environ: Mapping[str, str], settings: Settings) -> list[Finding]:
-    """No file with secrets in it may be read by everybody on this machine."""
+def check_secrets(
+    environ: Mapping[str, str], settings: Settings, origins: Mapping[str, str] | None = None
+) -> list[Finding]:
+    """No file with secrets in it may be read by everybody on this machine. ``origins``: where settings were written."""
     named = [environ.get(ENV_FILE) or ".env", settings.api_tokens_file or ""]
+    yaml = environ.get(CONFIG_FILE) or "config.yaml"
+    written = {place for name, place in (origins or {}).items() if name in secret_names()}
+    named += [yaml] if str(Path(yaml)) in written else []
     named += [environ[name] for name in known_names() if name.endswith("_FILE") and environ.get(name)]
     files = _modes(dict.fromkeys(map(Path, filter(None, named))))
     open_ones = [path for path, mode in files.items() if mode & (stat.S_IROTH | stat.S_IWOTH)]

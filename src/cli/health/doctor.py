@@ -13,7 +13,7 @@ from ...errors import EXIT_FAILURE, EXIT_OK, ConfigError, MarketdError
 from .. import output
 from ..context import Context
 from ..symbols.selected import ask_exchange, why_out
-from .checkup import Finding, check_disk, check_port, judge_server
+from .checkup import Finding, check_disk, check_port, judge_reader, judge_server
 from .checkup_machine import check_archive_folder, check_limits, check_secrets
 from .checkup_ways import check_ways
 from .checkup_work import check_folder, check_kernels, check_node, judge_tasks
@@ -32,7 +32,7 @@ def run(context: Context, *, as_json: bool) -> int:
     findings += [
         *check_archive_folder(settings),
         *check_limits(),
-        *check_secrets(os.environ, settings),
+        *check_secrets(os.environ, settings, loaded.origins),
     ]
     if as_json:
         output.as_json([asdict(finding) for finding in findings])
@@ -50,7 +50,7 @@ def _text(finding: Finding) -> str:
 async def _examine(settings: Settings, *, scheduled: bool) -> list[Finding]:
     found: list[Finding] = []
     database = partial(_database, scheduled=scheduled)
-    for subject, check in (("database", database), ("exchange", _exchange)):
+    for subject, check in (("database", database), ("reader", _reader), ("exchange", _exchange)):
         found += await _guarded(subject, check, settings)
     found += await check_ways(settings)
     found += [*await check_kernels(settings), *await check_node(settings)]
@@ -70,6 +70,7 @@ async def _guarded(
 
 _ADVICE = {
     "database": "see that the server runs and DATABASE_URL is right; scripts/timescaledb.sh up brings a private one",
+    "reader": "see that DATABASE_READER_URL is right; `marketd migrate` as the owner gives it its rights",
     "exchange": "see that this machine reaches it (a firewall, HTTP_PROXY, BINANCE_REST_URL); `marketd sandbox`"
     " stands in for it",
 }
@@ -91,6 +92,21 @@ async def _database(settings: Settings, *, scheduled: bool) -> list[Finding]:
         if inspection.pending
         else [*found, *judge_tasks(await inspect_work(*where), scheduled=scheduled)]
     )
+
+
+async def _reader(settings: Settings) -> list[Finding]:
+    """All that only look work as this role (status, coverage, gaps, the API); nothing where it is not set."""
+    from ...adapters.timescale.reports.inspection import inspect
+    from ...adapters.timescale.reports.work import inspect_work
+
+    if settings.database_reader_url is None:
+        return []
+    url = settings.database_reader_url.get_secret_value()
+    where = (url, settings.kline_db_schema, settings.binance_ws_db_exchange)
+    inspection = await inspect(*where)
+    if not inspection.pending:
+        await inspect_work(*where)
+    return judge_reader(inspection)
 
 
 async def _exchange(settings: Settings) -> list[Finding]:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import socket
+import threading
 from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
 
+from src.adapters.http_guard import SERVER_NAME
 from src.adapters.timescale.reports.inspection import Inspection, Server
-from src.cli.health.checkup import check_disk, check_port, judge_server
+from src.cli.health.checkup import check_disk, check_port, judge_reader, judge_server
 from src.config import Settings
 
 GOOD = Server(
@@ -66,6 +69,36 @@ def test_a_port_that_another_program_has() -> None:
         taken = check_port(Settings(metrics_port=port))
     assert (taken.state, "METRICS_PORT" in taken.advice) == ("bad", True)
     assert check_port(Settings(metrics_port=port)).state == "ok"
+
+
+@pytest.mark.parametrize(("server", "state"), [("nginx", "bad"), (SERVER_NAME, "ok")])
+def test_a_port_where_something_answers(server: str, state: str) -> None:
+    """Many programs are healthy under /healthz; only a marketd is one of ours."""
+
+    class Program(BaseHTTPRequestHandler):
+        def version_string(self) -> str:
+            return server
+
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.end_headers()
+
+        def log_message(self, format: str, *args: object) -> None:
+            return
+
+    with HTTPServer(("127.0.0.1", 0), Program) as other:
+        threading.Thread(target=other.serve_forever, daemon=True).start()
+        found = check_port(Settings(metrics_port=other.server_port))
+        other.shutdown()
+    assert found.state == state, found
+
+
+def test_a_reader_that_sees_nothing() -> None:
+    reader = replace(GOOD, role="reader")
+    (good,) = judge_reader(Inspection(reader, []))
+    (blind,) = judge_reader(Inspection(reader, ["0001_candles"]))
+    assert (good.state, blind.state) == ("ok", "bad")
+    assert "marketd migrate" in blind.advice
 
 
 def test_disk(tmp_path: Path) -> None:

@@ -54,6 +54,16 @@ def test_secrets_that_everybody_may_read(tmp_path: Path) -> None:
     assert check_secrets({"MARKETD_ENV_FILE": os.devnull}, Settings()) == []
 
 
+def test_a_config_file_with_a_secret_that_everybody_may_read(tmp_path: Path) -> None:
+    path = tmp_path / "config.yaml"
+    path.write_text("database_url: x")
+    path.chmod(0o644)
+    environ = {"MARKETD_ENV_FILE": os.devnull, "MARKETD_CONFIG_FILE": str(path)}
+    assert check_secrets(environ, Settings(), {"SYMBOLS": str(path)}) == [], "no secret stands there"
+    (finding,) = check_secrets(environ, Settings(), {"DATABASE_URL": str(path)})
+    assert (finding.state, finding.advice) == ("warning", f"chmod 600 {path}")
+
+
 def test_the_folder_of_downloads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (finding,) = check_archive_folder(Settings(archive_folder=str(tmp_path / "not" / "yet")))
     assert finding.state in {"ok", "warning"}, finding
