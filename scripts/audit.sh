@@ -12,8 +12,11 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 readonly DIR=${MARKETD_AUDIT_DIR:-var/audit}
 readonly LOCKS=(requirements.lock requirements-build.lock requirements-dev.lock requirements-pages.lock requirements-audit.lock)
 
-not_audited() {
+failed=0
+
+not_audited() { # what was found before is not made good by it
     echo "audit.sh: *not audited*: $*" >&2
+    ((failed == 0)) || exit 1
     exit 3
 }
 
@@ -52,8 +55,8 @@ PYTHON
 }
 
 main() {
-    local lock failed=0
-    ./scripts/setup.sh --dev >&2
+    local lock
+    ./scripts/setup.sh --dev >&2 || not_audited "the Python environment cannot be made"
     mkdir -p "$DIR"
     .venv/bin/python scripts/sbom.py >"$DIR/sbom.cdx.json"
     echo "audit.sh: $(grep -c '"purl"' "$DIR/sbom.cdx.json") packages in $DIR/sbom.cdx.json"

@@ -110,15 +110,18 @@ def test_no_secret_is_in_our_own_history() -> None:
     assert found.returncode == 0, found.stdout + found.stderr
 
 
-def test_an_audit_that_can_ask_nobody_says_so(tmp_path: Path) -> None:
-    """It must not look like one that found nothing."""
+@pytest.mark.parametrize(("secrets", "code"), [("true", 3), ("false", 1)])
+def test_an_audit_that_can_ask_nobody_says_so(secrets: str, code: int, tmp_path: Path) -> None:
+    """It must not look like one that found nothing, nor hide what it found before."""
     nobody = {"PIP_INDEX_URL": "http://127.0.0.1:9/simple", "PIP_RETRIES": "0", "PIP_CONFIG_FILE": os.devnull}
     script = (ROOT / "scripts" / "audit.sh").read_text(encoding="utf-8")
     assert "./scripts/setup.sh --dev >&2" in script
     # The environment is there, or this test would not run; making it again is the one thing that is left out.
     body = script.replace("./scripts/setup.sh --dev >&2", ":").replace(".venv/bin/python", sys.executable)
+    assert body.count("./scripts/secrets.sh ||") == 1
+    body = body.replace("./scripts/secrets.sh ||", f"{secrets} ||")
     body = body.replace('cd "$(dirname "${BASH_SOURCE[0]}")/.."', f'cd "{ROOT}"')
     done = _run("bash", "-c", body, MARKETD_AUDIT_DIR=str(tmp_path / "audit"), **nobody)
-    assert done.returncode == 3, done.stdout + done.stderr
+    assert done.returncode == code, done.stdout + done.stderr
     assert "*not audited*" in done.stderr
     assert json.loads((tmp_path / "audit" / "sbom.cdx.json").read_text(encoding="utf-8"))["components"]
