@@ -12,7 +12,7 @@ from ...config import Settings
 from ...errors import EXIT_FAILURE, EXIT_OK, ConfigError, MarketdError
 from .. import output
 from ..context import Context
-from ..symbols.selected import ask_exchange, why_out
+from ..symbols.selected import ask_exchange, misnamed, why_out
 from .checkup import Finding, check_disk, check_port, judge_reader, judge_server
 from .checkup_machine import check_archive_folder, check_limits, check_secrets
 from .checkup_ways import check_ways
@@ -124,6 +124,10 @@ async def _exchange(settings: Settings) -> list[Finding]:
         found.append(
             Finding("symbols", "bad", text, f"they are out because: {'; '.join(sorted(reasons)[:3])}")
         )
+    found += [
+        Finding("symbols", "warning", text, "correct it, or leave it if that one was delisted")
+        for text in misnamed(settings, answer.instruments)
+    ]
     return [*found, _clock(answer.offset, settings.speed)]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ...adapters.binance.rest.client import BinanceRest
@@ -36,9 +37,12 @@ class Answer:
 
 def run(context: Context, *, as_json: bool) -> int:
     """Print them. Raises ``ConfigError``, or ``Unavailable`` (69) when the exchange cannot be asked."""
-    answer = asyncio.run(ask_exchange(context.settings()))
+    settings = context.settings()
+    answer = asyncio.run(ask_exchange(settings))
     if answer.alone:
         output.note(f"the request budget is not shared with other processes: {answer.alone}")
+    for text in misnamed(settings, answer.instruments):
+        output.note(text)
     chosen = sorted(answer.picture.live)
     out = Counter(
         why_out(item, answer.selection)
@@ -54,6 +58,21 @@ def run(context: Context, *, as_json: bool) -> int:
     for reason, count in out.most_common():
         output.note(f"{count} out: {reason}")
     return EXIT_OK
+
+
+def misnamed(settings: Settings, instruments: Sequence[Instrument]) -> list[str]:
+    """Names in SYMBOLS and TRADE_SYMBOLS that no contract of the exchange has, a sentence for each setting; pure."""
+    written = {"SYMBOLS": selection(settings).include, "TRADE_SYMBOLS": settings.trade_symbols}
+    return [
+        f"{name}: the exchange lists no contract called {', '.join(wrong)}"
+        for name, globs in written.items()
+        if (wrong := [glob for glob in globs if not _names_any(glob, instruments)])
+    ]
+
+
+def _names_any(glob: str, instruments: Sequence[Instrument]) -> bool:
+    one = Selection(include=(glob,))
+    return any(one.admits_name(item.symbol) for item in instruments)
 
 
 def why_out(item: Instrument, chosen: Selection) -> str:

@@ -6,8 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from src.cli.symbols.selected import why_out
+from src.cli.symbols.selected import misnamed, why_out
 from src.collectors.listings.selection import Selection
+from src.config import Settings
 from src.model import ContractStatus, Instrument
 
 BTC = Instrument(
@@ -32,3 +33,12 @@ BTC = Instrument(
 )
 def test_the_first_rule_that_leaves_it_out(item: Instrument, reason: str) -> None:
     assert why_out(item, Selection(include=("BTC*", "USDC*"), exclude=("USDCUSDT",))) == reason
+
+
+def test_a_name_that_no_contract_has_is_told_beside_those_that_one_has() -> None:
+    assert misnamed(Settings(), [BTC]) == []
+    settings = Settings(symbols=("BTC*", "ETHUSTD"), trade_symbols=("BTCUSDT", "BTCUSTD"))
+    assert misnamed(settings, [BTC]) == [
+        "SYMBOLS: the exchange lists no contract called ETHUSTD",
+        "TRADE_SYMBOLS: the exchange lists no contract called BTCUSTD",
+    ]
