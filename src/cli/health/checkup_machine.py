@@ -15,6 +15,7 @@ from ...config.describe import secret_names
 from ...config.load import CONFIG_FILE, ENV_FILE, known_names
 from .checkup import Finding
 
+_MOUNTED_SECRETS = Path("/run/secrets")
 _DESCRIPTORS = 1024
 """20 connections to the database, 64 requests at once, the streams, 64 clients of each server, 500 listeners, files."""
 _PROCESSES = 256
@@ -66,7 +67,9 @@ def check_secrets(
     written = {place for name, place in (origins or {}).items() if name in secret_names()}
     named += [yaml] if str(Path(yaml)) in written else []
     named += [environ[name] for name in known_names() if name.endswith("_FILE") and environ.get(name)]
-    files = _modes(dict.fromkeys(map(Path, filter(None, named))))
+    # Secrets of a container are nobody's outside of it, and its user can only read them like everybody.
+    paths = [path for path in map(Path, filter(None, named)) if not path.is_relative_to(_MOUNTED_SECRETS)]
+    files = _modes(dict.fromkeys(paths))
     open_ones = [path for path, mode in files.items() if mode & (stat.S_IROTH | stat.S_IWOTH)]
     if open_ones:
         names = " ".join(map(str, open_ones))

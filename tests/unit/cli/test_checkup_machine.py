@@ -54,6 +54,18 @@ def test_secrets_that_everybody_may_read(tmp_path: Path) -> None:
     assert check_secrets({"MARKETD_ENV_FILE": os.devnull}, Settings()) == []
 
 
+def test_what_is_mounted_into_a_container_is_not_judged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "database_url"
+    path.write_text("x")
+    path.chmod(0o644)
+    environ = {"MARKETD_ENV_FILE": os.devnull, "DATABASE_URL_FILE": str(path)}
+    assert len(check_secrets(environ, Settings())) == 1
+    monkeypatch.setattr("src.cli.health.checkup_machine._MOUNTED_SECRETS", tmp_path)
+    assert check_secrets(environ, Settings()) == []
+
+
 def test_a_config_file_with_a_secret_that_everybody_may_read(tmp_path: Path) -> None:
     path = tmp_path / "config.yaml"
     path.write_text("database_url: x")
