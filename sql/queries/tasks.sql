@@ -58,6 +58,21 @@ SET is_unwanted = true,
 WHERE task_id = %(task_id)s AND state IN ('PENDING', 'RUNNING')
 RETURNING job_id;
 
+-- name: end_unwanted
+-- Tasks that nobody wants and nobody will begin again: the job is gone, or has failed because it was to be stopped when its
+-- worker was already dead. As long as somebody works at one, or will, it is theirs to end.
+WITH ended AS (
+    UPDATE tasks SET state = 'CANCELLED', finished_at = now()
+    WHERE state = 'RUNNING' AND is_unwanted
+      AND NOT EXISTS (
+          SELECT FROM procrastinate_jobs AS job WHERE job.id = tasks.job_id AND job.status IN ('todo', 'doing')
+      )
+    RETURNING task_id, job_id
+), dropped AS (
+    DELETE FROM procrastinate_jobs WHERE id IN (SELECT job_id FROM ended)
+)
+SELECT task_id FROM ended;
+
 -- name: tell
 WITH told AS (
     UPDATE tasks SET share = coalesce(%(share)s, share)

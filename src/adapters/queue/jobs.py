@@ -122,7 +122,10 @@ class JobQueue:
         raise Unavailable("the worker of the queue has ended", reason="queue")
 
     async def take_over(self) -> int:
-        """Give the jobs of workers that are silent back to the queue; returns how many."""
+        """Give the jobs of workers that are silent back to the queue; returns how many.
+
+        A task that was cancelled while its worker was silent has nobody who would end it: it is ended here.
+        """
         manager = self._app.job_manager
         taken = 0
         with _translated():
@@ -136,6 +139,9 @@ class JobQueue:
                     log.warning(
                         "task_taken_over", msg="its worker is silent", task=job.task_kwargs["task_id"]
                     )
+            async with self._pool.connection() as connection:
+                for task_id in await task_store.end_unwanted(connection):
+                    log.warning("task_ended", msg="cancelled; its worker is gone", task=task_id)
         self._metrics.tasks_taken_over.inc(taken)
         return taken
 

@@ -150,6 +150,11 @@ async def cancel(connection: AsyncConnection, task_id: str) -> int | None:
     return None
 
 
+async def end_unwanted(connection: AsyncConnection) -> list[str]:
+    """End the tasks that nobody wants and whose jobs nobody will do any more; their ids."""
+    return [str(task_id) for (task_id,) in await fetch(connection, query("tasks", "end_unwanted"), {})]
+
+
 async def set_job(connection: AsyncConnection, task_id: str, job_id: int) -> None:
     """Note within the caller's transaction which job of the queue does it."""
     await connection.execute(query("tasks", "set_job"), {"task_id": task_id, "job_id": job_id})

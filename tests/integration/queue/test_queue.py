@@ -140,6 +140,23 @@ async def test_what_a_silent_worker_has_is_taken_over(here: World) -> None:
     assert here.metrics.tasks_taken_over._value.get() == 1
 
 
+@pytest.mark.parametrize(("status", "taken"), [("todo", 0), ("doing", 1)])
+async def test_one_that_is_cancelled_after_its_worker_died_ends(here: World, status: str, taken: int) -> None:
+    """Its job waits for another worker (todo), or nobody has noticed yet that the first one is gone (doing)."""
+    queue = await here.queue()
+    await here.ask(queue, "one")
+    async with here.pool.connection() as connection:
+        await connection.execute("UPDATE tasks SET state = 'RUNNING', attempts = 1, started_at = now()")
+        await connection.execute(
+            "UPDATE procrastinate_jobs SET status = %s::procrastinate_job_status", [status]
+        )
+    assert await queue.cancel("one")
+    await here.until("one", TaskState.RUNNING)
+    assert await queue.take_over() == taken
+    assert (await here.until("one", TaskState.CANCELLED)).finished_ms is not None
+    assert await _no_job_is_left(here)
+
+
 async def test_no_two_tasks_of_a_subject_at_once(here: World) -> None:
     queue = await here.queue(concurrency=4)
     await here.work(queue)
