@@ -97,11 +97,16 @@ CROSS JOIN (
 ) AS span;
 
 -- name: prices
-SELECT (extract(epoch FROM bucket_ts) * 1000)::bigint AS time_ms, close AS price
-FROM price_series
-WHERE venue = %(venue)s AND market = %(market)s AND interval_seconds = %(seconds)s
-  AND bucket_ts >= to_timestamp(%(since_ms)s / 1000.0) AND bucket_ts < to_timestamp(%(until_ms)s / 1000.0)
-ORDER BY bucket_ts
+-- The last price of each stretch of so many seconds, which is that of one bucket or of several.
+SELECT (extract(epoch FROM stretch) * 1000)::bigint AS time_ms, price
+FROM (
+    SELECT DISTINCT ON (stretch) date_bin(%(width)s * interval '1 second', bucket_ts, 'epoch') AS stretch, close AS price
+    FROM price_series
+    WHERE venue = %(venue)s AND market = %(market)s AND interval_seconds = %(seconds)s
+      AND bucket_ts >= to_timestamp(%(since_ms)s / 1000.0) AND bucket_ts < to_timestamp(%(until_ms)s / 1000.0)
+    ORDER BY stretch, bucket_ts DESC
+) AS last
+ORDER BY stretch
 LIMIT %(limit)s;
 
 -- name: profit

@@ -94,7 +94,8 @@ class Point(BaseModel):
 
 
 class Prices(BaseModel):
-    """Both sides of a batch while it has opportunities; `interval_s` is 1, 60 or 3600, null without a series."""
+    """Both sides of a batch while it has opportunities; `interval_s` is 1, 60, or 3600 and multiples of it for months:
+    then it is the last price of each such stretch. Null without a series."""
 
     interval_s: int | None
     exchange: list[Point]
@@ -176,13 +177,14 @@ async def prices(batch_id: BatchId, given: Given) -> Json:
         await _known(given, batch_id)
         return Json({"interval_s": None, "exchange": [], "pool": []})
     side = sides[0]
-    for seconds in _intervals(side["first_ms"], side["last_ms"]):
+    for seconds, width in widths(side["first_ms"], side["last_ms"]):
         lines = [
             await given.reader.records(
                 "api_work.prices",
                 venue=venue,
                 market=market,
                 seconds=seconds,
+                width=width,
                 since_ms=side["first_ms"] - seconds * 1000,
                 until_ms=side["last_ms"] + seconds * 1000,
                 limit=_POINTS,
@@ -190,7 +192,7 @@ async def prices(batch_id: BatchId, given: Given) -> Json:
             for venue, market in ((side["exchange"], side["symbol"]), (side["chain"], side["pool"]))
         ]
         if any(lines):
-            return Json({"interval_s": seconds, "exchange": lines[0], "pool": lines[1]})
+            return Json({"interval_s": width, "exchange": lines[0], "pool": lines[1]})
     return Json({"interval_s": None, "exchange": [], "pool": []})
 
 
@@ -212,10 +214,16 @@ def stretch_ms(first_ms: int | None, last_ms: int | None) -> int:
     return max(-(-(last_ms - first_ms) // (_POINTS * 1000)), 1) * 1000
 
 
-def _intervals(first_ms: int, last_ms: int) -> list[int]:
-    """Those with room for all buckets, the finest first: it may have no series."""
-    room = [seconds for seconds in _INTERVALS_S if (last_ms - first_ms) // 1000 <= (_POINTS - 3) * seconds]
-    return room or [_INTERVALS_S[-1]]
+def widths(first_ms: int, last_ms: int) -> list[tuple[int, int]]:
+    """Seconds of a series' buckets, and of what is told of them, the finest first: it may have no series.
+
+    There is room for all of it: of a batch of more than three months several hours are told as one.
+    """
+    whole_s = (last_ms - first_ms) // 1000
+    most = _POINTS - 3
+    fine = [(seconds, seconds) for seconds in _INTERVALS_S if whole_s <= most * seconds]
+    hour = _INTERVALS_S[-1]
+    return fine or [(hour, -(-whole_s // (most * hour)) * hour)]
 
 
 async def _known(given: Parts, batch_id: int) -> dict[str, Any]:

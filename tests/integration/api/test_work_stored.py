@@ -17,7 +17,7 @@ from src.adapters.timescale.sessions.pool import make_pool
 from src.adapters.timescale.sessions.reader import ReadPool
 from src.adapters.timescale.task_store import TaskStore
 from src.analysis.schedules import Schedule
-from src.api.routes.batches import stretch_ms
+from src.api.routes.batches import stretch_ms, widths
 from src.errors import BadFields, QueueFull
 from src.model import Task, TaskState
 from src.telemetry.metrics import Metrics
@@ -292,3 +292,8 @@ def test_a_picture_has_room_for_all_of_a_batch() -> None:
         width = stretch_ms(SINCE_MS, SINCE_MS + span_ms)
         assert width % 1000 == 0
         assert span_ms / width <= 2_000
+        for seconds, step in widths(SINCE_MS, SINCE_MS + span_ms):
+            assert step % seconds == 0
+            assert span_ms / 1000 / step <= 1_997
+    assert widths(SINCE_MS, SINCE_MS + 1997 * HOUR_MS) == [(3600, 3600)]
+    assert widths(SINCE_MS, SINCE_MS + 1998 * HOUR_MS) == [(3600, 7200)]

@@ -307,7 +307,7 @@ export interface PricePoint {
 }
 
 export interface PriceSeries {
-  /** 1, 60 or 3600; null where there is no series. */
+  /** 1, 60, 3600, or several hours; null where there is no series. */
   interval_s: number | null;
   exchange: PricePoint[];
   pool: PricePoint[];
