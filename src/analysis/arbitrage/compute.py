@@ -14,6 +14,7 @@ from ...ports.tables import Note, Tables
 from . import sources
 from .attempts import RESULT, WORDS, acted_on, as_screened
 from .dtypes import Records
+from .fit import check_fit, fee_note
 from .screen import Tally, screened
 from .sources import Pair, moment
 from .terms import ABOUT, Strategy
@@ -32,22 +33,27 @@ def compute(
     """Find the opportunities of the strategy's range and write them into the batch; the report that it gets.
 
     With ``overwrite`` the batch's rows are deleted in the transaction that writes the new ones; without, what it has of
-    a swap and a direction stays. Raises ``BadData`` where there is no such batch, market, pool or range.
+    a swap and a direction stays. Raises ``BadData`` where there is no such batch, market, pool or range, and for a pool
+    or a market of another coin than gas is paid in.
     """
     asked = Strategy.model_validate(strategy)
     if batch_id is not None:
         _batch(tables, batch_id)
     pair = sources.pair_of(tables, asked.exchange, asked.symbol, asked.chain, asked.pool)
+    check_fit(pair.chain, pair.base_symbol, pair.symbol)
     span = _span(tables, pair, asked)
     note(ABOUT[asked.mode])
     if asked.gas_ignored is not None:
         note(asked.gas_ignored)
+    if (other_fee := fee_note(asked.uniswap_fee_rate, pair.fee)) is not None:
+        note(other_fee)
     tally = Tally()
     rows = _found(tables, note, pair, asked, span, tally)
     report = {
         "about": ABOUT[asked.mode],
         "strategy": asked.model_dump(mode="json"),
         "market": {**pair.market_values, **pair.pool_values},
+        "pool_fee_rate": pair.fee / 1_000_000,
         "from": moment(span.from_ms).isoformat(),
         "to": moment(span.to_ms).isoformat(),
         "trades_read": tally.trades,

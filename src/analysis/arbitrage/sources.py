@@ -37,6 +37,7 @@ class Pair:
     tokens: Tokens
     fee: int
     tick_spacing: int
+    base_symbol: str = ""
 
     @property
     def market_values(self) -> dict[str, Any]:
@@ -73,7 +74,8 @@ def pair_of(tables: Tables, exchange: str, symbol: str | None, chain: str | None
     ]
     market = _only_one([(name, name) for name in markets], f"symbol of {exchange}", symbol)
     base, decimals0, decimals1, fee, spacing = chosen[2:7]
-    return Pair(exchange, market, chosen[0], chosen[1], Tokens(base, decimals0, decimals1), fee, spacing)
+    tokens = Tokens(base, decimals0, decimals1)
+    return Pair(exchange, market, chosen[0], chosen[1], tokens, fee, spacing, chosen[7 + base])
 
 
 def known_trades(tables: Tables, pair: Pair, since_ms: int | None) -> Known:

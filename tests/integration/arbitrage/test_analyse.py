@@ -193,6 +193,13 @@ async def test_what_is_not_stored_is_named(world: World) -> None:
             world.run(compute, batch_id=None, overwrite=False, strategy={"pool": POOL.address, **asked})
 
 
+async def test_a_pool_that_prices_another_coin_than_pays_gas_is_refused(world: World) -> None:
+    await fetch(world.url, "UPDATE pools SET symbol1 = 'WBTC' WHERE pool = %s RETURNING 1", [POOL.address])
+    with pytest.raises(BadData, match="it prices WBTC, and gas is paid in ETH on ethereum"):
+        _analyse(world)
+    assert await _rows(world) == []
+
+
 async def test_a_pool_without_swaps_has_a_report_and_no_rows(world: World) -> None:
     empty = replace(SMALL, address="0x" + "e" * 40)
     for statement in (
