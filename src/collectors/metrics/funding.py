@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Generator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from itertools import pairwise
@@ -14,7 +14,7 @@ from ...errors import BadData, NotPublished, Permanent, RateLimited, Retryable
 from ...model import DAY_MS, ArchiveFile, Dataset, FundingRate, Span, WriteResult
 from ...ports import Archive, ArchiveLayout, Clock
 from ...ports.metrics import FundingSink, FundingSource, SmallFiles
-from ...slices import a_slice
+from ...slices import a_slice, in_slices
 from ...telemetry.log import get_logger
 from ...telemetry.metrics import Metrics
 from ..unwrap import first_error
@@ -33,6 +33,9 @@ _AT_ONCE = 4
 _LOOK_S = 300.0
 _AGAIN_MS = DAY_MS
 """How long a month whose file is not published, or could not be read, is left alone."""
+_LATE, _LATE_AGAIN_MS = timedelta(days=90), 30 * DAY_MS
+"""A file that is not there so long after its month began was hardly ever made: most contracts are younger than the
+oldest month that is wanted, and years of all of them are tens of thousands of files that are not there."""
 
 
 class Universe(Protocol):
@@ -113,16 +116,23 @@ class FundingCollector:
         """Import the published months since ``since`` that were not. Raises what the database raises."""
         if self._files is None:
             return
-        now_ms = self._clock.now_ms()
         done = await self._sink.imported()
-        todo = [
-            file
-            for month in months(self._since(now_ms), now_ms)
-            for symbol in sorted(self._universe.symbols)
-            if (file := self._file(self._files, symbol, month)).path not in done
-            and self._not_before.get(file.path, 0) <= now_ms
-        ]
+        todo = await in_slices(self._todo(self._files, done, self._clock.now_ms()))
         await for_each(todo, self._import, limit=_AT_ONCE, name="funding month")
+
+    def _todo(
+        self, files: FundingFiles, done: Collection[str], now_ms: int
+    ) -> Generator[None, None, list[ArchiveFile]]:
+        """The files of months that are over and not in ``done``, the newest first; with a step for each."""
+        symbols = sorted(self._universe.symbols)
+        found = []
+        for month in months(self._since(now_ms), now_ms):
+            for symbol in symbols:
+                file = self._file(files, symbol, month)
+                if file.path not in done and self._not_before.get(file.path, 0) <= now_ms:
+                    found.append(file)
+                yield
+        return found
 
     async def _ask(self, symbol: str) -> None:
         newest = self._newest if self._newest is not None else {}
@@ -178,7 +188,9 @@ class FundingCollector:
             self._count(await self._sink.write_file(file, sha256, size, read.rows), "binance_archive")
         self._metrics.metric_files.labels(Dataset.FUNDING.value, result).inc()
         if result != "imported":
-            self._not_before[file.path] = self._clock.now_ms() + _AGAIN_MS
+            now_ms = self._clock.now_ms()
+            is_late = result == "missing" and _day(now_ms) - file.first_day > _LATE
+            self._not_before[file.path] = now_ms + (_LATE_AGAIN_MS if is_late else _AGAIN_MS)
 
     def _count(self, result: WriteResult, source: str) -> None:
         self._metrics.funding_rows.labels(source, "inserted").inc(result.inserted)
