@@ -92,8 +92,14 @@ async def newest(
     limit: Annotated[int, Query(ge=1, le=500)] = 50,
     before: Annotated[str | None, Query(min_length=1, max_length=200)] = None,
 ) -> Json:
-    """The newest tasks, of one kind or state where they are given."""
+    """The newest tasks, of one kind or state where they are given. 404 for a kind or a `before` that nobody knows."""
     found = await given.desk.newest(kind=kind, state=state, limit=limit, before=before)
+    if not found:  # there is none, or something was typed wrong
+        if kind is not None and kind not in (names := [one.name for one in given.desk.kinds()]):
+            detail = f"there is no kind {kind}; there are {', '.join(names)}"
+            raise problem(404, "Unknown kind", detail, field="query.kind")
+        if before is not None:
+            await _known(given, before)
     return Json(
         {"data": [view(task) for task in found], "next": found[-1].task_id if len(found) == limit else None}
     )

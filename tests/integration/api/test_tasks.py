@@ -120,6 +120,18 @@ async def test_what_is_wrong_is_said_field_by_field(
     assert shelf.tasks == {}
 
 
+@pytest.mark.parametrize(
+    ("query", "title"), [("kind=Pant", "Unknown kind"), ("before=t9", "Unknown task"), ("kind=Paint", None)]
+)
+async def test_a_filter_that_means_nothing_is_not_an_empty_list(
+    session: aiohttp.ClientSession, query: str, title: str | None
+) -> None:
+    async with session.get(f"{URL}?{query}") as answer:
+        body = await answer.json(content_type=None)
+    assert answer.status == (404 if title else 200)
+    assert body.get("title") == title
+
+
 async def test_tasks_and_lines_are_read_piece_by_piece(session: aiohttp.ClientSession, shelf: Shelf) -> None:
     for number in range(MOST):
         async with session.post(
