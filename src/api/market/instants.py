@@ -8,6 +8,8 @@ from typing import Annotated, Any, Final
 
 from pydantic import BeforeValidator, WithJsonSchema
 
+from ..problems import problem
+
 MOST_MS: Final = 253_402_300_799_999
 """The last millisecond of the year 9999."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -71,3 +73,9 @@ _SCHEMA: dict[str, Any] = {
 
 Instant = Annotated[int, BeforeValidator(parse_instant), WithJsonSchema(_SCHEMA)]
 """Type of a parameter: UTC ms once it is read."""
+
+
+def check_order(start: int | None, end: int | None) -> None:
+    """Raises ``ProblemError`` 422 for a range that ends before it begins: nothing can be in it, so it is a mistake."""
+    if start is not None and end is not None and end < start:
+        raise problem(422, detail="it must not be after end", field="query.start")

@@ -14,7 +14,7 @@ from typing import Annotated, Any, NamedTuple, cast
 
 from fastapi import Depends, Query
 
-from .instants import MOST_MS, Instant, utc
+from .instants import MOST_MS, Instant, check_order, utc
 
 _WIDER = 8
 _CURSOR = re.compile(r"(older|newer)-(-?[0-9]{1,15})-([0-9]{1,19})")
@@ -69,7 +69,8 @@ async def asked(
         str | None, Query(description=CURSOR, pattern=f"^{_CURSOR.pattern}$", max_length=48)
     ] = None,
 ) -> Asked:
-    """The parameters of every route that answers in pieces."""
+    """The parameters of every route that answers in pieces. Raises ``ProblemError`` 422 for an end before the start."""
+    check_order(start, end)
     if cursor is None:
         return Asked(start, end, start is not None, None)
     word, ms, row_id = cast(re.Match[str], _CURSOR.fullmatch(cursor)).groups()

@@ -11,7 +11,7 @@ from pydantic import BaseModel, Field
 from ...model import DAY_MS, Dataset
 from ..answers import Json
 from ..market.holes import CURSOR, find_gaps, find_trade_gaps
-from ..market.instants import MOST_MS, Instant
+from ..market.instants import MOST_MS, Instant, check_order
 from ..market.known import known
 from ..market.ledger_days import day_of
 from ..market.waiting import waiting
@@ -130,6 +130,7 @@ async def gaps(
     Of funding the ledger knows how many settlements a day lacks, and not which: the whole day is told. Of trades it is
     ids between two trades that are stored.
     """
+    check_order(start, end)
     if symbol is not None:
         await known(given, symbol, dataset)
     span = (0 if start is None else start, MOST_MS if end is None else end)

@@ -117,6 +117,7 @@ async def test_gaps_are_told_to_the_minute_in_pieces(world: MarketApi) -> None:
     ]
     assert (await world.get("/api/v1/gaps", symbol="AUSDT"))["data"] == []
     assert (await world.ask("/api/v1/gaps", symbol="NOSUCH"))[0] == 404
+    assert (await world.ask("/api/v1/gaps", start=TODAY_MS, end=TODAY_MS - 1))[0] == 422
     for cursor in ("x", "12", "-AUSDT", "9999999999999999999-"):
         assert (await world.ask("/api/v1/gaps", cursor=cursor))[0] == 422, cursor
 

@@ -186,7 +186,6 @@ async def test_ranges_are_from_the_start_or_up_to_the_end(world: MarketApi) -> N
     assert await minutes(start="2026-11-01T00:10:00Z", end="2026-11-01T00:12:00.001Z") == [10, 11, 12]
     assert await minutes(start="2026-11-01T08:10:00.001+08:00", limit=1) == [11]
     assert await minutes(start=START_MS + 5, end=START_MS + 5) == []
-    assert await minutes(start=START_MS + 9 * MINUTE_MS, end=START_MS) == []
     assert await minutes(end=START_MS) == []
     assert await minutes(start=0, end=START_MS + MINUTE_MS) == [0]
     assert await minutes(start=NOW_MS) == []
@@ -234,6 +233,7 @@ async def test_what_is_not_known_is_404_and_nothing_stored_is_an_empty_list(worl
         ({"limit": 10_001}, "query.limit"),
         ({"start": "yesterday"}, "query.start"),
         ({"end": "2026-11-31"}, "query.end"),
+        ({"start": "2026-11-02", "end": "2026-11-01"}, "query.start"),
         ({"cursor": "newer-1"}, "query.cursor"),
         ({"cursor": "newer-1-99999999999999999999"}, "query.cursor"),
         ({"cursor": "older-1-x"}, "query.cursor"),
