@@ -3,6 +3,12 @@
 -- name: knows
 SELECT EXISTS (SELECT FROM instruments WHERE exchange = %(exchange)s AND symbol = %(symbol)s);
 
+-- name: has_ended
+-- Whether every listing of a symbol is over: it was delisted, or is halted.
+SELECT NOT EXISTS (
+    SELECT FROM instruments WHERE exchange = %(exchange)s AND symbol = %(symbol)s AND end_ts > now()
+);
+
 -- name: result
 SELECT id, exchange, symbol, market_type, timeframe, input_limit, last_price, support_levels, resistance_levels, details,
        (extract(epoch FROM known_from) * 1000)::bigint AS known_from_ms,

@@ -114,12 +114,17 @@ async def events(
 
 @router.post("", status_code=201, response_model=Alert, dependencies=[needs(Scope.TASK)])
 async def create(asked: NewAlert, given: Given, caller: Caller) -> Json:
-    """Make an alert. It is crossed by candles that close from now on."""
+    """Make an alert. It is crossed by candles that close from now on: 409 where the symbol is not traded."""
     if asked.target is not None and asked.target not in given.target_names:
         raise problem(404, "Unknown target", "not a target that is configured", field="body.target")
     known = await given.reader.rows("api_work.knows", exchange=given.exchange, symbol=asked.symbol)
     if known != [(True,)]:
         raise problem(404, "Unknown symbol", f"{asked.symbol} is not known here", field="body.symbol")
+    if await given.reader.rows("api_work.has_ended", exchange=given.exchange, symbol=asked.symbol) == [
+        (True,)
+    ]:
+        detail = f"{asked.symbol} is not traded now: no candle would cross a price"
+        raise problem(409, "Not traded", detail, field="body.symbol")
     alert = model.NewAlert(**asked.model_dump(), made_by=caller.name)
     alert_id = await given.alerts.add(alert, now_ms=given.clock.now_ms())
     if alert_id is None:

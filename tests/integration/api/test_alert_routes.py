@@ -44,7 +44,8 @@ class Book:
 def reader_of(book: Book) -> StandInReader:
     return StandInReader(
         {
-            "api_work.knows": lambda exchange, symbol: [(symbol == "BTCUSDT",)],
+            "api_work.knows": lambda exchange, symbol: [(symbol in ("BTCUSDT", "GONEUSDT"),)],
+            "api_work.has_ended": lambda exchange, symbol: [(symbol == "GONEUSDT",)],
             "alerts.newest": book.newest,
         }
     )
@@ -76,6 +77,7 @@ async def test_an_alert_is_made_shown_and_removed() -> None:
     ("change", "status", "field"),
     [
         ({"symbol": "NOPE"}, 404, "body.symbol"),
+        ({"symbol": "GONEUSDT"}, 409, "body.symbol"),
         ({"price": 0}, 422, "body.price"),
         ({"price": "100"}, 422, "body.price"),
         ({"price": True}, 422, "body.price"),
