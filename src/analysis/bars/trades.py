@@ -8,7 +8,7 @@ whatever ended it.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -20,7 +20,7 @@ from .advance import advance
 from .building import Build, forget_built, store_built, time_of
 from .dtypes import BAR, NEVER, TRADE, Recipe, Records, new_state, restored, state_bytes
 from .making import as_made
-from .ranges import KEPT_MS
+from .ranges import KEPT_MS, bar_range
 
 IDS_AT_ONCE = 1_000_000
 """Trades whose bars are stored by one transaction. As many bars at most wait in memory."""
@@ -76,6 +76,9 @@ def from_trades(
         )
     tables.rows("bars.fit_trades", exchange=build.exchange, symbol=build.symbol)
     cuts = dict(tables.rows("bars.cuts", exchange=build.exchange)).get(build.symbol, [])
+    if build.kind == "time" and build.since_ms is not None:
+        # With the whole bar that holds the moment: half of one would look like any other.
+        build = replace(build, since_ms=bar_range(build.since_ms, int(build.size), cuts)[0])
     begun, listings = _beginning(tables, note, build, cuts)
     state, saved = begun.state, begun.saved
     last_id = int(state["last_id"][0])

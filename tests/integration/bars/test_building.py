@@ -230,6 +230,16 @@ async def _is_as_the_twin_says(
     return naive.same(found, sorted(expected, key=lambda bar: (bar[0], bar[2])))
 
 
+async def test_bars_of_time_begin_with_the_whole_bar_that_holds_the_moment(database: str) -> None:
+    market = Market(database)
+    rows = [(START_MS + n * 1000, n, 1.0 + n, 1.0, False) for n in range(20)]
+    await market.trade(as_trades("X", rows))
+    begin = Aggregate.model_validate({"symbol": "X", "size": "1", "since": "2025-10-10T00:00:07Z"}).since
+    assert build(market, "X", "5s", since=begin)["bars"] == 2
+    assert await _is_as_the_twin_says(market, "time", "5s", rows[5:], [])
+    assert build(market, "X", "5s", since=begin)["bars"] == 0
+
+
 async def test_where_bars_begin_is_asked_once(database: str) -> None:
     market = Market(database)
     await market.trade(as_trades("X", [(START_MS + n * 1000, n, 1.0, 1.0, True) for n in range(20)]))
