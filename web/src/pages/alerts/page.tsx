@@ -15,6 +15,7 @@ import { Dialog } from "../../ui/dialog";
 import { Empty, Failure, Shown } from "../../ui/states";
 
 const EVERY_MS = 30_000;
+const PIECE = 500;
 /** While something is on its way to a target. */
 const SOON_MS = 3_000;
 
@@ -22,7 +23,7 @@ export default function AlertsPage(): JSX.Element {
   const t = useText();
   const [making, setMaking] = useState(false);
   const [told, setTold] = useState("");
-  const alerts = useRead("alerts", (signal) => get<Piece<Alert>>("/api/v1/alerts", { limit: 500 }, signal), { every: EVERY_MS });
+  const alerts = useRead("alerts", everyAlert, { every: EVERY_MS });
   const { query } = useValue(place);
   const chosen = Number(query.get("alert")) || null;
   const [isOnItsWay, setOnItsWay] = useState(false);
@@ -67,6 +68,18 @@ export default function AlertsPage(): JSX.Element {
       )}
     </>
   );
+}
+
+/** All of them, piece by piece: a thousand at most. */
+async function everyAlert(signal: AbortSignal): Promise<Piece<Alert>> {
+  const data: Alert[] = [];
+  let before: Piece<Alert>["next"] = null;
+  do {
+    const piece: Piece<Alert> = await get<Piece<Alert>>("/api/v1/alerts", { limit: PIECE, before }, signal);
+    data.push(...piece.data);
+    before = piece.next;
+  } while (before !== null);
+  return { data, next: null };
 }
 
 function List({ of, chosen, changed }: { of: Alert[]; chosen: number | null; changed: () => void }): JSX.Element {
