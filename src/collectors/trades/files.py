@@ -112,16 +112,19 @@ class TradeCollection:
 def newest_file(folder: Path | None, symbol: str, label: str | None) -> Path | None:
     """The file of the symbol's trades that was changed last, of those whose names hold ``label``; None without any.
 
+    The label of a month does not mean a file of one of its days.
+
     ``ETHUSDT-aggTrades-2026-11-25.zip``, ``ethusdt_aggtrades.csv``. Raises ``BadData`` (``folder``).
     """
     if folder is None:
         return None
     named = re.compile(rf"{re.escape(symbol)}[-_ ]?aggTrades(?![A-Za-z0-9]).*\.(csv|zip)", re.IGNORECASE)
+    labelled = re.compile(rf"{re.escape(label)}(?!-?[0-9])" if label else "")
     try:
         found = [
             (path.stat().st_mtime_ns, path.name, path)
             for path in folder.iterdir()
-            if named.fullmatch(path.name) and path.is_file() and (label or "") in path.name
+            if named.fullmatch(path.name) and path.is_file() and labelled.search(path.name)
         ]
     except OSError as error:
         raise BadData(f"COLLECT_DIR {folder}: {error.strerror or error}", reason="folder") from error

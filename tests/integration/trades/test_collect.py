@@ -137,6 +137,16 @@ def test_parameters_are_checked(wrong: dict[str, Any]) -> None:
         kind(None).asked({"symbol": "BTCUSDT", **wrong})  # type: ignore[arg-type]
 
 
+def test_a_month_is_not_one_of_its_days(tmp_path: Path) -> None:
+    day, month = (tmp_path / f"BTCUSDT-aggTrades-{label}.csv" for label in ("2026-05-01", "2026-05"))
+    day.touch()
+    assert newest_file(tmp_path, "BTCUSDT", "2026-05") is None
+    assert newest_file(tmp_path, "BTCUSDT", "2026-05-01") == day
+    month.touch()
+    assert newest_file(tmp_path, "BTCUSDT", "2026-05") == month
+    assert newest_file(tmp_path, "BTCUSDT", None) in (day, month)
+
+
 def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
     assert newest_file(None, "BTCUSDT", None) is None
     assert newest_file(tmp_path, "BTCUSDT", None) is None
