@@ -16,6 +16,8 @@ import { Tiles } from "./tiles";
 const EVERY_MS = 5_000;
 /** So long a stretch is "lately": some minutes' closes, so that a p99 means something. */
 const LATELY_MS = 600_000;
+/** A minute is committed some seconds after its end, so the newest one is hardly ever older. */
+const STALE_MS = 150_000;
 
 export default function OverviewPage(): JSX.Element {
   const t = useText();
@@ -97,12 +99,15 @@ function Health({ of }: { of: Overview }): JSX.Element {
   );
 }
 
-function Completeness({ of: { live: one } }: { of: Overview }): JSX.Element {
+function Completeness({ of: { live: one, collects } }: { of: Overview }): JSX.Element {
   const t = useText();
+  // Whoever does not collect misses nothing, and knows of nothing.
+  const big = collects ? t("overview.complete.big", { minutes: whole(one.missing_minutes) }) : "–";
+  const tone = !collects ? "" : one.missing_minutes ? "warn" : "good";
   const lost = one.rows.rejected + one.rows.dropped;
   const counted = Object.fromEntries(Object.entries(one.rows).map(([name, count]) => [name, whole(count)]));
   return (
-    <Answer title={t("overview.complete")} big={t("overview.complete.big", { minutes: whole(one.missing_minutes) })} tone={one.missing_minutes ? "warn" : "good"}>
+    <Answer title={t("overview.complete")} big={big} tone={tone}>
       <p class="soft">{t("overview.complete.about")}</p>
       <p class={lost ? "warn" : "soft"}>{t("overview.rows.text", counted)}</p>
       <p class="soft">{t("overview.buffer.rows", { rows: whole(one.buffer.rows), capacity: whole(one.buffer.capacity_rows) })}</p>
@@ -134,9 +139,11 @@ function Lateness({ of }: { of: Overview }): JSX.Element {
   const shown = quantile(recent, 0.99) === null ? all : recent;
   const p99 = quantile(shown, 0.99);
   const newest = of.live.newest_close_ms;
+  // Where nothing comes any more nothing comes late: what was counted before says nothing of now.
+  const stale = newest !== null && of.now_ms - newest > STALE_MS;
   const figures = { p50: seconds(quantile(shown, 0.5)), p99: seconds(p99) };
   return (
-    <Answer title={t("overview.late")} big={p99 === null ? "–" : `p99 ${seconds(p99)}`} tone={p99 === null ? "" : p99 <= 5 ? "good" : p99 <= 15 ? "warn" : "bad"}>
+    <Answer title={t("overview.late")} big={p99 === null ? "–" : `p99 ${seconds(p99)}`} tone={stale ? "bad" : p99 === null ? "" : p99 <= 5 ? "good" : p99 <= 15 ? "warn" : "bad"}>
       {p99 === null ? (
         <p class="soft">{t("overview.commit.none")}</p>
       ) : (
@@ -147,7 +154,7 @@ function Lateness({ of }: { of: Overview }): JSX.Element {
         </p>
       )}
       <p class="soft">{t("overview.commit.about")}</p>
-      <p class="soft">{newest === null ? t("overview.newest.never") : t("overview.newest", { age: span(of.now_ms - newest) })}</p>
+      <p class={stale ? "bad" : "soft"}>{newest === null ? t("overview.newest.never") : t("overview.newest", { age: span(of.now_ms - newest) })}</p>
     </Answer>
   );
 }
