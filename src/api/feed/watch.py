@@ -21,6 +21,8 @@ _TASKS_EVERY_S = 0.5
 _CANDLES_EVERY_S = 1.0
 _MOST_FOLLOWED = 200
 _LINES_AT_ONCE = 200
+_NOT_ASKED_YET = (0, "", None)
+"""Of a task that is not there: the first line of its log is news, and so is that it waits."""
 
 
 class TaskWatch:
@@ -33,14 +35,19 @@ class TaskWatch:
         """By task: the last line that was told, the state and the share."""
 
     async def follow(self, task_ids: Iterable[str]) -> None:
-        """From now on the lines behind those that are there are told. Raises ``TooWide``, or what the reader raises."""
+        """From now on the lines behind those that are there are told, of a task that is asked for later all of them.
+
+        Raises ``TooWide``, or what the reader raises.
+        """
         new = [task_id for task_id in task_ids if task_id not in self._seen]
         if not new:
             return
         if len(self._seen) + len(new) > _MOST_FOLLOWED:
             raise TooWide(f"more than {_MOST_FOLLOWED} tasks are followed by all who listen")
-        for task_id, number, state, share in await self._reader.rows("feed.task_ends", task_ids=new):
-            self._seen.setdefault(task_id, (number, state, share))
+        rows = await self._reader.rows("feed.task_ends", task_ids=new)
+        there = {task_id: (number, state, share) for task_id, number, state, share in rows}
+        for task_id in new:
+            self._seen.setdefault(task_id, there.get(task_id, _NOT_ASKED_YET))
 
     async def run(self) -> None:
         """Ask until cancelled, while there is somebody to tell."""

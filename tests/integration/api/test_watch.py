@@ -103,6 +103,27 @@ async def test_the_news_of_tasks_are_told_from_where_one_began_to_follow(
         running.cancel()
 
 
+async def test_a_task_that_is_asked_for_later_is_told_from_its_first_line(
+    database: str, reader: ReadPool, hub: Hub
+) -> None:
+    """Whoever makes the id up may listen before they ask, so that nothing is missed."""
+    watch, ear = TaskWatch(hub, reader), Ear()
+    await watch.follow(["mine"])
+    hub.hear(ear, Subscription(tasks=frozenset({"mine"})))
+    running = asyncio.create_task(watch.run(), name="task_watch")
+    try:
+        await ask(
+            database, "INSERT INTO market_data.tasks (task_id, kind) VALUES ('mine', 'Bars') RETURNING 1"
+        )
+        await ask(
+            database, "INSERT INTO market_data.task_logs (task_id, line) VALUES ('mine', 'first') RETURNING 1"
+        )
+        await eventually(lambda: b"first" in ear.heard, timeout=SOON_S)
+        assert b'"state":"PENDING"' in ear.heard
+    finally:
+        running.cancel()
+
+
 async def test_the_reader_only_reads(database: str, reader: ReadPool) -> None:
     assert await reader.rows("session.alive") == [(1,)]
     [record] = await reader.records("tasks.workers")
