@@ -60,11 +60,21 @@ class Kind(Generic[P]):
 
 
 class Context:
-    """What ``Kind.run`` is given: its task, a log that people see, and a process to compute in."""
+    """What ``Kind.run`` is given: its task, a log that people see, and a process to compute in.
 
-    def __init__(self, task: Task, tasks: Tasks, kernels: Kernels, deadline_s: float) -> None:
+    ``within`` is the timeout of the task; it stands still while others compute and this one waits for its turn.
+    """
+
+    def __init__(
+        self,
+        task: Task,
+        tasks: Tasks,
+        kernels: Kernels,
+        deadline_s: float,
+        within: asyncio.Timeout | None = None,
+    ) -> None:
         self.task = task
-        self._tasks, self._kernels, self._deadline_s = tasks, kernels, deadline_s
+        self._tasks, self._kernels, self._deadline_s, self._within = tasks, kernels, deadline_s, within
 
     async def tell(self, line: str, share: float | None = None) -> None:
         """Say how far it is. A log that cannot be written does not end the work."""
@@ -94,20 +104,37 @@ class Context:
 
         failure: Exception | None = None
         value: Any = None
+        go_on = self._hold()
         async with asyncio.TaskGroup() as group:
             group.create_task(telling(), name=f"notes of {self.task.task_id}")
             try:
                 value = await self._kernels.run(
-                    function, deadline_s=self._deadline_s, noted=noted, **arguments
+                    function, deadline_s=self._deadline_s, noted=noted, began=go_on, **arguments
                 )
             except Exception as error:  # raised below: the group would wrap it
                 failure = error
+                go_on()
             await notes.put(None)
         if left_out:
             await self.tell(f"{left_out} lines came faster than they could be written, and were left out")
         if failure is not None:
             raise failure
         return value
+
+    def _hold(self) -> Callable[[], None]:
+        """Stop the task's timeout; what is returned lets it go on."""
+        within, loop = self._within, asyncio.get_running_loop()
+        until = None if within is None else within.when()
+        if within is None or until is None or within.expired():
+            return lambda: None
+        left = until - loop.time()
+        within.reschedule(None)
+
+        def go_on() -> None:
+            if within.when() is None:
+                within.reschedule(loop.time() + left)
+
+        return go_on
 
 
 def _problems(error: ValidationError, known: str) -> list[tuple[str, str]]:

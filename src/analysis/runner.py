@@ -77,9 +77,9 @@ class Runner:
             known = ", ".join(sorted(self._kinds)) or "none"
             raise Permanent(f"there is no task called {task.kind} here; known are {known}", reason="kind")
         parameters = kind.asked(task.parameters)
-        context = Context(task, self._tasks, self._kernels, kind.deadline_s)
         try:
-            async with asyncio.timeout(kind.deadline_s):
+            async with asyncio.timeout(kind.deadline_s) as within:
+                context = Context(task, self._tasks, self._kernels, kind.deadline_s, within)
                 found = await kind.run(context, parameters)
         except TimeoutError:
             raise Unavailable(

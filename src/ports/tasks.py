@@ -46,7 +46,10 @@ class TaskQueue(Protocol):
 class Kernels(Protocol):
     """Calls a function (``module:name``) in a process of its own; cancelling the call kills it.
 
-    Raises what the function raises, and ``Unavailable`` (``kernel``) when the process ended.
+    Raises what the function raises, and ``Unavailable`` (``kernel``) when the process ended. ``began`` is called once
+    the call has a place: until then it waits for other calls to end, and its deadline has not begun.
     """
 
-    async def run(self, function: str, *, deadline_s: float, noted: Noted, **arguments: Any) -> Any: ...
+    async def run(
+        self, function: str, *, deadline_s: float, noted: Noted, began: Callable[[], None], **arguments: Any
+    ) -> Any: ...

@@ -44,15 +44,22 @@ class KernelPool:
         self._idle: list[tuple[_Process, asyncio.TimerHandle]] = []
 
     async def run(
-        self, function: str, *, deadline_s: float, noted: Noted = lambda text, share: None, **arguments: Any
+        self,
+        function: str,
+        *,
+        deadline_s: float,
+        noted: Noted = lambda text, share: None,
+        began: Callable[[], None] = lambda: None,
+        **arguments: Any,
     ) -> Any:
         """What ``function`` (``module:name``, relative to this package) returns for ``arguments``.
 
         It gets ``note`` and ``tables`` besides them (``ports.tables``; no tables without a ``database``). Raises what
         it raises, and ``Unavailable`` (``kernel``) when its process ended, did not come up, or was killed at the
-        deadline.
+        deadline. ``began`` is called when one of the processes is free for it.
         """
         async with self._places:
+            began()
             process = await self._take()
             try:
                 async with asyncio.timeout(deadline_s):

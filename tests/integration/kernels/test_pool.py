@@ -104,6 +104,26 @@ async def test_no_more_processes_than_allowed(pool: KernelPool) -> None:
     assert len({one["pid"] for one in found}) <= 2
 
 
+async def test_it_is_said_when_a_process_is_free(tmp_path: Path) -> None:
+    pool = KernelPool(KernelOptions(processes=1))
+    begun, said = tmp_path / "begun", list[str]()
+    first = asyncio.create_task(
+        pool.run(f"{_HERE}:hang", deadline_s=120, begun=str(begun)), name="the first call"
+    )
+    await eventually(begun.exists, timeout=60)
+    second = asyncio.create_task(
+        pool.run(f"{_HERE}:echo", deadline_s=120, began=lambda: said.append("began"), value=1),
+        name="the second call",
+    )
+    await asyncio.sleep(0)
+    assert said == []
+    first.cancel()
+    assert (await second)["value"] == 1
+    assert said == ["began"]
+    await asyncio.gather(first, return_exceptions=True)
+    await pool.close()
+
+
 async def test_an_idle_process_is_let_go() -> None:
     pool = KernelPool(KernelOptions(processes=1, idle_s=0.2))
     pid = (await pool.run(f"{_HERE}:echo", deadline_s=120, value=1))["pid"]
