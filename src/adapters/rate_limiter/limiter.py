@@ -83,6 +83,7 @@ class RateLimiter:
         self._lease = Lease(self._spending) if leased else None
         self._lease_wanted = asyncio.Event()
         self._in_flight = self._in_flight_weight = 0
+        # On the monotonic scale: a clock that is set meanwhile, by hours at the start, makes no ban longer or shorter.
         self._paused_until = 0.0
         self._timer: asyncio.TimerHandle | None = None
         self._export(counted)
@@ -105,7 +106,8 @@ class RateLimiter:
 
     def view(self) -> Budget:
         self._roll()
-        ban_until = self._paused_until if self._paused_until > self._clock.now() else 0.0
+        left = self._pause_left()
+        ban_until = self._clock.now() + left if left > 0 else 0.0
         return Budget(self._limit, self._used(), self._in_flight, len(self._queues), ban_until)
 
     @asynccontextmanager
@@ -174,7 +176,7 @@ class RateLimiter:
 
     def hold(self, seconds: float) -> bool:
         """The same without telling anybody; False if a longer pause is in force."""
-        until = self._clock.now() + seconds
+        until = self._clock.monotonic() + seconds
         if until <= self._paused_until:
             return False
         self._paused_until = until
@@ -257,9 +259,13 @@ class RateLimiter:
     # --- who is served ----------------------------------------------------------------------------------------
 
     def _refuse_long_pause(self) -> None:
-        left = self._paused_until - self._clock.now()
+        left = self._pause_left()
         if left > self._patience:
             raise RateLimited(f"no request for {left:.0f} s more", reason="banned", retry_after=left)
+
+    def _pause_left(self) -> float:
+        """Venue seconds; 0 or less when there is no pause."""
+        return self._paused_until - self._clock.monotonic()
 
     def _roll(self) -> None:
         """Go on to the present slot. A clock set back keeps the count, which is safe."""
@@ -289,7 +295,7 @@ class RateLimiter:
 
     def _dispatch(self) -> None:
         self._roll()
-        if self._clock.now() >= self._paused_until:
+        if self._pause_left() <= 0:
             while (waiter := self._queues.take(self._fits)) is not None:
                 if waiter.future.done():
                     continue
@@ -307,8 +313,8 @@ class RateLimiter:
             self._timer.cancel()
             self._timer = None
         if len(self._queues):
-            now = self._clock.now()
-            next_slot = (self._spending.slot + 1) * self._window.slot_s
-            wake = self._paused_until if self._paused_until > now else next_slot
-            delay = min(self._clock.wall(wake - now, at_least=0.001), _LOOK_AGAIN_S)
+            left = self._pause_left()
+            if left <= 0:
+                left = (self._spending.slot + 1) * self._window.slot_s - self._clock.now()
+            delay = min(self._clock.wall(left, at_least=0.001), _LOOK_AGAIN_S)
             self._timer = asyncio.get_running_loop().call_later(delay, self._dispatch)

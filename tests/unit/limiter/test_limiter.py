@@ -132,6 +132,20 @@ async def test_a_pause_stops_everyone_and_a_shorter_one_does_not_end_it() -> Non
     await bench.close()
 
 
+@pytest.mark.parametrize("step", [-86_400.0, 86_400.0])
+async def test_a_clock_that_is_set_during_a_pause_leaves_it_as_long_as_it_was(step: float) -> None:
+    bench = Bench()
+    bench.limiter.pause(60)
+    await bench.ask("a")
+    bench.clock.set(EPOCH + step)
+    await bench.advance(59.5)
+    assert bench.served == []
+    assert bench.limiter.view().ban_until == EPOCH + step + 60
+    await bench.advance(0.5)
+    assert bench.served == ["a"]
+    await bench.close()
+
+
 async def test_a_long_ban_is_raised_to_those_waiting_and_to_those_who_come() -> None:
     bench = Bench(limit=1)
     await bench.ask("a")
