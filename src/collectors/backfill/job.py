@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import date
 
-from ...model import FileState, KnownFile, WriteResult
+from ...model import ArchiveFile, FileState, KnownFile, WriteResult
 from ...ports import Priority
 from .folder import Trouble
 from .progress import Progress
@@ -48,3 +48,7 @@ class Outcome:
     trouble: Trouble | None = None
     retry_after: float = 0.0
     stopped: bool = False
+
+    def answered(self, file: ArchiveFile) -> bool:
+        """Whether the file was read, or is known to be no use."""
+        return file.path in self.imported or file.path in self.failed

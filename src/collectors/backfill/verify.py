@@ -101,7 +101,7 @@ class Verifier:
         listings = by_symbol(await self._listings.listings())
         folders = await self._notes.folders()
         tasks = [task for key in days for task in self._tasks(*key, listings.get(key[0], ()), folders)]
-        return await self._read(tasks)
+        return len((await self._read(tasks)).imported)
 
     async def read_again(self) -> int:
         """Look at folders that were not looked at for a week, and import what was published anew; how many files."""
@@ -121,18 +121,31 @@ class Verifier:
         unread = [folder for folder in wanted if folder not in read][:_FOLDERS_AT_ONCE]
         known = await self._notes.known(Dataset.CANDLES, since, day_of(now_ms)) if unread else []
         imported = {item.file.path: item for item in known if item.state is FileState.IMPORTED}
-        changed: list[ArchiveFile] = []
+        waiting: dict[str, list[tuple[ArchiveFile, int]]] = {}
+        changed: dict[str, list[ArchiveFile]] = {}
         for folder in unread:
             listed = await self._listed(folder, since)
-            await self._days.folder_read(Dataset.CANDLES, folder, listed, now_ms)
-            changed += [
+            newer = [
                 file
                 for file, ms in listed
                 if file.path in imported
                 and day_ms(file.first_day) >= kept_ms
                 and _is_newer(imported[file.path], ms)
             ]
-        return await self._read([FileTask(file, (file.first_day,), ()) for file in changed])
+            if newer:
+                waiting[folder], changed[folder] = listed, newer
+            else:
+                await self._days.folder_read(Dataset.CANDLES, folder, listed, now_ms)
+        files = [file for newer in changed.values() for file in newer]
+        outcome = await self._read([FileTask(file, (file.first_day,), ()) for file in files])
+        # Not before: when a file was published is all that tells that it has changed. What was not read keeps its old
+        # time, and its folder stays due.
+        for folder, listed in waiting.items():
+            left = [file for file in changed[folder] if not outcome.answered(file)]
+            noted = [item for item in listed if item[0] not in left]
+            read_ms = now_ms - READ_AGAIN_MS if left else now_ms
+            await self._days.folder_read(Dataset.CANDLES, folder, noted, read_ms)
+        return len(outcome.imported)
 
     async def _listed(self, folder: str, since: date) -> list[tuple[ArchiveFile, int]]:
         """What the folder holds from ``since`` on, and when it was published."""
@@ -159,10 +172,10 @@ class Verifier:
                 file = self._layout.file(Dataset.CANDLES, Span.DAILY, folder, symbol, day)
                 yield FileTask(file, (day,), ())
 
-    async def _read(self, tasks: Sequence[FileTask]) -> int:
-        if not tasks:
-            return 0
+    async def _read(self, tasks: Sequence[FileTask]) -> Outcome:
         outcome = Outcome()
+        if not tasks:
+            return outcome
         async with self._campaign.turn():
             job = Job(Priority.VERIFY, Progress(), stop=lambda: self._campaign.wanted)
             await self._files.run(tasks, job, outcome)
@@ -171,7 +184,7 @@ class Verifier:
         self._count(outcome)
         if outcome.trouble or (outcome.unanswered and not outcome.settled):
             raise Unavailable(f"archive files cannot be read: {outcome.trouble or 'no answer'}")
-        return len(done)
+        return outcome
 
     def _count(self, outcome: Outcome) -> None:
         for path, result in outcome.imported.items():

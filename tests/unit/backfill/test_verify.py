@@ -131,6 +131,45 @@ async def test_a_file_that_was_published_again_is_imported_again(tmp_path: Path)
     assert parts.world.files_known[changed.path].state is FileState.IMPORTED
 
 
+async def test_a_republished_file_that_could_not_be_read_is_not_forgotten(tmp_path: Path) -> None:
+    parts = _full(tmp_path)
+    verifier = _verifier(parts)
+    await verifier.compare()
+    first, second = _file(date(2026, 3, 12)), _file(date(2026, 3, 13))
+    parts.world.listed_files["BTCUSDT"] = [(first, NOW_MS + 1), (second, NOW_MS + 1)]
+    parts.world.imported.clear()
+    parts.world.errors = {"fetch": [Unavailable("away")] * 2}
+    with pytest.raises(Unavailable):
+        await verifier.read_again()
+    parts.world.errors = {"fetch": [Unavailable("away")]}
+    assert await verifier.read_again() == 1
+    assert await verifier.read_again() == 1
+    assert sorted(parts.world.imported) == [(first.path, False), (second.path, False)]
+    assert await verifier.read_again() == 0
+
+
+async def test_a_republished_file_waits_for_whoever_fills(tmp_path: Path) -> None:
+    parts = _full(tmp_path)
+    verifier = _verifier(parts)
+    await verifier.compare()
+    changed = _file(date(2026, 3, 12))
+    parts.world.listed_files["BTCUSDT"] = [(changed, NOW_MS + 1)]
+    parts.world.imported.clear()
+    async with parts.campaign.turn():
+        reading = asyncio.create_task(verifier.read_again(), name="read again")
+        filling = asyncio.create_task(_a_turn(parts), name="somebody else")
+        await asyncio.sleep(0.01)
+    assert await reading == 0, "it gave way"
+    await filling
+    assert await verifier.read_again() == 1
+    assert parts.world.imported == [(changed.path, False)]
+
+
+async def _a_turn(parts: Parts) -> None:
+    async with parts.campaign.turn():
+        pass
+
+
 async def test_what_retention_dropped_is_not_brought_back_by_a_new_file(tmp_path: Path) -> None:
     """D15: the file's day is gone from the table, and its listing says that it was published anew."""
     parts = _full(tmp_path)
