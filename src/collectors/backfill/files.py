@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from ...errors import BadData, NotPublished, Retryable
+from ...errors import BadData, NotPublished, Permanent, Retryable
 from ...model import FileState, WriteResult
 from ...ports import Archive, ArchiveImporter, ArchiveNotes, Clock
 from ...telemetry.log import get_logger
@@ -92,6 +92,9 @@ class FileWork:
             await self._failed(task, FileState.MISSING, str(error), "missing", job, outcome)
         except BadData as error:
             await self._failed(task, FileState.QUARANTINED, str(error), error.reason, job, outcome)
+        except Permanent as error:
+            # The archive refuses to give it (a 4xx): one file must not end all filling. It is asked for again in a day.
+            await self._failed(task, FileState.MISSING, str(error), error.reason, job, outcome)
         except Retryable as error:
             self._unanswered(task, error, outcome)
         except OSError as error:
@@ -141,7 +144,7 @@ class FileWork:
         job.progress.show(self._metrics)
         job.progress.quarantined += state is FileState.QUARANTINED
         self._metrics.backfill_tasks.labels(kind=task.file.span.value, result=state.value).inc()
-        level = _log.warning if state is FileState.QUARANTINED else _log.info
+        level = _log.info if reason == "missing" else _log.warning
         level("archive_file_unusable", msg=detail, file=task.file.path, state=state.value, reason=reason)
 
     def _unanswered(self, task: FileTask, error: Retryable, outcome: Outcome) -> None:

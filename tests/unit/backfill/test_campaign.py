@@ -10,7 +10,7 @@ import pytest
 
 from src.collectors.backfill.plan import Source
 from src.collectors.backfill.progress import Progress
-from src.errors import Misconfigured, RateLimited, Unavailable
+from src.errors import Misconfigured, Permanent, RateLimited, Unavailable
 from src.model import DAY_MS, MINUTE_MS, FileState, Listing
 from src.ports import Priority
 from src.telemetry.pulse import Pulse
@@ -90,6 +90,15 @@ async def test_a_file_that_is_not_there_is_not_an_error(tmp_path: Path) -> None:
     await parts.fill(scope(FIRST))
     assert parts.missing == []
     assert parts.world.files_known[_daily(OLD)].state is FileState.MISSING
+
+
+async def test_a_file_that_the_archive_refuses_to_give_ends_nothing(tmp_path: Path) -> None:
+    parts = make_parts(tmp_path, [LIVE])
+    parts.world.errors = {"fetch": [Permanent("refused: 400 Bad Request", reason="refused")]}
+    await parts.fill(scope(FIRST))
+    assert parts.missing == []
+    states = [item.state for item in parts.world.files_known.values()]
+    assert states.count(FileState.MISSING) == 1, "asked for again in a day"
 
 
 async def test_a_month_that_is_not_published_is_read_by_days(tmp_path: Path) -> None:
