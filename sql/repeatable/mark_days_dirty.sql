@@ -1,5 +1,6 @@
 -- Whoever deletes rows by hand makes their days dirty: the ledger no longer knows how many there are, and counts anew.
--- Bars that were made of deleted candles are made again without them.
+-- Bars that were made of deleted candles are made again without them. An archive file that held deleted candles is no
+-- proof any more that a minute exists nowhere: it counts as listed, not as imported, until it was read again.
 --
 -- One statement trigger with a transition table a hypertable; a trigger per row would cost what deleting costs.
 -- Arguments: the dataset, the column with the row's time, and what lies between that time and the ledger's (a metric
@@ -21,7 +22,7 @@ BEGIN
             ORDER BY line.symbol COLLATE "C", line.day
             FOR UPDATE OF line
         )
-        UPDATE coverage_days AS line SET dirty = true
+        UPDATE coverage_days AS line SET dirty = true, verified_at = NULL
         FROM locked
         WHERE (line.exchange, line.dataset, line.symbol, line.day)
             = (locked.exchange, locked.dataset, locked.symbol, locked.day)
@@ -34,6 +35,14 @@ BEGIN
                min(bucket_ts), max(bucket_ts) + interval '1 minute'
         FROM gone
         GROUP BY exchange, symbol, day;
+        UPDATE archive_files AS file SET state = 'listed'
+        FROM (SELECT DISTINCT exchange, symbol, (bucket_ts AT TIME ZONE 'UTC')::date AS day FROM gone) AS touched
+        WHERE file.exchange = touched.exchange
+          AND file.dataset = 'candles_1m'
+          AND file.symbol = touched.symbol
+          AND file.first_day IN (touched.day, date_trunc('month', touched.day::timestamp)::date)
+          AND (file.span = 'monthly' OR file.first_day = touched.day)
+          AND file.state = 'imported';
     END IF;
     RETURN NULL;
 END
@@ -49,8 +58,9 @@ BEGIN
         SELECT exchange, day, symbol, day::timestamp AT TIME ZONE 'UTC', (day + 1)::timestamp AT TIME ZONE 'UTC'
         FROM coverage_days
         WHERE dataset = 'candles_1m' AND have > 0;
+        UPDATE archive_files SET state = 'listed' WHERE dataset = 'candles_1m' AND state = 'imported';
     END IF;
-    UPDATE coverage_days SET dirty = true WHERE dataset = TG_ARGV[0] AND have > 0;
+    UPDATE coverage_days SET dirty = true, verified_at = NULL WHERE dataset = TG_ARGV[0] AND have > 0;
     RETURN NULL;
 END
 $function$;

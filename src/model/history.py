@@ -78,8 +78,9 @@ class FileState(StrEnum):
 class KnownFile:
     """What is written down about an archive file. ``checked_ms`` is when we last learned of it (UTC ms).
 
-    ``sha256`` is that of the content that was imported, empty otherwise; ``published_ms`` is when it was published,
-    None where no listing was read since.
+    ``sha256`` is that of the content that was imported, empty otherwise; a file that is LISTED with one was imported,
+    and candles of it were deleted by hand since. ``published_ms`` is when it was published, None where no listing was
+    read since.
     """
 
     file: ArchiveFile

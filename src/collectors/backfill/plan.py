@@ -104,11 +104,11 @@ class Knowledge:
         return self.layout.file(Dataset.CANDLES, span, folder, listing.symbol, day)
 
     def state(self, file: ArchiveFile) -> FileState | None:
-        """What became of the file; a 404 of yesterday is forgotten."""
+        """What became of the file; a 404 of yesterday is forgotten. LISTED: rows that it brought are gone since."""
         known = self.files.get(file.path)
         if file.path in self.tried.files and (known is None or known.state is FileState.LISTED):
             return FileState.MISSING
-        if known is None or known.state is FileState.LISTED:
+        if known is None or (known.state is FileState.LISTED and not known.sha256):
             return None
         if known.state is FileState.MISSING and self.now_ms - known.checked_ms >= ASK_AGAIN_MS:
             return None
@@ -173,7 +173,9 @@ def _choose(part: DayPart, known: Knowledge, source: Source) -> Source | None:
     if source is not Source.REST:
         state = known.state(known.file(part.listing, Span.DAILY, part.day))
         published = _is_published(part.day, known) or (source is Source.ZIP and _is_over(part.day, known))
-        if published and state is None:
+        if published and (
+            state is None or (state is FileState.LISTED and _wants_it_again(part, known, source))
+        ):
             return Source.ZIP if source is Source.ZIP or _wants_file(part, known) else Source.AUTO
         if source is Source.ZIP:
             return None
@@ -187,6 +189,12 @@ def _wants_file(part: DayPart, known: Knowledge) -> bool:
     if 2 * part.missing < part.expected:
         return False
     return sum(weight(minutes_of(request)) for request in cheapest(part.gaps)) > 1
+
+
+def _wants_it_again(part: DayPart, known: Knowledge, source: Source) -> bool:
+    """A file that was read before, where a person says so, much is missing, or REST does not have what was deleted."""
+    asked = part.attempts > 0 or (part.symbol, part.day) in known.tried.asked
+    return source is Source.ZIP or asked or 2 * part.missing >= part.expected
 
 
 def _shared_out(
@@ -242,7 +250,7 @@ def _is_whole(listing: Listing, month: date, group: list[DayPart], known: Knowle
     """Whether the monthly file is the way: it is out, was not read yet, and each of its minutes is missing."""
     return (
         known.now_ms >= day_ms(next_month(month)) + MONTHLY_AFTER_MS
-        and known.state(known.file(listing, Span.MONTHLY, month)) is None
+        and known.state(known.file(listing, Span.MONTHLY, month)) in (None, FileState.LISTED)
         and all(part.whole for part in group)
         and [part.day for part in group] == listed_days(listing, month)
     )

@@ -148,3 +148,29 @@ async def test_emptying_the_table_marks_every_day(database: str) -> None:
         await store.write([candle("AUSDT", minute) for minute in (-1, 0)], [])
     await fetch(database, "TRUNCATE candles_1m")
     assert await fetch(database, "SELECT bool_and(dirty), count(*) FROM coverage_days") == [(True, 2)]
+
+
+async def test_deleting_takes_the_files_of_the_touched_days_for_unread(database: str) -> None:
+    """Else REST's word alone would make an absence of a minute that the file has."""
+    async with opened(database) as store:
+        await store.write([candle("AUSDT", minute) for minute in (-1, 0)], [])
+    month, before = DAY.replace(day=1), DAY - timedelta(days=1)
+    for symbol, span, first in (
+        ("AUSDT", "daily", DAY),
+        ("AUSDT", "daily", before),
+        ("AUSDT", "monthly", month),
+        ("BUSDT", "daily", DAY),
+    ):
+        await fetch(
+            database,
+            "INSERT INTO archive_files (exchange, path, dataset, symbol, span, first_day, state, sha256)"
+            " VALUES ('binance_futures_um', %s, 'candles_1m', %s, %s, %s, 'imported', 'x')",
+            [f"{symbol}/{span}/{first}", symbol, span, first],
+        )
+    await fetch(database, "UPDATE coverage_days SET verified_at = now()")
+    await fetch(database, "DELETE FROM candles_1m WHERE bucket_ts >= %s", [DAY])
+    unread = await fetch(database, "SELECT path FROM archive_files WHERE state = 'listed' ORDER BY path")
+    assert unread == [(f"AUSDT/daily/{DAY}",), (f"AUSDT/monthly/{month}",)]
+    assert await fetch(database, "SELECT day FROM coverage_days WHERE verified_at IS NULL") == [(DAY,)]
+    await fetch(database, "TRUNCATE candles_1m")
+    assert await fetch(database, "SELECT DISTINCT state FROM archive_files") == [("listed",)]

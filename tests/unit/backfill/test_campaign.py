@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -122,6 +123,19 @@ async def test_a_minute_that_neither_file_nor_rest_has_is_absent_with_both_proof
     assert parts.world.absent == {nowhere: _daily(OLD)}
     assert only_rest in parts.world.stored
     assert count(parts.metrics, "absent_candles_total") == 1
+
+
+async def test_what_was_deleted_is_not_called_absent_before_its_file_was_read_again(tmp_path: Path) -> None:
+    parts = make_parts(tmp_path, [LIVE])
+    await parts.fill(scope(FIRST))
+    deleted = ("BTCUSDT", start_of(OLD) + 700 * MINUTE_MS)
+    del parts.world.stored[deleted]
+    parts.world.rest_lacks.add(deleted)
+    read = parts.world.files_known[_daily(OLD)]
+    parts.world.files_known[_daily(OLD)] = replace(read, state=FileState.LISTED)
+    await parts.fill(scope(FIRST))
+    assert deleted in parts.world.stored
+    assert parts.world.absent == {}
 
 
 async def test_what_rest_lacks_is_looked_for_in_the_file_first(tmp_path: Path) -> None:

@@ -235,6 +235,23 @@ def test_what_rest_does_not_have_is_looked_for_in_the_file_and_then_asked_once_m
         assert at_the_end == Plan(left=1)
 
 
+def test_a_file_whose_rows_were_deleted_is_read_again_for_much_and_for_what_rest_lacks() -> None:
+    day = date(2026, 3, 1)
+    file = LAYOUT.file(Dataset.CANDLES, Span.DAILY, "BTCUSDT", "BTCUSDT", day)
+    known = {file.path: KnownFile(file, FileState.LISTED, "sha", NOW_MS)}
+
+    def planned(have: int, gaps: list[Gap], tried: Tried) -> Plan:
+        parts = day_parts([_day("BTCUSDT", day, have)], split_days(gaps), by_symbol([_listing()]), 0, NOW_MS)
+        return make_plan(list(parts), Knowledge(LAYOUT, NOW_MS, known, tried=tried))
+
+    few = planned(1439, [_hole(day, 5, 1)], Tried())
+    assert (len(few.files), len(few.requests)) == (0, 1)
+    lacked = planned(1439, [_hole(day, 5, 1)], Tried({("BTCUSDT", day): FileState.LISTED}))
+    assert (len(lacked.files), len(lacked.requests)) == (1, 0)
+    much = planned(0, [], Tried())
+    assert (len(much.files), len(much.requests)) == (1, 0)
+
+
 def test_a_day_that_was_looked_at_in_vain_before_is_read_from_its_file() -> None:
     day = date(2026, 3, 1)
     plan = _plan([_day("BTCUSDT", day, 1439, attempts=1)], [_hole(day, 5, 1)], [_listing()])
