@@ -126,3 +126,15 @@ WHERE exchange = %(exchange)s AND dataset = %(dataset)s AND found_at IS NULL AND
   AND ts >= %(since)s
 ORDER BY next_ask_at, symbol COLLATE "C", ts
 LIMIT %(limit)s;
+
+-- name: postpone_absences
+-- Those of the gaps that are still due: asked for, and neither stored nor proved again.
+UPDATE absent_minutes AS absence SET next_ask_at = %(next)s
+FROM unnest(%(symbols)s::text[], %(from)s::timestamptz[], %(to)s::timestamptz[]) AS asked (symbol, from_ts, to_ts)
+WHERE absence.exchange = %(exchange)s
+  AND absence.dataset = %(dataset)s
+  AND absence.symbol = asked.symbol
+  AND absence.ts >= asked.from_ts
+  AND absence.ts < asked.to_ts
+  AND absence.found_at IS NULL
+  AND absence.next_ask_at <= %(now)s;

@@ -43,7 +43,8 @@ class CoverageNotes(Protocol):
 
     ``looked`` sets when the days may be looked at again and counts the attempt. ``mark_absent`` records rows
     (``ts_ms``, starts of minutes) that neither ``file``, verified by ``sha256``, nor REST asked at ``asked_ms`` has.
-    ``absences_due`` are the absent rows from ``since_ms`` on whose next asking has come.
+    ``absences_due`` are the absent rows from ``since_ms`` on whose next asking has come; ``postpone_absences`` puts off
+    those of ``gaps`` that are due still.
     """
 
     async def looked(self, days: Sequence[CoverageDay], next_look_ms: int) -> None: ...
@@ -55,6 +56,10 @@ class CoverageNotes(Protocol):
     async def absences_due(
         self, dataset: Dataset, now_ms: int, limit: int, *, since_ms: int = 0
     ) -> list[Gap]: ...
+
+    async def postpone_absences(
+        self, dataset: Dataset, gaps: Sequence[Gap], now_ms: int, next_ask_ms: int
+    ) -> None: ...
 
 
 class CoverageAudit(Protocol):

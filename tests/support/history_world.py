@@ -163,6 +163,12 @@ class World:
     ) -> list[Gap]:
         return [gap for gap in self.due if gap.from_ms >= since_ms][:limit]
 
+    async def postpone_absences(
+        self, dataset: Dataset, gaps: Sequence[Gap], now_ms: int, next_ask_ms: int
+    ) -> None:
+        assert next_ask_ms > now_ms
+        self.due = [gap for gap in self.due if gap not in gaps]
+
     # ArchiveNotes
     async def known(self, dataset: Dataset, since: date, until: date) -> list[KnownFile]:
         return [item for item in self.files_known.values() if since <= item.file.first_day <= until]

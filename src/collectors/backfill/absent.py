@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from ...model import Dataset, FileState, Gap, Span
+from ...model import DAY_MS, Dataset, FileState, Gap, Span
 from ...ports import ArchiveNotes, CoverageNotes, Priority
 from ...telemetry.log import get_logger
 from .cheapest import cheapest
@@ -44,7 +44,11 @@ class AbsentWork:
             return 0
         requests = tuple(cheapest(gaps))
         job = Job(Priority.REPAIR, Progress(), proofs=await self._proofs(gaps))
-        await self._engine.run(Plan(requests=requests), job)
+        outcome = await self._engine.run(Plan(requests=requests), job)
+        if outcome.settled:
+            # What REST refuses, or has and cannot be stored, would stand first for ever and keep all others from being
+            # asked for.
+            await self._notes.postpone_absences(Dataset.CANDLES, gaps, now_ms, now_ms + DAY_MS)
         minutes = sum(gap.minutes for gap in gaps)
         _log.info("absent_asked_again", msg=f"{minutes} absent minutes asked for again", minutes=minutes)
         return minutes

@@ -82,6 +82,23 @@ async def test_an_absence_is_counted_once_and_asked_for_after_1_7_and_30_days(be
     assert proofs == [(file().path, SHA, 4)]
 
 
+async def test_an_absence_is_put_off_while_it_is_due(bench: Bench) -> None:
+    await bench.ledger.follow(
+        Dataset.CANDLES, [Listing("AUSDT", MIDNIGHT_MS, MIDNIGHT_MS + DAY_MS)], MIDNIGHT_MS
+    )
+    asked, proved_again = MIDNIGHT_MS + 3 * MINUTE_MS, MIDNIGHT_MS + 4 * MINUTE_MS
+    gaps = [Gap("AUSDT", asked, proved_again + MINUTE_MS, "absent")]
+    begun_ms = MIDNIGHT_MS + 2 * DAY_MS
+    await bench.notes.mark_absent(file(), SHA, [asked, proved_again], begun_ms)
+    now_ms = begun_ms + DAY_MS
+    assert await bench.notes.absences_due(Dataset.CANDLES, now_ms, 10) == gaps
+    await bench.notes.mark_absent(file(), SHA, [proved_again], now_ms)
+    await bench.notes.postpone_absences(Dataset.CANDLES, gaps, now_ms, now_ms + DAY_MS)
+    assert await bench.notes.absences_due(Dataset.CANDLES, now_ms + DAY_MS - 1, 10) == []
+    due = await bench.notes.absences_due(Dataset.CANDLES, now_ms + DAY_MS, 10)
+    assert due == [Gap("AUSDT", asked, asked + MINUTE_MS, "absent")], "the other one has waited for a week"
+
+
 async def test_absences_complete_a_day(bench: Bench) -> None:
     await bench.ledger.follow(
         Dataset.CANDLES, [Listing("AUSDT", MIDNIGHT_MS, MIDNIGHT_MS + DAY_MS)], MIDNIGHT_MS

@@ -14,7 +14,7 @@ from src.collectors.backfill.announce import Announcement
 from src.collectors.backfill.patrol import Patrol, wait_minutes
 from src.collectors.backfill.scope import Scope
 from src.collectors.listings.selection import Selection
-from src.errors import Unavailable
+from src.errors import Permanent, Unavailable
 from src.model import DAY_MS, MINUTE_MS, Gap, Listing
 from src.ports import Priority
 from src.telemetry.pulse import Pulse
@@ -137,6 +137,18 @@ async def test_absent_rows_are_asked_again_when_due(tmp_path: Path) -> None:
     await patrol.look()
     assert [request[1:3] for request in parts.world.requests] == [(came, still + MINUTE_MS)]
     assert ("BTCUSDT", came) in parts.world.stored
+
+
+async def test_absent_rows_that_rest_refuses_do_not_keep_others_from_being_asked(tmp_path: Path) -> None:
+    parts = make_parts(tmp_path, [LIVE])
+    work = AbsentWork(parts.world, parts.world, parts.engine)
+    parts.world.due = [Gap("BTCUSDT", start_of(OLD), start_of(OLD) + MINUTE_MS, "absent")]
+    parts.world.errors = {"candles": [Unavailable("away")]}
+    assert await work.run(NOW_MS) == 1
+    assert parts.world.due, "nobody answered"
+    parts.world.errors = {"candles": [Permanent("400", reason="refused")]}
+    assert await work.run(NOW_MS) == 1
+    assert parts.world.due == []
 
 
 async def test_absent_rows_that_retention_does_not_keep_are_not_asked_again(tmp_path: Path) -> None:

@@ -67,6 +67,19 @@ class CoverageNoteStore:
         rows = await self._session.rows(query("absences", "absences_due"), given)
         return joined(Gap(symbol, open_ms, open_ms + step_of(dataset), ABSENT) for symbol, open_ms in rows)
 
+    async def postpone_absences(
+        self, dataset: Dataset, gaps: Sequence[Gap], now_ms: int, next_ask_ms: int
+    ) -> None:
+        """Ask for the absent rows of ``gaps`` that are still due at ``now_ms`` no sooner than ``next_ask_ms``."""
+        given = self._subject(dataset) | {
+            "symbols": [gap.symbol for gap in gaps],
+            "from": [utc(gap.from_ms) for gap in gaps],
+            "to": [utc(gap.to_ms) for gap in gaps],
+            "now": utc(now_ms),
+            "next": utc(next_ask_ms),
+        }
+        await self._session.rows(query("absences", "postpone_absences"), given)
+
     def _subject(self, dataset: Dataset) -> dict[str, object]:
         return {"exchange": self._session.exchange, "dataset": dataset.value}
 
