@@ -85,7 +85,12 @@ class Survey:
         holes = await self._ledger.holes(Dataset.CANDLES, looked_into, until_ms) if looked_into else []
         found = day_parts(days, split_days(holes), by_symbol(listings), since_ms, until_ms)
         parts = await in_slices(collected(found))
-        known = await self._knowledge(since_ms, until_ms, tried)
+        # Every file that was ever read is looked through for it, and of most months nothing is missing.
+        known = (
+            await self._knowledge(since_ms, until_ms, tried)
+            if parts
+            else Knowledge(self._layout, now_ms, tried=tried)
+        )
         grouped: dict[tuple[str, date], list[DayPart]] = {}
         for part in parts:
             grouped.setdefault((part.symbol, part.day), []).append(part)

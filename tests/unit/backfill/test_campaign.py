@@ -53,6 +53,14 @@ async def test_an_empty_database_is_filled_and_a_full_one_is_left_alone(tmp_path
     assert _names(tmp_path) == []
 
 
+async def test_files_are_not_looked_through_where_nothing_is_missing(tmp_path: Path) -> None:
+    parts = make_parts(tmp_path, [LIVE])
+    await parts.fill(scope(FIRST))
+    parts.world.errors = {"known": [Misconfigured("looked through")]}
+    await parts.fill(scope(FIRST))
+    assert parts.missing == []
+
+
 async def test_holes_are_asked_exactly_and_nothing_else(tmp_path: Path) -> None:
     parts = make_parts(tmp_path, [LIVE, GONE])
     await parts.fill(scope(FIRST))
