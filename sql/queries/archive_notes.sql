@@ -44,8 +44,9 @@ ORDER BY day DESC, symbol
 LIMIT %(limit)s;
 
 -- name: unverified
--- Without the days whose own file is unusable, or was not there within the last day, and without those of ``imported``
--- that are not noted yet: whoever reads their files compares nothing new.
+-- Without the days whose own file is unusable, or was not there within the last day (after some such answers the last
+-- two, three .. thirty days: most of what is missing is missing for good), and without those of ``imported`` that are
+-- not noted yet: whoever reads their files compares nothing new.
 SELECT symbol, day
 FROM coverage_days
 WHERE exchange = %(exchange)s AND dataset = %(dataset)s AND state = 'complete' AND verified_at IS NULL
@@ -61,7 +62,10 @@ WHERE exchange = %(exchange)s AND dataset = %(dataset)s AND state = 'complete' A
         AND (
             file.state = 'imported'
             OR file.span = 'daily' AND (
-                file.state = 'quarantined' OR (file.state = 'missing' AND file.checked_at > %(asked_since)s)
+                file.state = 'quarantined' OR (
+                    file.state = 'missing'
+                    AND file.checked_at > %(asked_since)s - least(file.attempts - 1, 29) * interval '1 day'
+                )
             )
         )
   )

@@ -8,6 +8,7 @@ from datetime import date
 import pytest
 
 from src.adapters.timescale.history.archive_notes import ArchiveNoteStore
+from src.adapters.timescale.ledger.days import start_of
 from src.adapters.timescale.options import DatabaseOptions
 from src.adapters.timescale.sessions.shared import SharedSession
 from src.model import ArchiveFile, Dataset, FileState, KnownFile, Span
@@ -141,6 +142,20 @@ async def test_days_without_a_usable_file_do_not_stand_in_the_way(
     later = date(2026, 3, 20)
     again = await notes.unverified(Dataset.CANDLES, later, 10)
     assert again == ([("BTCUSDT", DAY)] if state is FileState.MISSING else [])
+
+
+async def test_a_file_that_was_missing_again_and_again_is_asked_for_ever_more_seldom(
+    database: str, notes: ArchiveNoteStore
+) -> None:
+    await _days(database, ("BTCUSDT", DAY, 1440))
+    for _ in range(4):
+        await notes.note(_file(), FileState.MISSING, detail="", now_ms=NOW_MS)
+    asked_ms = start_of(date(2026, 3, 20))
+    await fetch(database, "UPDATE archive_files SET checked_at = to_timestamp(%s)", [asked_ms // 1000])
+    found = [
+        bool(await notes.unverified(Dataset.CANDLES, date(2026, 3, number), 10)) for number in range(18, 25)
+    ]
+    assert found == [False, False, False, False, True, True, True]
 
 
 async def test_the_listing_of_a_folder_is_read_once_a_week(database: str, notes: ArchiveNoteStore) -> None:
