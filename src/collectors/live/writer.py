@@ -256,6 +256,7 @@ class Writer:
         self._failed = True
         self._write_failed = self._write_failed or self._open
         self._open = False
+        self._lock_lost_at = None  # our ghost may be another one by the time the database is back
         self._metrics.database_up.set(0)
         self._metrics.standby.set(0)  # who has the lock cannot be asked
         self._health.database_writable = False

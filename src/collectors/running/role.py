@@ -97,6 +97,7 @@ class LockKeeper:
         _log.warning("lock_held", msg=str(error), role=self._role)
 
     def _away(self, error: Exception) -> None:
+        self._lost_at = None
         if self._health:
             self._health.database_writable = False
         _log.warning("database_away", msg=str(error), role=self._role)

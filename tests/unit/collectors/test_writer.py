@@ -256,6 +256,21 @@ async def test_our_own_ghost_may_hold_the_lock_for_a_moment() -> None:
         await bench.stored(1)
 
 
+async def test_a_ghost_that_is_met_after_the_database_was_away_again_has_its_moment_too(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(writer_module, "_GHOST_GRACE", 0.0)
+    monkeypatch.setattr(writer_module, "_STANDBY_POLL", 0.01)
+    bench = Bench()
+    async with bench.running():
+        await eventually(bench.writer.settled.is_set)
+        ghost = AlreadyRunning("our own session holds the lock")
+        bench.sink.write_errors = [AWAY]
+        bench.sink.open_errors = [ghost, AWAY, ghost]
+        bench.put(1)
+        await bench.stored(1)
+
+
 async def test_a_standby_starts_no_reader_before_the_lock_is_ours() -> None:
     bench = Bench(standby=True)
     bench.sink.open_errors = [AWAY, AlreadyRunning("pid 7 holds the lock")]
