@@ -63,8 +63,9 @@ class RateLimitBook:
 
     async def watch(self, on_ban: Callable[[str, float], None]) -> None:
         """See ``LeaseBook``."""
+        # A server that follows another one refuses LISTEN.
         session = await Session.connect(
-            self._listen_options, purpose="bans", writable=False, on_error=self._count
+            self._listen_options, purpose="bans", writable=True, on_error=self._count
         )
         try:
             await session.call(_listen(session.connection))

@@ -77,9 +77,10 @@ class HoleSearch:
 
     async def _ensure(self) -> Session:
         if self._session is None or not self._session.alive:
-            # Never prepared: only a plan made for these very bounds leaves out the chunks that cannot matter.
+            # Of the server that takes writes: on one that lags, whatever was stored since would be missing. Never
+            # prepared: only a plan made for these very bounds leaves out the chunks that cannot matter.
             self._session = await Session.connect(
-                self._options, purpose="repair", writable=False, prepare_threshold=None, on_error=self._count
+                self._options, purpose="repair", writable=True, prepare_threshold=None, on_error=self._count
             )
         return self._session
 
