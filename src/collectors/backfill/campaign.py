@@ -169,15 +169,14 @@ class Campaign:
         outcome = await self._engine.run(view.plan, job)
         result.tasks += outcome.settled
         piece.tried.asked |= {key: view.state(key) for key in outcome.lacking}
-        if not piece.fresh:
-            piece.tried.files |= outcome.imported.keys() | outcome.failed.keys()
+        piece.tried.files |= outcome.imported.keys() | outcome.failed.keys()
         if not (outcome.unanswered or outcome.trouble or outcome.stopped):
             piece.fresh = False
         return outcome
 
     async def _look(self, piece: _Piece) -> View:
         if piece.fresh:
-            return await self._survey.everything(piece.listings, piece.since_ms, piece.until_ms)
+            return await self._survey.everything(piece.listings, piece.since_ms, piece.until_ms, piece.tried)
         return await self._survey.look(
             piece.scope, piece.listings, piece.since_ms, piece.until_ms, piece.tried
         )

@@ -102,10 +102,14 @@ class Survey:
             waiting,
         )
 
-    async def everything(self, listings: Sequence[Listing], since_ms: int, until_ms: int) -> View:
-        """Every published file of [since_ms, until_ms), read before or not."""
-        known = await self._knowledge(since_ms, until_ms, Tried())
-        return View(again(listings, known, since_ms, until_ms), known, {}, {})
+    async def everything(
+        self, listings: Sequence[Listing], since_ms: int, until_ms: int, tried: Tried | None = None
+    ) -> View:
+        """Every published file of [since_ms, until_ms), read before or not, but none that was ``tried`` just now."""
+        tried = tried or Tried()
+        known = await self._knowledge(since_ms, until_ms, tried)
+        files = again(listings, known, since_ms, until_ms).files
+        return View(Plan(tuple(task for task in files if task.file.path not in tried.files)), known, {}, {})
 
     async def _days(self, listings: Sequence[Listing], since_ms: int, until_ms: int) -> list[CoverageDay]:
         """The incomplete days; dirty ones were counted anew before they are judged."""

@@ -346,6 +346,18 @@ async def test_force_reads_what_was_read_and_then_fills_what_is_missing(tmp_path
     assert parts.progress.rows_unchanged > 0
 
 
+async def test_force_reads_no_file_twice_for_one_that_gave_no_answer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("src.collectors.backfill.campaign.Backoff.next", lambda self: 0.001)
+    parts = make_parts(tmp_path, [LIVE])
+    await parts.fill(scope(FIRST))
+    parts.world.imported.clear()
+    parts.world.errors = {"fetch": [Unavailable("away")]}
+    await parts.fill(scope(FIRST, force=True))
+    assert len(parts.world.imported) == len(set(parts.world.imported)) == 9
+
+
 async def test_only_the_scope_is_filled(tmp_path: Path) -> None:
     parts = make_parts(tmp_path, [LIVE, GONE])
     since, until = OLD, start_of(OLD) + DAY_MS + 30 * MINUTE_MS
