@@ -26,6 +26,7 @@ _log = get_logger("backfill")
 
 _BASE, _CAP = 1.0, 60.0
 """Wall seconds between two tries while the venue, the archive or the database is away."""
+_LISTEN_S = 1.0
 
 
 @dataclass(slots=True)
@@ -148,7 +149,7 @@ class Campaign:
                 return
             else:
                 result.trouble = None
-                await asyncio.sleep(max(backoff.next(), outcome.retry_after))
+                await _pause(max(backoff.next(), outcome.retry_after), stop)
         result.stopped = True
 
     async def _round(
@@ -186,3 +187,11 @@ class Campaign:
         for reason in get_args(Trouble):
             self._metrics.backfill_paused.labels(reason=reason).set(trouble == reason)
         return trouble
+
+
+async def _pause(seconds: float, stop: Callable[[], bool]) -> None:
+    """Wall seconds, or until it is told to stop: a ban may last for days, and others wait for their turn meanwhile."""
+    loop = asyncio.get_running_loop()
+    until = loop.time() + seconds
+    while not stop() and (left := until - loop.time()) > 0:
+        await asyncio.sleep(min(left, _LISTEN_S))

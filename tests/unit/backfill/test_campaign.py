@@ -289,6 +289,20 @@ async def test_told_to_stop_it_stops_and_the_next_goes_on(tmp_path: Path) -> Non
     assert len(parts.world.imported) == len(set(parts.world.imported))
 
 
+async def test_told_to_stop_during_a_ban_it_stops(tmp_path: Path) -> None:
+    """The ban lasts for a day, and whoever else wants to fill would wait for its end."""
+    parts = make_parts(tmp_path, [LIVE])
+    parts.world.errors = {"fetch": [RateLimited("banned", reason="banned", retry_after=86_400.0)]}
+    told: list[bool] = []
+    filling = asyncio.create_task(
+        parts.campaign.run(scope(FIRST), parts.progress, stop=lambda: bool(told), persistent=True),
+        name="filling",
+    )
+    await eventually(lambda: parts.progress.note == "waiting")
+    told.append(True)
+    assert (await asyncio.wait_for(filling, 60)).stopped
+
+
 async def test_what_is_left_is_told_while_it_is_worked_at(tmp_path: Path) -> None:
     parts = make_parts(tmp_path, [LIVE, GONE])
     seen: list[tuple[float, float]] = []
