@@ -14,6 +14,8 @@ MOST_MS: Final = 253_402_300_799_999
 """The last millisecond of the year 9999."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _LEAST_MS = (datetime(1, 1, 1, tzinfo=UTC) - _EPOCH) // timedelta(milliseconds=1)
+_SECONDS = range(1_000_000_000, 100_000_000_000)
+"""From September 2001 on, if they are seconds; as milliseconds all of them lie in the early seventies."""
 _HOW = "write UTC milliseconds or RFC 3339, such as 2026-11-01T00:00:00Z"
 _NUMBER = re.compile(r"-?[0-9]{1,15}")
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
@@ -25,7 +27,7 @@ _TIME = re.compile(
 def parse_instant(text: object) -> int:
     """UTC ms of ``1793491200000``, ``2026-11-01`` or ``2026-11-01T00:00:00+08:00``.
 
-    A fraction finer than a millisecond is cut off. Raises ``ValueError``.
+    A fraction finer than a millisecond is cut off. Raises ``ValueError``, for seconds, too: nothing here is so old.
     """
     if isinstance(text, int) and not isinstance(text, bool):
         text = str(text)
@@ -35,6 +37,8 @@ def parse_instant(text: object) -> int:
         ms = int(text)
         if not _LEAST_MS <= ms <= MOST_MS:
             raise ValueError("outside the years 1 to 9999; milliseconds are meant")
+        if ms in _SECONDS:
+            raise ValueError(f"milliseconds are meant; {ms} looks like seconds: {ms}000")
     elif found := _TIME.fullmatch(text):
         ms = _of_time(*found.groups())
     elif _DAY.fullmatch(text):
@@ -65,7 +69,8 @@ def utc(ms: int) -> datetime:
 
 _SCHEMA: dict[str, Any] = {
     "anyOf": [
-        {"type": "integer", "minimum": _LEAST_MS, "maximum": MOST_MS},
+        {"type": "integer", "minimum": _LEAST_MS, "maximum": _SECONDS.start - 1},
+        {"type": "integer", "minimum": _SECONDS.stop, "maximum": MOST_MS},
         {"type": "string", "format": "date-time"},
         {"type": "string", "format": "date"},
     ]

@@ -193,5 +193,8 @@ async def _pause(seconds: float, stop: Callable[[], bool]) -> None:
     """Wall seconds, or until it is told to stop: a ban may last for days, and others wait for their turn meanwhile."""
     loop = asyncio.get_running_loop()
     until = loop.time() + seconds
-    while not stop() and (left := until - loop.time()) > 0:
+    while True:
+        left = until - loop.time()
+        if left <= 0 or stop():
+            return
         await asyncio.sleep(min(left, _LISTEN_S))

@@ -19,7 +19,7 @@ _MOMENTS = st.builds(
 )
 
 
-@given(st.integers(0, MOST_MS))
+@given(st.integers(0, 10**9 - 1) | st.integers(10**11, MOST_MS))
 def test_milliseconds_are_themselves(ms: int) -> None:
     assert parse_instant(str(ms)) == parse_instant(ms) == ms
     assert (utc(ms) - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(milliseconds=1) == ms
@@ -46,6 +46,12 @@ def test_every_form_of_rfc_3339_is_the_same_moment(at: datetime) -> None:
 )
 def test_what_people_write(text: str, ms: int) -> None:
     assert parse_instant(text) == ms
+
+
+@given(st.integers(10**9, 10**11 - 1))
+def test_seconds_are_told_from_milliseconds(seconds: int) -> None:
+    with pytest.raises(ValueError, match=f"milliseconds are meant; .*: {seconds}000"):
+        parse_instant(str(seconds))
 
 
 @pytest.mark.parametrize(
