@@ -47,7 +47,7 @@ afterEach(() => {
 });
 
 /** A chart that has read all there is, and hears. Its words: what it shows, and the bar that alone changed. */
-async function opened(server: Server, name: string): Promise<[ChartData, Bar | null][]> {
+async function opened(server: Server, name: string, around: number | null = null): Promise<[ChartData, Bar | null][]> {
   const told: [ChartData, Bar | null][] = [];
   class Socket {
     static OPEN = 1;
@@ -64,7 +64,7 @@ async function opened(server: Server, name: string): Promise<[ChartData, Bar | n
   const browser = { fetch, WebSocket: Socket, location: { protocol: "http:", host: "here" }, sessionStorage: { getItem: () => null } };
   for (const [key, value] of Object.entries(browser)) Object.defineProperty(globalThis, key, { value, configurable: true, writable: true });
   store = new ChartStore("BTCUSDT", name, (data, newest) => told.push([data, newest]));
-  store.open(null);
+  store.open(around);
   await settled();
   server.socket.onopen?.();
   server.say({ type: "subscribed", subscribe: {} });
@@ -130,4 +130,57 @@ test("where no week is over yet, the week of the stored minutes is shown", async
   const told = await opened(server, "1w");
   const bars = told[told.length - 1]?.[0].bars ?? [];
   assert.deepEqual(bars.map((one) => [one.open_time, one.volume, one.missing_minutes]), [[floor(T, 7 * DAY), 3_000, 60]]);
+});
+
+/** A server that has every minute before `to`, more of them than a chart reads at once. */
+class Far extends Server {
+  to = T;
+
+  override klines(query: URLSearchParams): Klines {
+    const start = query.get("cursor") ?? query.get("start");
+    const low = start === null ? Number(query.get("end") ?? this.to) - 1000 * MINUTE : Number(start);
+    const data = numbers(low, Math.min(1000, (this.to - low) / MINUTE)).map((at) => bar(at));
+    const end = low + 1000 * MINUTE;
+    const next = start === null ? low : end < this.to ? end : null;
+    return { made_to_ms: null, data: data.map((one) => ({ ...one, quote_volume: null, trade_count: null })), next };
+  }
+}
+
+test("a past that is too far off to be read up to the present has no hole before the candle that comes live", async () => {
+  const server = new Far();
+  const told = await opened(server, "1m", T - 150_000 * MINUTE);
+  const shown = (): Bar[] => told[told.length - 1]?.[0].bars ?? [];
+  const newest = (): number => shown()[shown().length - 1]?.open_time ?? 0;
+  const holes = (): number => withHoles(shown(), MINUTE).length - shown().length;
+  for (let n = 0; n < 1_000 && shown().length < 50_000; n++) await settled();
+  assert.ok(newest() < T - MINUTE, "all was read at once: this shows nothing");
+  server.to = T + MINUTE;
+  server.say({ type: "live", at_ms: T, candles: [["BTCUSDT", T, 1, 2, 1, 2, 1, null, null, null, null]] });
+  assert.equal(holes(), 0);
+  for (let n = 0; n < 1_000 && newest() < T; n++) {
+    store?.newer();
+    await settled();
+  }
+  assert.deepEqual([newest(), holes()], [T, 0]);
+});
+
+test("a candle that comes while nothing could be read yet is not shown as all there is, and has it read again", async () => {
+  const server = new Server();
+  server.minutes = new Set(numbers(T, 10));
+  let away = true;
+  const read = server.klines.bind(server);
+  server.klines = (query) => {
+    if (away) throw new Error("no answer");
+    return read(query);
+  };
+  const told = await opened(server, "1m");
+  const hear = (at: number): void => server.say({ type: "live", at_ms: at, candles: [["BTCUSDT", at, 1, 2, 1, 2, 1, null, null, null, null]] });
+  hear(T + 9 * MINUTE);
+  for (let n = 0; n < 20; n++) await settled();
+  assert.equal(told[told.length - 1]?.[0].bars.length, 0);
+  assert.notEqual(told[told.length - 1]?.[0].error, null);
+  away = false;
+  hear(T + 9 * MINUTE);
+  for (let n = 0; n < 20; n++) await settled();
+  assert.deepEqual([told[told.length - 1]?.[0].bars.length, told[told.length - 1]?.[0].error], [10, null]);
 });

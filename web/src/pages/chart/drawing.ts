@@ -25,6 +25,8 @@ export interface ChartEvents {
   level: (line: Line) => void;
   /** The left edge is near: older bars are wanted. */
   older: () => void;
+  /** The right edge is near: newer ones are wanted, where there are any that were not read. */
+  newer: () => void;
   /** Where the lines of levels are now; only those in sight. */
   placed: (all: Placed[]) => void;
 }
@@ -42,7 +44,7 @@ const STEP = 0.1;
 const ZOOM = 1.25;
 const LEAST_BARS = 10;
 
-/** Bars to the left of what is seen below which older ones are asked for. */
+/** Bars beside what is seen below which more are asked for. */
 const MARGIN_BARS = 60;
 
 export class Drawing {
@@ -78,7 +80,9 @@ export class Drawing {
     // Nothing is drawn by it: it is asked whenever the picture changes, also when only the scale of prices did.
     this.#candles.attachPrimitive({ updateAllViews: () => queueMicrotask(() => this.#place()) });
     this.#chart.timeScale().subscribeVisibleLogicalRangeChange((range) => {
-      if (range && range.from < MARGIN_BARS && this.#bars.length > 0) events.older();
+      if (!range || this.#bars.length === 0) return;
+      if (range.from < MARGIN_BARS) events.older();
+      if (range.to > this.#bars.length - MARGIN_BARS) events.newer();
     });
     this.dress();
   }

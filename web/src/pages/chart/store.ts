@@ -7,7 +7,7 @@ import { floor, interval as lengthOf } from "../../format/times";
 import { grown, merged, type Bar } from "./series";
 
 const PIECE = 1_000;
-/** Pieces in a row that catch up; who was away for longer sees a hole that the next connection fills. */
+/** Pieces in a row that catch up; what lies farther off is read on as one moves there. */
 const MOST_PIECES = 50;
 const MINUTE_MS = 60_000;
 /** Bars whose minutes came late are made again by a task, every five minutes, and an answer may be a minute old. */
@@ -16,6 +16,12 @@ const REMADE_MS = 7 * MINUTE_MS;
 interface Range {
   start?: number;
   end?: number | null;
+}
+
+interface Read {
+  data: Kline[];
+  /** Nothing of the range is left to be read. */
+  all: boolean;
 }
 
 /** The first and the last of some minutes. */
@@ -38,6 +44,13 @@ export class ChartStore {
   #reading = false;
   /** Something was read: what comes can be put behind it. */
   #begun = false;
+  /** Where what is read first ends. */
+  #first: number | null = null;
+  /** Between the newest bar and the present there is more than was read: what comes live would stand behind a hole that
+   * is none, and waits. */
+  #behind = false;
+  #catching = 0;
+  #waiting: Kline[] = [];
   #late: Span | null = null;
   #timer: ReturnType<typeof setTimeout> | undefined;
   #end: () => void = () => undefined;
@@ -53,8 +66,9 @@ export class ChartStore {
 
   /** Read what is newest, or the time around `around`, and hear what comes. */
   open(around: number | null): void {
-    const end = around === null ? null : around + 300 * this.length;
-    void this.#older(end);
+    this.#first = around === null ? null : around + 300 * this.length;
+    this.#behind = around !== null;
+    void this.#older(this.#first);
     this.#end = live.watch({
       wish: { candles: [this.symbol] },
       hear: (frame) => {
@@ -65,8 +79,13 @@ export class ChartStore {
         this.#later(filled);
       },
       // What was committed while nobody listened: from the newest bar on, over HTTP.
-      ready: () => void (this.#begun ? this.#catchUp() : this.#older(end)),
+      ready: () => this.again(),
     });
+  }
+
+  /** Read what is newest again, or what could not be read at first. */
+  again(): void {
+    void (this.#begun ? this.#catchUp() : this.#older(this.#first));
   }
 
   close(): void {
@@ -79,6 +98,11 @@ export class ChartStore {
   older(): void {
     const first = this.#stored[0];
     if (first && !this.#whole) void this.#older(first.open_time);
+  }
+
+  /** Read on towards the present, where that was too far off to be read at once. */
+  newer(): void {
+    if (this.#begun && this.#behind && this.#catching === 0) void this.#catchUp();
   }
 
   async #older(end: number | null): Promise<void> {
@@ -111,45 +135,53 @@ export class ChartStore {
     const isWhole = next === null || begins === first.open_time;
     // A bar may be longer than a piece: then it is the only one, and read whole.
     const isOne = !isWhole && floor(last.open_time, this.length) === begins;
-    this.#minutes = isOne ? await this.#from({ start: begins }, "1m") : data;
+    this.#minutes = isOne ? (await this.#from({ start: begins }, "1m")).data : data;
     this.#readTo = isWhole || isOne ? begins : begins + this.length;
     this.#whole = next === null;
   }
 
   /** Everything from the newest stored bar on: bars, and the minutes that are not a whole bar yet. */
   async #catchUp(): Promise<void> {
+    this.#catching++;
+    this.#waiting = [];
     try {
       const last = this.#stored[this.#stored.length - 1];
-      if (last) this.#take(await this.#from({ start: last.open_time }));
-      if (this.length > MINUTE_MS && this.#readTo > 0) this.#minutes.push(...(await this.#from({ start: this.#readTo }, "1m")));
+      const { data, all } = last ? await this.#from({ start: last.open_time }) : { data: [], all: true };
+      this.#take(data);
+      if (all && this.length > MINUTE_MS && this.#readTo > 0) this.#minutes.push(...(await this.#from({ start: this.#readTo }, "1m")).data);
+      this.#behind = !all;
       this.#tell(null);
+      if (all) for (const one of this.#waiting.splice(0)) this.#heard(one);
     } catch {
       // What is shown stays; the next connection or the next bar catches up.
+    } finally {
+      this.#catching--;
     }
   }
 
-  /** All of a range, from its start on. */
-  async #from(range: Range, interval = this.interval): Promise<Kline[]> {
+  /** What there is of a range, from its start on. */
+  async #from(range: Range, interval = this.interval): Promise<Read> {
     const found: Kline[] = [];
     let cursor: string | number | null = null;
     for (let n = 0; n < MOST_PIECES; n++) {
       const { data, next }: Klines = await this.#piece(range, interval, cursor);
       found.push(...data);
-      if (next === null || next === cursor) break;
+      if (next === null || next === cursor) return { data: found, all: true };
       cursor = next;
     }
-    return found;
+    return { data: found, all: false };
   }
 
   /** Minutes that were stored late: the bars that hold them are read again. */
   async #mend([first, last]: Span): Promise<void> {
     const oldest = this.#stored[0];
-    if (oldest && last >= oldest.open_time) {
+    const until = this.#behind ? Math.min(last + 1, this.#readTo) : last + 1;
+    if (oldest && last >= oldest.open_time && first < until) {
       const start = floor(Math.max(first, oldest.open_time), this.length);
-      this.#take(await this.#from({ start, end: last + 1 }).catch(() => []));
+      this.#take(await this.#from({ start, end: until }).then(({ data }) => data, () => []));
     }
     // Of the bar that is not over yet the minutes are needed themselves.
-    if (last >= this.#readTo && this.length > MINUTE_MS) await this.#catchUp();
+    if (last >= this.#readTo && this.length > MINUTE_MS && !this.#behind) await this.#catchUp();
     else this.#tell(null);
   }
 
@@ -179,6 +211,13 @@ export class ChartStore {
   }
 
   #heard(one: Kline): void {
+    // By itself it would stand there as all that is stored.
+    if (!this.#begun) return this.again();
+    if (this.#behind) {
+      // Only those that come while the rest is read are needed: what was stored before is in the answer.
+      if (this.#catching > 0) this.#waiting.push(one);
+      return;
+    }
     if (one.open_time < this.#readTo && this.length > MINUTE_MS) return;
     if (this.length === MINUTE_MS) this.#stored = merged(this.#stored, [one]);
     else this.#minutes.push(one);

@@ -40,6 +40,7 @@ export function ChartView({ symbol, interval, levels, pick }: ChartViewProps): J
       over: setOver,
       level: (line) => picked.current(line),
       older: () => store.current?.older(),
+      newer: () => store.current?.newer(),
       placed: setTags,
     });
     const asked = Number(place.now.query.get("at")) || null;
@@ -75,7 +76,7 @@ export function ChartView({ symbol, interval, levels, pick }: ChartViewProps): J
   return (
     <>
       {data === null && <Loading />}
-      {data !== null && data.error !== null && <Failure error={data.error} />}
+      {data !== null && data.error !== null && <Failure error={data.error} again={() => store.current?.again()} />}
       {nothing && data.error === null && <Empty title={t("chart.empty", { symbol })} todo={t("chart.empty.do")} />}
       <div class="chart-box" hidden={nothing}>
         {shown && (
