@@ -86,9 +86,22 @@ export class Live {
       this.#attempt = 0;
       this.state.set("live");
       for (const watcher of [...this.#watchers]) watcher.ready();
+    } else if (message.type === "error") {
+      this.#refused();
     } else if (message.type === "live") {
       for (const watcher of [...this.#watchers]) watcher.hear(message);
     }
+  }
+
+  /** The wish was not taken: logs of tasks cannot be read while the database is away. It is said again a little later,
+   * for nobody was ready until it is taken. */
+  #refused(): void {
+    this.#probing = false;
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => {
+      this.#sent = "";
+      this.#send();
+    }, wait(this.#attempt++, Math.random()));
   }
 
   /** Something was heard: the other side is there. */
@@ -114,6 +127,7 @@ export class Live {
     clearTimeout(this.#silence);
     if (this.#watchers.size === 0) return void this.state.set("off");
     this.state.set("waiting");
+    clearTimeout(this.#timer);
     this.#timer = setTimeout(() => this.#open(), wait(this.#attempt++, Math.random()));
   }
 
