@@ -4,6 +4,10 @@ import type { Problem } from "./types";
 
 const TOKEN = "marketd.token";
 
+/** Who reads waits no longer for an answer: over a connection that died unsaid none ever comes, and what is shown would
+ * be old without a word. The server gives up sooner. */
+const LONGEST_READ_MS = 60_000;
+
 /** An answer that was not what was asked for; status 0 where there was no answer at all. */
 export class ApiError extends Error {
   constructor(
@@ -78,13 +82,23 @@ async function ask<T>(method: string, address: string, body?: unknown, signal?: 
     headers["Content-Type"] = "application/json";
     request.body = JSON.stringify(body);
   }
-  if (signal) request.signal = signal;
-  const answer = await fetch(address, request).catch((reason: unknown) => {
-    if (reason instanceof DOMException && reason.name === "AbortError") throw reason;
+  const ending = new AbortController();
+  const end = (): void => ending.abort();
+  const timer = method === "GET" ? setTimeout(end, LONGEST_READ_MS) : undefined;
+  if (signal?.aborted) end();
+  signal?.addEventListener("abort", end);
+  request.signal = ending.signal;
+  try {
+    const answer = await fetch(address, request);
+    if (!answer.ok) throw await refusal(answer, secret !== null);
+    return (answer.status === 204 ? undefined : await answer.json()) as T;
+  } catch (reason) {
+    if (reason instanceof ApiError || reason instanceof SyntaxError || signal?.aborted) throw reason;
     throw new ApiError(0, { title: "no answer", status: 0 });
-  });
-  if (!answer.ok) throw await refusal(answer, secret !== null);
-  return (answer.status === 204 ? undefined : await answer.json()) as T;
+  } finally {
+    clearTimeout(timer);
+    signal?.removeEventListener("abort", end);
+  }
 }
 
 async function refusal(answer: Response, hadToken: boolean): Promise<ApiError> {

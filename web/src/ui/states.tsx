@@ -58,9 +58,10 @@ export function Failure({ error, again }: { error: unknown; again?: () => void }
   );
 }
 
-/** `show` once there are data; before that loading, or why there are none. */
+/** `show` once there are data; before that loading, or why there are none. What is there stays while newer cannot be
+ * had, and is said to be old. */
 export function Shown<T>({ read, show }: { read: Read<T>; show: (data: T) => ComponentChildren }): JSX.Element {
-  if (read.data !== null) return <>{show(read.data)}</>;
+  if (read.data !== null) return <>{read.error !== null && <Failure error={read.error} again={read.again} />}{show(read.data)}</>;
   if (read.error !== null) return <Failure error={read.error} again={read.again} />;
   return <Loading />;
 }

@@ -3,7 +3,7 @@ import type { JSX } from "preact";
 import { useState } from "preact/hooks";
 import { get, post } from "../../api/client";
 import type { Analysis, Numbered } from "../../api/types";
-import { useRead } from "../../api/use";
+import { useRead, type Read } from "../../api/use";
 import { price, whole } from "../../format/numbers";
 import { INTERVALS, isTimeframe, minute, TIMEFRAMES } from "../../format/times";
 import { useText } from "../../i18n/text";
@@ -65,20 +65,20 @@ function Picker({ symbol, interval }: { symbol: string; interval: string }): JSX
 }
 
 /** The newest analysis of the series, that which was given if it is of this interval. */
-function useAnalysis(symbol: string, interval: string, given: Analysis | null): { analysis: Analysis | null; known: boolean } {
+function useAnalysis(symbol: string, interval: string, given: Analysis | null): { analysis: Analysis | null; known: boolean; read: Read<unknown> } {
   const fits = given?.symbol === symbol && given.timeframe === interval;
   const wanted = fits || !isTimeframe(interval) ? null : `${symbol}/${interval}`;
   const query = { symbol, timeframe: interval, market_type: "future", pageSize: 10 };
   // What has just this name comes first; the others have it as a part of theirs.
   const read = useRead(wanted, (signal) => get<Numbered<Analysis>>("/api/v1/analysis/results", query, signal));
-  if (fits) return { analysis: given, known: true };
+  if (fits) return { analysis: given, known: true, read };
   const found = read.data?.data.find((one) => one.symbol === symbol);
-  return { analysis: found ?? null, known: wanted === null || read.data !== null };
+  return { analysis: found ?? null, known: wanted === null || read.data !== null, read };
 }
 
 function Chart({ symbol, interval, given }: { symbol: string; interval: string; given: Analysis | null }): JSX.Element {
   const t = useText();
-  const { analysis, known } = useAnalysis(symbol, interval, given);
+  const { analysis, known, read } = useAnalysis(symbol, interval, given);
   const [level, setLevel] = useState<Line | null>(null);
   const [made, setMade] = useState("");
   const drawn = analysis ? lines(analysis) : [];
@@ -93,6 +93,7 @@ function Chart({ symbol, interval, given }: { symbol: string; interval: string; 
         <aside class="card chart-side">
           <h2>{t("chart.levels")}</h2>
           {analysis && <p class="soft">{t("chart.levels.as", { time: minute(analysis.known_to_ms), bars: whole(analysis.input_limit) })}</p>}
+          {read.error !== null && <Failure error={read.error} again={read.again} />}
           {known && !analysis && <Wanted symbol={symbol} interval={interval} />}
           {drawn.length > 0 && <p class="hint">{t("chart.click")}</p>}
           {[...drawn].sort((a, b) => b.price - a.price).map((line) => (

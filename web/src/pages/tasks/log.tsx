@@ -16,6 +16,7 @@ export function TaskLog({ id }: { id: string }): JSX.Element {
   const [error, setError] = useState<unknown>(null);
   const box = useRef<HTMLDivElement>(null);
   const follows = useRef(true);
+  const [round, setRound] = useState(0);
 
   useEffect(() => {
     setLines([]);
@@ -38,7 +39,7 @@ export function TaskLog({ id }: { id: string }): JSX.Element {
       ready: read,
     });
     return () => (ending.abort(), end());
-  }, [id]);
+  }, [id, round]);
 
   useEffect(() => {
     if (box.current && follows.current) box.current.scrollTop = box.current.scrollHeight;
@@ -48,11 +49,13 @@ export function TaskLog({ id }: { id: string }): JSX.Element {
     const seen = box.current;
     if (seen) follows.current = seen.scrollHeight - seen.scrollTop - seen.clientHeight < 20;
   };
-  if (error !== null) return <Failure error={error} />;
   return (
-    <div class="log" ref={box} onScroll={scrolled} role="log" tabIndex={0} aria-label={t("tasks.log")}>
-      {lines.length === 0 && <p class="soft">{t("tasks.log.none")}</p>}
-      {lines.map((one) => <p key={one.number} class={one.level}><time>{clock(one.at_ms)}</time>{one.line}</p>)}
-    </div>
+    <>
+      {error !== null && <Failure error={error} again={() => setRound((n) => n + 1)} />}
+      <div class="log" ref={box} onScroll={scrolled} role="log" tabIndex={0} aria-label={t("tasks.log")}>
+        {lines.length === 0 && error === null && <p class="soft">{t("tasks.log.none")}</p>}
+        {lines.map((one) => <p key={one.number} class={one.level}><time>{clock(one.at_ms)}</time>{one.line}</p>)}
+      </div>
+    </>
   );
 }
