@@ -16,6 +16,8 @@ interface AlertFormProps {
 export function AlertForm({ first, made }: AlertFormProps): JSX.Element {
   const t = useText();
   const [wish, setWish] = useState<Partial<NewAlert>>({ direction: "long", ...first });
+  // As it is typed: the number of 0.0 is 0, which, put back into the field, would end every price that begins so.
+  const [typed, setTyped] = useState(first.price === undefined ? "" : String(first.price));
   const [error, setError] = useState<unknown>(null);
   const [sending, setSending] = useState(false);
   const targets = useRead("targets", (signal) => get<{ targets: string[] }>("/api/v1/alerts/targets", {}, signal));
@@ -25,7 +27,7 @@ export function AlertForm({ first, made }: AlertFormProps): JSX.Element {
     setSending(true);
     setError(null);
     // What was left empty is left out: an empty name is not a name.
-    const said = Object.fromEntries(Object.entries(wish).filter(([, value]) => value !== ""));
+    const said = Object.fromEntries(Object.entries({ ...wish, price: Number(typed) }).filter(([, value]) => value !== ""));
     await post<Alert>("/api/v1/alerts", said).then(made, setError);
     setSending(false);
   };
@@ -43,8 +45,8 @@ export function AlertForm({ first, made }: AlertFormProps): JSX.Element {
             type="number"
             step="any"
             min="0"
-            value={wish.price ?? ""}
-            onInput={(event) => set({ price: event.currentTarget.valueAsNumber })}
+            value={typed}
+            onInput={(event) => setTyped(event.currentTarget.value)}
           />
         </label>
       </div>
