@@ -17,6 +17,7 @@ export function SymbolInput({ value, set, autofocus = false }: SymbolInputProps)
   const id = useId();
   const [asked, setAsked] = useState(false);
   const read = useRead(asked ? value : null, (signal) => get<Piece<SymbolRow>>("/api/v1/symbols", { search: value, limit: OFFERED }, signal));
+  const take = (event: { currentTarget: HTMLInputElement }): void => set(event.currentTarget.value.trim().toUpperCase());
   // Who was listed twice stands there once.
   const names = [...new Set(read.data?.data.map((one) => one.symbol))];
   return (
@@ -31,7 +32,9 @@ export function SymbolInput({ value, set, autofocus = false }: SymbolInputProps)
         autofocus={autofocus}
         value={value}
         onFocus={() => setAsked(true)}
-        onInput={(event) => set(event.currentTarget.value.trim().toUpperCase())}
+        // While Chinese is composed the field is left as it is: other letters put into it would end the composition.
+        onInput={(event) => (event.isComposing ? set(event.currentTarget.value) : take(event))}
+        onCompositionEnd={take}
       />
       <datalist id={id}>{names.map((name) => <option key={name} value={name} />)}</datalist>
     </>

@@ -32,7 +32,12 @@ export default function AnalysisPage(): JSX.Element {
       <div class="tools">
         <label>
           {t("analysis.search")}
-          <input type="search" value={search} onInput={(event) => refine({ search: event.currentTarget.value.trim().toUpperCase(), page: null }, true)} />
+          <input
+            type="search"
+            value={search}
+            onInput={(event) => refine({ search: event.isComposing ? event.currentTarget.value : tidy(event.currentTarget.value), page: null }, true)}
+            onCompositionEnd={(event) => refine({ search: tidy(event.currentTarget.value), page: null }, true)}
+          />
         </label>
         <Start again={read.again} />
       </div>
@@ -53,6 +58,10 @@ export default function AnalysisPage(): JSX.Element {
       </section>
     </>
   );
+}
+
+function tidy(text: string): string {
+  return text.trim().toUpperCase();
 }
 
 function Results({ of }: { of: Analysis[] }): JSX.Element {
