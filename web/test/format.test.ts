@@ -30,6 +30,10 @@ test("short numbers keep three digits and their sign", () => {
   assert.equal(short(7), "7");
   assert.equal(short(0.1234), "0.123");
   assert.equal(bytes(81.3e9), `81.3${GAP}GB`);
+  assert.equal(short(999_999), `1.00${GAP}M`);
+  assert.equal(short(999_499), `999${GAP}k`);
+  assert.equal(short(2.5e15), `2${GAP}500${GAP}T`);
+  assert.equal(bytes(999_999_999), `1.00${GAP}GB`);
   assert.equal(signed(-3.456), "−3.46");
   assert.equal(signed(0), "+0.00");
 });

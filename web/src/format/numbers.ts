@@ -25,20 +25,26 @@ function trimmed(value: number, digits: number): string {
   return text.includes(".") ? text.replace(/\.?0+$/, "") : text;
 }
 
+/** `value` as three digits and one of the units, the largest first; null where it is smaller than all of them. */
+function inUnits(value: number, units: readonly (readonly [number, string])[]): string | null {
+  for (const [unit, name] of units) {
+    const count = value / unit;
+    // What three digits round up to 1000 is one of the next unit; of the largest there may be more.
+    if (Math.abs(count) >= 0.9995) return `${Math.abs(count) >= 999.5 ? whole(count) : count.toPrecision(3)}${GAP}${name}`;
+  }
+  return null;
+}
+
 /** 12345678 as 12.3 M. */
 export function short(value: number): string {
   const size = Math.abs(value);
-  for (const [unit, name] of [[1e12, "T"], [1e9, "G"], [1e6, "M"], [1e3, "k"]] as const) {
-    if (size >= unit) return `${(value / unit).toPrecision(3)}${GAP}${name}`;
-  }
+  const large = inUnits(value, [[1e12, "T"], [1e9, "G"], [1e6, "M"], [1e3, "k"]]);
+  if (large !== null) return large;
   return size >= 100 || Number.isInteger(value) ? whole(value) : trimmed(value, 3);
 }
 
 export function bytes(value: number): string {
-  for (const [unit, name] of [[1e12, "TB"], [1e9, "GB"], [1e6, "MB"], [1e3, "kB"]] as const) {
-    if (value >= unit) return `${(value / unit).toPrecision(3)}${GAP}${name}`;
-  }
-  return `${value}${GAP}B`;
+  return inUnits(value, [[1e12, "TB"], [1e9, "GB"], [1e6, "MB"], [1e3, "kB"]]) ?? `${value}${GAP}B`;
 }
 
 /** A share as percent; 100 only where all of it is there, 0 only where nothing is. */
