@@ -39,6 +39,7 @@ export function App(): JSX.Element {
           ))}
         </nav>
         <LiveState />
+        <small class="soft">{t("nav.utc")}</small>
         <Look />
       </header>
       <main id="page" tabIndex={-1}>

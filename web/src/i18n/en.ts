@@ -8,6 +8,7 @@ export const en = {
   "nav.alerts": "Alerts",
   "nav.skip": "Skip to the page",
   "nav.pages": "Pages",
+  "nav.utc": "All times are UTC",
   "look.theme.auto": "Light or dark as the computer",
   "look.theme.light": "Light",
   "look.theme.dark": "Dark",
@@ -133,7 +134,6 @@ export const en = {
   "map.mark.many": "10 % and more missing",
   "map.mark.all": "all missing",
   "map.mark.unasked": "all missing, not asked for",
-  "map.mark.none": "nothing due",
 
   "chart.symbol": "Symbol",
   "chart.interval": "Interval",

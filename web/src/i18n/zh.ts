@@ -10,6 +10,7 @@ export const zh: Record<Name, string> = {
   "nav.alerts": "提醒",
   "nav.skip": "跳到正文",
   "nav.pages": "页面",
+  "nav.utc": "时间均为 UTC",
   "look.theme.auto": "明暗跟随系统",
   "look.theme.light": "浅色",
   "look.theme.dark": "深色",
@@ -135,7 +136,6 @@ export const zh: Record<Name, string> = {
   "map.mark.many": "缺失 10 % 及以上",
   "map.mark.all": "全部缺失",
   "map.mark.unasked": "全部缺失，未请求回补",
-  "map.mark.none": "无需数据",
 
   "chart.symbol": "交易对",
   "chart.interval": "周期",

@@ -2,7 +2,7 @@
 import { Fragment, type JSX } from "preact";
 import type { BackfillReport, BudgetReport, Overview } from "../../api/types";
 import { bytes, percent, whole } from "../../format/numbers";
-import { clock, day, span } from "../../format/times";
+import { day, minute, span } from "../../format/times";
 import { useText, word } from "../../i18n/text";
 import { Words } from "../../ui/states";
 
@@ -52,7 +52,7 @@ function Budget({ of }: { of: BudgetReport }): JSX.Element {
         <b>{word("budget", of.name)}</b>
         <span class={banned ? "bad" : "soft"}>
           {banned
-            ? t("overview.limiter.banned", { until: clock(of.banned_until_ms ?? 0) })
+            ? t("overview.limiter.banned", { until: minute(of.banned_until_ms ?? 0) })
             : used}
           {of.waiting > 0 && `, ${t("overview.limiter.waiting", { waiting: whole(of.waiting) })}`}
         </span>
