@@ -71,6 +71,7 @@ export function CoverageMap({ coverage, rows, chosen, choose, tip }: MapProps): 
     setHover({ cell, x: event.clientX - box.left, y: event.clientY - box.top });
   };
   const key = (event: KeyboardEvent): void => {
+    if (event.ctrlKey || event.metaKey || event.altKey) return;
     const next = moved(chosen ?? { row: 0, column: coverage.days - 1 }, event.key, shape);
     const seen = window_.current;
     if (!next || !seen) return;
