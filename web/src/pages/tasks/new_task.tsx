@@ -19,6 +19,7 @@ function Form({ kinds, started }: { kinds: TaskKind[]; started: (task: Task) => 
   const [typed, setTyped] = useState<Typed>({});
   const [tried, setTried] = useState(false);
   const [error, setError] = useState<unknown>(null);
+  const [sending, setSending] = useState(false);
   const kind = kinds.find((one) => one.name === name);
   const all = useMemo(() => fields(kind?.schema ?? {}), [kind]);
   const { parameters, wrong } = values(all, typed);
@@ -27,7 +28,9 @@ function Form({ kinds, started }: { kinds: TaskKind[]; started: (task: Task) => 
     event.preventDefault();
     setTried(true);
     setError(null);
-    if (Object.keys(wrong).length === 0) post<Task>("/api/v1/tasks", { kind: name, parameters }).then(started, setError);
+    if (sending || Object.keys(wrong).length > 0) return;
+    setSending(true); // a second click would start a second task
+    void post<Task>("/api/v1/tasks", { kind: name, parameters }).then(started, setError).finally(() => setSending(false));
   };
   return (
     <form class="form" onSubmit={start} noValidate>
@@ -51,7 +54,7 @@ function Form({ kinds, started }: { kinds: TaskKind[]; started: (task: Task) => 
         );
       })}
       {error !== null && <Failure error={error} />}
-      <p class="buttons"><button type="submit" class="main">{t("tasks.start")}</button></p>
+      <p class="buttons"><button type="submit" class="main" disabled={sending}>{t("tasks.start")}</button></p>
     </form>
   );
 }
