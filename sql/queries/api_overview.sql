@@ -16,7 +16,7 @@ ORDER BY role
 LIMIT 20;
 
 -- name: backfills
-SELECT id, cardinality(symbols) AS symbols, state,
+SELECT id, cardinality(symbols) AS symbols, symbols[1:3] AS names, state,
        (extract(epoch FROM from_ts) * 1000)::bigint AS from_ms, (extract(epoch FROM to_ts) * 1000)::bigint AS to_ms,
        (extract(epoch FROM started_at) * 1000)::bigint AS started_ms,
        (progress ->> 'minutes_done')::bigint AS done, (progress ->> 'minutes_planned')::bigint AS due,

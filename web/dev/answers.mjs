@@ -66,7 +66,7 @@ function overview(query, [what], isEmpty) {
       { name: "fapi", used: 412, limit: 1800, waiting: 0, banned_until_ms: null }, { name: "futures_data", used: 861, limit: 900, waiting: 14, banned_until_ms: null },
       { name: "funding", used: 20, limit: 450, waiting: 0, banned_until_ms: null }, { name: "spot", used: 0, limit: 3000, waiting: 0, banned_until_ms: Date.now() + 95_000 },
     ],
-    backfills: isEmpty ? [] : [{ id: 7, symbols: 528, from_ms: Date.now() - 400 * DAY, to_ms: Date.now(), state: "running", started_ms: began, done: 171_000_000, due: 304_128_000, seconds_left: 5_460, note: "" }],
+    backfills: isEmpty ? [] : [{ id: 7, symbols: 1, names: ["*"], from_ms: Date.now() - 400 * DAY, to_ms: Date.now(), state: "running", started_ms: began, done: 171_000_000, due: 304_128_000, seconds_left: 5_460, note: "" }],
     tasks: isEmpty ? { PENDING: 0, RUNNING: 0, SUCCESS: 0, FAILED: 0, CANCELLED: 0 } : { PENDING: 1, RUNNING: 1, SUCCESS: 214, FAILED: 1, CANCELLED: 0 },
     storage: isEmpty ? [] : [["candles_1m", 6.2e10], ["binance_futures_metrics_5m", 1.1e10], ["bars", 6.1e9], ["agg_trades", 1.9e9], ["funding_rates", 3.1e8]].map(([name, bytes]) => ({ name, bytes })),
   }];

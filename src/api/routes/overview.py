@@ -76,6 +76,7 @@ class Backfill(BaseModel):
 
     id: int
     symbols: int = Field(description="How many names or patterns of symbols were given.")
+    names: list[str] = Field(description="The first three of them; * is all symbols.")
     from_ms: int
     to_ms: int
     state: Literal["waiting", "running"]

@@ -161,6 +161,7 @@ async def test_it_says_what_runs_and_what_is_worked_at(api: Api, database: str, 
     assert [(run["pid"], run["stopped_ms"]) for run in found["runs"]] == [(2, None)]
     running, waiting = found["backfills"]
     assert (running["symbols"], running["done"], running["due"]) == (2, 100, 300)
+    assert (running["names"], waiting["names"]) == (["BTCUSDT", "*"], ["Y"])
     assert running["seconds_left"] == 200
     assert (waiting["state"], waiting["done"], waiting["seconds_left"]) == ("waiting", None, None)
     assert (found["tasks"]["PENDING"], found["tasks"]["FAILED"], found["tasks"]["SUCCESS"]) == (1, 1, 0)

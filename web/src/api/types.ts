@@ -88,7 +88,10 @@ export interface BudgetReport {
 
 export interface BackfillReport {
   id: number;
+  /** How many names or patterns were given; `*` is all symbols. */
   symbols: number;
+  /** The first three of them. */
+  names: string[];
   from_ms: number;
   to_ms: number;
   state: string;

@@ -82,11 +82,14 @@ function ByItself({ of }: { of: Overview }): JSX.Element {
 function Backfill({ of }: { of: BackfillReport }): JSX.Element {
   const t = useText();
   const known = of.done !== null && of.due !== null && of.due > 0;
+  // A pattern may be many symbols: the names are said, and not how many there are.
+  const more = of.symbols > of.names.length ? ` + ${whole(of.symbols - of.names.length)}` : "";
+  const symbols = of.names.includes("*") ? t("overview.backfill.all") : of.names.join(", ") + more;
   const left = of.seconds_left === null ? t("overview.backfill.unknown") : t("overview.backfill.left", { left: span(of.seconds_left * 1000) });
   return (
     <div class="budget">
       <p class="words">
-        <span>{t("overview.backfill.row", { symbols: whole(of.symbols), from: day(of.from_ms), to: day(of.to_ms) })}</span>
+        <span>{t("overview.backfill.row", { symbols, from: day(of.from_ms), to: day(of.to_ms) })}</span>
         <span class="soft">{known ? percent(of.done ?? 0, of.due ?? 0) : word("backfill", of.state)}</span>
       </p>
       <Bar share={known ? (of.done ?? 0) / (of.due ?? 1) : 0} />
