@@ -19,13 +19,19 @@ export default function ArbitragePage(): JSX.Element {
   const t = useText();
   const { query } = useValue(place);
   const read = useRead("batches", (signal) => get<Piece<Batch>>("/api/v1/batches", { limit: 100 }, signal), { every: 30_000 });
+  const asked = query.get("batch");
+  const listed = read.data?.data.find((one) => String(one.batch_id) === asked) ?? null;
+  // One that is older than those of the list, and not the newest in its place.
+  const isOlder = asked !== null && read.data !== null && listed === null;
+  const older = useRead(isOlder ? asked : null, (signal) => get<Batch>(`/api/v1/batches/${encodeURIComponent(asked ?? "")}`, {}, signal));
   return (
     <>
       <h1>{t("arbitrage.title")}</h1>
       <Shown
         read={read}
         show={({ data }) => {
-          const chosen = data.find((one) => String(one.batch_id) === query.get("batch")) ?? data[0];
+          if (isOlder) return <Shown read={older} show={(one) => <Chosen batches={[...data, one]} batch={one} />} />;
+          const chosen = listed ?? data[0];
           return chosen ? <Chosen batches={data} batch={chosen} /> : <Empty title={t("arbitrage.none")} todo={t("arbitrage.none.do")} />;
         }}
       />
@@ -59,7 +65,8 @@ function Chosen({ batches, batch }: { batches: Batch[]; batch: Batch }): JSX.Ele
 
 function Pictures({ batch }: { batch: Batch }): JSX.Element {
   const t = useText();
-  const key = String(batch.batch_id);
+  // What was written into the batch since is read anew.
+  const key = `${batch.batch_id}/${batch.updated_ms}`;
   const prices = useRead(key, (signal) => get<PriceSeries>(`/api/v1/batches/${batch.batch_id}/prices`, {}, signal));
   const profit = useRead(key, (signal) => get<{ data: ProfitPoint[] }>(`/api/v1/batches/${batch.batch_id}/profit`, {}, signal));
   const [exchange, pool] = [t("arbitrage.exchange"), t("arbitrage.pool")];
@@ -99,7 +106,7 @@ function Opportunities({ batch, least }: { batch: Batch; least: string }): JSX.E
   const t = useText();
   const { query } = useValue(place);
   const page = Math.max(Number(query.get("page")) || 1, 1);
-  const read = useRead(`${batch.batch_id}/${least}/${page}`, (signal) =>
+  const read = useRead(`${batch.batch_id}/${batch.updated_ms}/${least}/${page}`, (signal) =>
     get<Numbered<Opportunity>>(`/api/v1/batches/${batch.batch_id}/opportunities`, { page, pageSize: PAGE_SIZE, min_profit: least }, signal),
   );
   return (
