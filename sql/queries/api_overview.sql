@@ -2,10 +2,15 @@
 -- of the days that are shown.
 
 -- name: runs
--- Daemons that have not said that they ended, and the last ones that did.
+-- The newest daemon of each role. One that was killed never said that it ended: it has no session here any more.
+-- A replica does not see the sessions of its primary, and believes what was said.
 SELECT role, host, pid, version,
        (extract(epoch FROM started_at) * 1000)::bigint AS started_ms,
-       (extract(epoch FROM stopped_at) * 1000)::bigint AS stopped_ms
+       (extract(epoch FROM stopped_at) * 1000)::bigint AS stopped_ms,
+       stopped_at IS NULL AND (
+           pg_is_in_recovery()
+           OR EXISTS (SELECT FROM pg_stat_activity WHERE split_part(application_name, '/', 3) = newest.run_id)
+       ) AS alive
 FROM (
     SELECT DISTINCT ON (role) *
     FROM daemon_runs

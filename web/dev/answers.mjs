@@ -55,7 +55,7 @@ function overview(query, [what], isEmpty) {
   return [200, {
     now_ms: Date.now(),
     version: "0.1.0", ready: !isEmpty, not_ready_reasons: isEmpty ? ["no candle stored yet"] : [], database_writable: true, collects: true,
-    runs: isEmpty ? [] : ["ws", "metrics", "backfill", "jobs", "api"].map((role) => ({ role, host: "here", pid: 4242, version: "0.1.0", started_ms: began, stopped_ms: null })),
+    runs: isEmpty ? [] : ["ws", "metrics", "backfill", "jobs", "api"].map((role) => ({ role, host: "here", pid: 4242, version: "0.1.0", started_ms: began, stopped_ms: null, alive: true })),
     live: {
       newest_close_ms: isEmpty ? null : lastMinute() + 60_000, last_commit_ms: Date.now() - 1200,
       symbols: { expected: 740, subscribed: 740, stale: 0, quiet: 3 }, connections: { live: 4, connecting: 0, draining: 0, waiting: 0 }, buffer: { rows: 12, capacity_rows: 1_000_000 },

@@ -34,6 +34,7 @@ class Run(BaseModel):
     version: str
     started_ms: int
     stopped_ms: int | None
+    alive: bool = Field(description="It has not ended, and has a session in the database.")
 
 
 class Live(BaseModel):

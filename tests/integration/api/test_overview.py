@@ -172,6 +172,20 @@ async def test_it_says_what_runs_and_what_is_worked_at(api: Api, database: str, 
     assert found["filling"] == {"tasks_left": 4, "minutes_left": 5760, "paused": ["disk_low"]}
 
 
+async def test_a_daemon_that_was_killed_does_not_run(api: Api, database: str) -> None:
+    await fetch(
+        database,
+        "INSERT INTO daemon_runs (run_id, role, exchange, host, pid, version, started_at) VALUES"
+        " ('killed', 'ws', %s, 'here', 1, '0.1', now() - interval '90 days'),"
+        " ('works', 'metrics', %s, 'here', 2, '0.1', now() - interval '1 hour')",
+        [EXCHANGE, EXCHANGE],
+    )
+    async with await connect(database) as session:
+        await session.execute("SET application_name = 'marketd/metrics/works'")
+        found = await get(api, "/api/v1/overview")
+    assert {run["role"]: run["alive"] for run in found["runs"]} == {"metrics": True, "ws": False}
+
+
 async def test_it_says_since_when_history_is_asked_for(api: Api, database: str, clock: StepClock) -> None:
     own = clock.now_ms() - 2 * DAY_MS
     assert await _asked_from(api, 40) == own

@@ -58,6 +58,8 @@ export interface RunReport {
   started_ms: number;
   /** Null while it runs, or when it was killed. */
   stopped_ms: number | null;
+  /** Not ended, and there: who was killed has no session in the database. */
+  alive: boolean;
 }
 
 export interface LiveReport {

@@ -47,7 +47,7 @@ export default function OverviewPage(): JSX.Element {
 
 function Report({ of, stale }: { of: Overview; stale: unknown }): JSX.Element {
   const t = useText();
-  const running = of.runs.filter((one) => one.stopped_ms === null);
+  const running = of.runs.filter((one) => one.alive);
   const since = running.length ? Math.min(...running.map((one) => one.started_ms)) : null;
   return (
     <>
