@@ -8,7 +8,7 @@ import { useRead } from "../../api/use";
 import { price } from "../../format/numbers";
 import { minute } from "../../format/times";
 import { useText } from "../../i18n/text";
-import { address, place } from "../../state/place";
+import { address, place, refine } from "../../state/place";
 import { useValue } from "../../state/value";
 import { AlertForm } from "../../ui/alert_form";
 import { Dialog } from "../../ui/dialog";
@@ -26,10 +26,11 @@ export default function AlertsPage(): JSX.Element {
   const alerts = useRead("alerts", everyAlert, { every: EVERY_MS });
   const { query } = useValue(place);
   const chosen = Number(query.get("alert")) || null;
+  const before = query.get("before");
   const [isOnItsWay, setOnItsWay] = useState(false);
   const events = useRead(
-    `events/${chosen}`,
-    (signal) => get<Piece<AlertEvent>>("/api/v1/alerts/events", { alert_id: chosen, limit: 100 }, signal),
+    `events/${chosen}/${before}`,
+    (signal) => get<Piece<AlertEvent>>("/api/v1/alerts/events", { alert_id: chosen, before, limit: 100 }, signal),
     { every: isOnItsWay ? SOON_MS : EVERY_MS },
   );
   useEffect(() => setOnItsWay(events.data?.data.some((event) => event.delivery === "waiting") ?? false), [events.data]);
@@ -52,7 +53,15 @@ export default function AlertsPage(): JSX.Element {
           {chosen !== null && one ? t("alerts.history.of", { symbol: one.symbol, price: price(one.price) }) : t("alerts.history")}
           {chosen !== null && <a class="beside" href="/alerts">{t("alerts.history.all")}</a>}
         </h2>
-        <Shown read={events} show={({ data }) => (data.length === 0 ? <p class="soft">{t("alerts.history.none")}</p> : <History of={data} />)} />
+        <Shown
+          read={events}
+          show={({ data, next }) => (
+            <>
+              {data.length === 0 ? <p class="soft">{t("alerts.history.none")}</p> : <History of={data} />}
+              {next !== null && <p class="pager"><button type="button" onClick={() => refine({ before: String(next) })}>{t("page.before")}</button></p>}
+            </>
+          )}
+        />
       </section>
       {making && (
         <Dialog title={t("alert.new")} close={() => setMaking(false)}>
