@@ -89,3 +89,8 @@ test("what stands inside another is asked for field by field, and sent as it was
   });
   assert.deepEqual(values(found, {}).wrong, { "strategy.symbol": "form.required" });
 });
+
+test("a list is parted by the commas of both languages", () => {
+  const { parameters } = values(fields(schema), { timeframe: "1h", pool_address: "0x", symbols: "BTCUSDT，ETHUSDT、币安人生USDT, AUSDT" });
+  assert.deepEqual(parameters["symbols"], ["BTCUSDT", "ETHUSDT", "币安人生USDT", "AUSDT"]);
+});

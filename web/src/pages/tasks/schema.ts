@@ -108,7 +108,7 @@ function valueOf(field: Field, text: string): { value?: unknown; wrong?: Wrong }
     case "integer":
     case "number": return number(text, field.kind === "integer");
     case "list": {
-      const parts = text.split(/[,\s,]+/).filter(Boolean);
+      const parts = text.split(/[,，、\s]+/).filter(Boolean);
       if (!field.numbers) return { value: parts };
       const found = parts.map(Number);
       return found.every(Number.isFinite) ? { value: found } : { wrong: "tasks.number.wrong" };
