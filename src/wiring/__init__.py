@@ -18,6 +18,7 @@ from ..collectors.listings.instruments import METRICS_FROM_MS
 from ..collectors.live.buffer import CandleBuffer
 from ..collectors.running.daemon import Closer, Daemon, Part, Summary
 from ..collectors.running.memory_watch import Load
+from ..collectors.running.role import LockKeeper
 from ..collectors.running.watchdog import Watchdog, status_line
 from ..config import Settings
 from ..errors import AlreadyRunning
@@ -33,7 +34,7 @@ from .live import LiveRole
 from .metrics import MetricsRole
 from .options import plain
 from .reloading import Reloading
-from .roles import API, BACKFILL, JOBS, METRICS, TRADES, UNISWAP, WS, Leading, Role
+from .roles import API, BACKFILL, JOBS, METRICS, SHARED, TRADES, UNISWAP, WS, Leading, Role
 from .trades import TradesRole
 from .uniswap import UniswapRole
 
@@ -75,6 +76,9 @@ class Application:
         self.core.memory.tell(Load.BUFFER, self.buffer.hold)
         self.roles = self._roles(roles)
         self.lead = self.roles[0]
+        for role in self.roles[1:]:
+            if role.name not in SHARED and isinstance(role.keeper, LockKeeper):
+                role.keeper.follow(self.lead.keeper.settled)
         self.leading = Leading(self.roles)
         # What is due is only known in the ledger if somebody follows the listings there.
         collects = not {WS, METRICS, BACKFILL}.isdisjoint(roles)

@@ -25,6 +25,8 @@ API = "api"
 ROLES = (WS, METRICS, BACKFILL, TRADES, UNISWAP, JOBS, API)
 """In the order in which they take the lead: the first one's lock decides about the process. One lock and one row in
 ``daemon_runs`` each; of ``jobs`` and ``api`` there may be any number, on any machine."""
+SHARED = frozenset({JOBS, API})
+"""These follow nobody: the others work only where their process leads."""
 
 
 Change = Callable[[], None]

@@ -43,7 +43,7 @@ async def test_g1_standby_takes_over_from_a_dead_link(request: pytest.FixtureReq
         await world.begin()
         standby.start()
         try:
-            await eventually(lambda: _waits(standby), timeout=60, message="the standby waits for both locks")
+            await eventually(lambda: _waits(standby), timeout=60, message="the standby waits for the lead")
             await world.live_rows(1)
             [ghost] = await eventually(lambda: _one_writer(world))
             await other.pull_the_cable()
@@ -73,7 +73,7 @@ async def _one_writer(world: World) -> list[int]:
 
 
 def _waits(standby: Daemon) -> bool:
-    return {("lock_held", "writer"), ("lock_held", "role")} <= _logged(standby)
+    return ("lock_held", "writer") in _logged(standby)
 
 
 def _leads(standby: Daemon) -> bool:

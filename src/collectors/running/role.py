@@ -27,7 +27,8 @@ class LockKeeper:
     ``waits``: a lock that somebody else holds is waited for; otherwise ``AlreadyRunning`` ends ``run``, and with it
     the daemon. ``ConfigError`` at the first open ends it too. A database that is away is waited for; the readers then
     have their turn all the same, because they wait for it themselves. With ``health`` given it says whether the
-    database takes writes: the keeper is then the daemon's only one.
+    database takes writes: the keeper is then the daemon's only one. Whoever follows a lead (``follow``) asks for the
+    lock in its turns alone.
     """
 
     def __init__(
@@ -49,10 +50,19 @@ class LockKeeper:
         self._opened_before = False
         self._lost_at: float | None = None
         self._draining = asyncio.Event()
+        self._lead: Turn | None = None
+
+    def follow(self, lead: Turn) -> None:
+        """Ask for the lock only while ``lead`` lasts, and give it back after: what the readers need of the process (the
+        venue's time, its contracts, the ledger's days) comes with the lead."""
+        self._lead = lead
 
     async def run(self) -> None:
         """Keep the lock until ``drain``."""
         while not self._draining.is_set():
+            if self._lead is not None and not self._lead.is_set():
+                await self._wait_for(self._lead)
+                continue
             try:
                 await self._lock.open()
                 self._opened()
@@ -74,6 +84,18 @@ class LockKeeper:
         """End ``run``; nothing is kept here, so no row is left. ``seconds`` is not needed."""
         self._draining.set()
         return 0
+
+    async def _wait_for(self, lead: Turn) -> None:
+        if self._opened_before or self.settled.is_set():
+            _log.info(
+                "role_given_back", msg=f"another instance leads; not ours: {self._role}", role=self._role
+            )
+            self._opened_before, self._lost_at = False, None
+            self.settled.clear()
+            await self._lock.close()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_STANDBY_POLL):
+                await lead.wait()
 
     def _opened(self) -> None:
         self._backoff.reset()

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 import pytest
 
 from src.collectors.running.role import LockKeeper
+from src.collectors.running.turn import Turn
 from src.errors import AlreadyRunning, ConfigError, Unavailable
 from src.telemetry.health import Health
 from tests.support.eventually import eventually
@@ -15,9 +16,10 @@ from tests.support.eventually import eventually
 class FakeLock:
     """Says what ``trouble`` says, at every question; without any the lock is ours."""
 
-    def __init__(self, trouble: Exception | None = None) -> None:
+    def __init__(self, trouble: Exception | None = None, *, may_close: bool = False) -> None:
         self.trouble = trouble
-        self.opened = self.checked = 0
+        self.may_close = may_close
+        self.opened = self.checked = self.closed = 0
 
     async def open(self) -> None:
         self.opened += 1
@@ -33,7 +35,8 @@ class FakeLock:
         raise AssertionError("the keeper does not end the run")
 
     async def close(self) -> None:
-        raise AssertionError("the keeper does not close the lock")
+        assert self.may_close, "the keeper closes no lock whose role leads"
+        self.closed += 1
 
 
 @asynccontextmanager
@@ -88,3 +91,23 @@ async def test_pending_migrations_end_the_first_start() -> None:
     keeper = LockKeeper("metrics", FakeLock(ConfigError("pending migrations: 0001")), waits=True)
     with pytest.raises(ConfigError, match="pending"):
         await keeper.run()
+
+
+async def test_who_follows_asks_only_while_the_lead_lasts_and_gives_back_after() -> None:
+    lock, lead = FakeLock(may_close=True), Turn()
+    keeper = LockKeeper("metrics", lock, waits=True, every=0.01)
+    keeper.follow(lead)
+    async with running(keeper):
+        await asyncio.sleep(0.05)
+        assert not lock.opened
+        lead.set()
+        await eventually(keeper.settled.is_set)
+        lead.clear()
+        await eventually(lambda: lock.closed)
+        assert not keeper.settled.is_set()
+        opened = lock.opened
+        await asyncio.sleep(0.05)
+        assert lock.opened == opened, "it asks for the lock without the lead"
+        lead.set()
+        await eventually(keeper.settled.is_set)
+        assert lock.closed == 1
