@@ -19,6 +19,7 @@ from ..collectors.live.buffer import CandleBuffer
 from ..collectors.running.daemon import Closer, Daemon, Part, Summary
 from ..collectors.running.memory_watch import Load
 from ..collectors.running.role import LockKeeper
+from ..collectors.running.turn import Turn
 from ..collectors.running.watchdog import Watchdog, status_line
 from ..config import Settings
 from ..errors import AlreadyRunning
@@ -176,11 +177,17 @@ class Application:
         turns = ((pulse, turn or self.lead.keeper.settled) for pulse, turn in self.core.pulses)
         return all(pulse.runs or not turn.is_set() for pulse, turn in turns)
 
+    def _clock_turn(self) -> Turn | None:
+        """A standby works at tasks while another instance leads, and some of them wait for the venue's time."""
+        if not self._standby:
+            return None
+        return next((role.keeper.settled for role in self.roles if role.name == JOBS), None)
+
     def _daemon(self, stop: asyncio.Event) -> Daemon:
         others = self.roles[1:]
         listings = self.listings
         collectors = [
-            *(self.core.collectors() if self._asks_venue else ()),
+            *(self.core.collectors(self._clock_turn()) if self._asks_venue else ()),
             *(listings.collectors() if listings else ()),
             *(part for role in self.roles for part in role.collectors()),
         ]

@@ -91,9 +91,9 @@ class Core:
             (self._reader, settings.reader_url() or ""),
         ]
 
-    def collectors(self) -> list[Part]:
+    def collectors(self, clock_turn: Turn | None) -> list[Part]:
         return [
-            self.supervised("clock_sync", self.clock_sync.run),
+            self.supervised("clock_sync", self.clock_sync.run, turn=clock_turn),
             self.supervised("universe", self.universe.run),
         ]
 

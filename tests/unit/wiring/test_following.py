@@ -1,7 +1,8 @@
-"""Which roles of a process work only while its first one has its lock."""
+"""What of a process works only while its first role has its lock."""
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -39,3 +40,12 @@ def test_all_with_a_lock_of_their_own_follow_the_first(first: str) -> None:
         if isinstance(role.keeper, LockKeeper) and role.keeper._lead is lead.settled
     }
     assert followers == {METRICS, BACKFILL, TRADES} - {first}
+
+
+@pytest.mark.parametrize(("standby", "leader"), [(True, JOBS), (False, None)])
+async def test_the_tasks_of_a_standby_know_the_time_of_the_venue(standby: bool, leader: str | None) -> None:
+    application = made(WS, JOBS, standby=standby)
+    turns = {part.name: part.turn for part in application._daemon(asyncio.Event())._collectors}
+    by_name = {role.name: role.keeper.settled for role in application.roles}
+    assert turns["clock_sync"] is (None if leader is None else by_name[leader])
+    assert turns["universe"] is None
