@@ -83,6 +83,7 @@ class Writer:
         self._failed = False
         self._held = False
         self._lock_lost_at: float | None = None
+        self._told = ""
         self._draining = asyncio.Event()
         self._drain_failures = 0
         self._deadline = asyncio.Timeout(None)
@@ -145,7 +146,7 @@ class Writer:
                 raise
             raise Misconfigured(str(error), reason="schema") from error
         self._open = self._opened_before = True
-        self._lock_lost_at = None
+        self._lock_lost_at, self._told = None, ""
         self._metrics.database_up.set(1)
         self._metrics.standby.set(0)
         self._health.database_writable = not self._write_failed
@@ -162,7 +163,9 @@ class Writer:
         elif not self._standby:
             raise error
         self._metrics.standby.set(not self._opened_before)
-        _log.warning("lock_held", msg=str(error), standby=self._standby)
+        if str(error) != self._told:  # once for each holder: a standby waits for months
+            _log.warning("lock_held", msg=str(error), standby=self._standby)
+        self._told = str(error)
         await self._pause(_STANDBY_POLL)
         if self._draining.is_set():
             self._drain_failures += 1
@@ -255,7 +258,7 @@ class Writer:
     def _note_failure(self) -> None:
         self._failed = True
         self._write_failed = self._write_failed or self._open
-        self._open = False
+        self._open, self._told = False, ""
         self._lock_lost_at = None  # our ghost may be another one by the time the database is back
         self._metrics.database_up.set(0)
         self._metrics.standby.set(0)  # who has the lock cannot be asked

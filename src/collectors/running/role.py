@@ -49,6 +49,7 @@ class LockKeeper:
         self._backoff = Backoff(0.2, 10.0)
         self._opened_before = False
         self._lost_at: float | None = None
+        self._told = ""
         self._draining = asyncio.Event()
         self._lead: Turn | None = None
 
@@ -99,7 +100,7 @@ class LockKeeper:
 
     def _opened(self) -> None:
         self._backoff.reset()
-        self._lost_at = None
+        self._lost_at, self._told = None, ""
         if self._health:
             self._health.database_writable = True
         if not self._opened_before or not self.settled.is_set():
@@ -116,10 +117,12 @@ class LockKeeper:
                 raise error
             self._opened_before = False
             self.settled.clear()
-        _log.warning("lock_held", msg=str(error), role=self._role)
+        if str(error) != self._told:  # once for each holder: a standby waits for months
+            _log.warning("lock_held", msg=str(error), role=self._role)
+        self._told = str(error)
 
     def _away(self, error: Exception) -> None:
-        self._lost_at = None
+        self._lost_at, self._told = None, ""
         if self._health:
             self._health.database_writable = False
         _log.warning("database_away", msg=str(error), role=self._role)

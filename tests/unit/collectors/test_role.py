@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
+from src.collectors.running import role as role_module
 from src.collectors.running.role import LockKeeper
 from src.collectors.running.turn import Turn
 from src.errors import AlreadyRunning, ConfigError, Unavailable
@@ -73,6 +74,35 @@ async def test_who_waits_gets_the_lock_when_it_is_free() -> None:
         assert not keeper.settled.is_set()
         lock.trouble = None
         await eventually(keeper.settled.is_set)
+
+
+class Heard:
+    """In the place of the log."""
+
+    def __init__(self) -> None:
+        self.held: list[str] = []
+
+    def warning(self, event: str, *, msg: str, **fields: object) -> None:
+        assert event == "lock_held"
+        self.held.append(msg)
+
+    def info(self, event: str, **fields: object) -> None:
+        return
+
+
+async def test_each_holder_is_told_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A standby waits for months, and asks every two seconds."""
+    heard = Heard()
+    monkeypatch.setattr(role_module, "_log", heard)
+    monkeypatch.setattr(role_module, "_STANDBY_POLL", 0.001)
+    lock = FakeLock(AlreadyRunning("pid 1"))
+    keeper = LockKeeper("backfill", lock, waits=True, every=0.01)
+    async with running(keeper):
+        await eventually(lambda: lock.opened > 5)
+        lock.trouble = AlreadyRunning("pid 2")
+        opened = lock.opened
+        await eventually(lambda: lock.opened > opened + 5)
+    assert heard.held == ["pid 1", "pid 2"]
 
 
 async def test_a_database_that_goes_away_is_waited_for_and_said() -> None:
