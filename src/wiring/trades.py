@@ -22,6 +22,7 @@ from ..adapters.timescale.trades.store import TradeStore
 from ..collectors.backfill.scope import fill_since
 from ..collectors.retention import fill_from
 from ..collectors.running.daemon import Closer, Keeper, Part
+from ..collectors.running.memory_watch import Load
 from ..collectors.running.role import LockKeeper
 from ..collectors.trades.files import TradeCollection, TradeMarket
 from ..collectors.trades.history import TradeArchive, TradeHistory
@@ -257,5 +258,6 @@ class TradesRole(Role):
             folder=Path(settings.archive_folder) / name,
             since=self.since,
             ready=ready,
+            memory_short=lambda: core.memory.sheds(Load.HISTORY),
         )
         return _Market(name, symbols, session, store, rest, imports, repair, history)

@@ -30,6 +30,7 @@ _log = get_logger("trades")
 _LOOK_S = 3600.0
 _AGAIN_MS = 6 * 3_600_000
 """How long a file that is not published, or could not be read, is left alone."""
+_MEMORY_S = 1.0
 _MONTHLY_AFTER = timedelta(days=10)
 """Monthly files come about a week after their month."""
 _MOST_GAPS = 10_000
@@ -65,11 +66,13 @@ class TradeHistory:
         folder: Path,
         since: Callable[[int], int],
         ready: asyncio.Event,
+        memory_short: Callable[[], bool] = lambda: False,
     ) -> None:
         self._parts, self._ledger = parts, ledger
         self._symbols = tuple(symbols)
         self._clock, self._metrics = clock, metrics
         self._folder, self._since, self._ready = folder, since, ready
+        self._memory_short = memory_short
         self._imported = 0
         for result in ("imported", "refused", "missing", "failed"):
             metrics.trade_files.labels(result)
@@ -127,7 +130,15 @@ class TradeHistory:
         for span, day in due_files(there, since, until, without, today=today):
             file = self._parts.layout.file(Dataset.TRADES, span, listing.folder, symbol, day)
             if not _settled(known, file, span_ms[1]):
+                await self._memory_enough()
                 await self._import(file)
+
+    async def _memory_enough(self) -> None:
+        """Wait while memory is short: what is in it cannot be had again as easily as a file."""
+        if self._memory_short():
+            _log.warning("trade_files_wait", msg="memory is short; archive files of trades wait")
+        while self._memory_short():  # noqa: ASYNC110 - looked at once a second, by somebody else
+            await asyncio.sleep(_MEMORY_S)
 
     async def _import(self, file: ArchiveFile) -> None:
         result = "imported"

@@ -18,6 +18,7 @@ from src.adapters.timescale.options import DatabaseOptions
 from src.adapters.timescale.sessions.shared import SharedSession
 from src.adapters.timescale.trades.store import TradeStore
 from src.clock import VenueClock
+from src.collectors.trades import history as history_module
 from src.collectors.trades.history import TradeArchive, TradeHistory
 from src.model import DAY_MS
 from src.sandbox.options import SandboxOptions
@@ -86,6 +87,20 @@ async def test_the_days_that_are_out_are_imported_once(world: World, database: s
     assert list(world.downloads.iterdir()) == []
     await world.history.look()
     assert world.fetched() == names, "nothing is fetched twice, nor what was not there a moment ago"
+
+
+async def test_files_wait_while_memory_is_short(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(history_module, "_MEMORY_S", 0.01)
+    fetched: list[list[str]] = []
+
+    def short() -> bool:
+        fetched.append(world.fetched())
+        return len(fetched) < 5
+
+    monkeypatch.setattr(world.history, "_memory_short", short)
+    await world.history.look()
+    assert fetched[:5] == [[]] * 5
+    assert world.fetched() == [f"{symbol}-aggTrades-2026-05-26" for symbol in SYMBOLS]
 
 
 async def test_a_day_that_is_stored_whole_is_not_fetched(world: World) -> None:
