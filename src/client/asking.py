@@ -45,8 +45,8 @@ class Asking:
     def get(self, path: str, query: Mapping[str, Any], *, accept: str) -> Answer:
         """The answer to one question; asked again, a few times, while the server says that it is busy or away.
 
-        Raises ``UnknownSymbol``, ``BadData`` (a wrong question), ``ConfigError`` (no right to ask it), ``RateLimited``
-        or ``Unavailable``.
+        Raises ``UnknownSymbol``, ``BadData`` (a wrong question), ``ConfigError`` (no right to ask it, or nobody who
+        answers with ``accept``), ``RateLimited`` or ``Unavailable``.
         """
         told = {name: str(value) for name, value in query.items() if value is not None}
         target = f"{self._path}{path}?{urlencode(told)}"
@@ -76,6 +76,8 @@ class Asking:
             connection.close()
         if answer.status != 200:
             _refuse(answer.status, body, found)
+        if found.get("content-type", "").partition(";")[0].strip() != accept:
+            raise ConfigError(f"{self._host}: what answers there is not marketd's API")
         return Answer(body, found)
 
 

@@ -21,6 +21,7 @@ from src.model import MINUTE_MS
 from tests.integration.bars.world import plain
 from tests.support.api import StandInReader, served
 from tests.support.processes import ROOT, free_port
+from tests.support.raw_http import raw_http
 
 from .market_world import HOUR_MS, START_MS, MarketApi, serving
 
@@ -153,6 +154,12 @@ def test_a_server_that_is_away_is_asked_a_few_times(monkeypatch: pytest.MonkeyPa
     with pytest.raises(Unavailable, match=r"127\.0\.0\.1"):
         Market(f"http://127.0.0.1:{free_port()}").candles("AUSDT")
     assert waits == [0.5, 1.0, 2.0, 4.0]
+
+
+async def test_another_server_is_told_from_an_api() -> None:
+    async with raw_http() as other:
+        with pytest.raises(ConfigError, match="not marketd's API"):
+            await asyncio.to_thread(Market(f"http://127.0.0.1:{other.port}").candles, "AUSDT")
 
 
 async def test_the_notebook_runs(world: MarketApi) -> None:
