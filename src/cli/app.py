@@ -138,6 +138,8 @@ def _root(
         typer.echo(ctx.get_usage(), err=True)
         typer.echo("Say what to run (--all, --ws) or name a command; --help is the manual.", err=True)
         raise typer.Exit(EXIT_USAGE)
+    # Told to read its settings again while it still loads: it is about to read them.
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
     # Told to stop while it still loads: nothing is open, so nothing has to drain.
     signal.signal(signal.SIGTERM, lambda *_: os._exit(EXIT_OK))
     from .daemon import run_daemon
