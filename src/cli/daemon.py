@@ -50,6 +50,7 @@ def run_daemon(context: Context, *, roles: Sequence[str] | None, standby: bool) 
     def configure_logs(changed: Settings) -> None:
         secrets.extend(changed.secrets())  # the old ones stay hidden, too
         _open_logs(changed, metrics, run_id, secrets, file)
+        _tell_unknown(changed)
 
     application = Application(
         settings,
@@ -60,6 +61,7 @@ def run_daemon(context: Context, *, roles: Sequence[str] | None, standby: bool) 
         read=lambda: context.settings("DATABASE_URL", *needed),
         configure_logs=configure_logs,
     )
+    _tell_unknown(settings)
     application.prepare()
     leave_no_core()
     niceness = go_first()
@@ -120,6 +122,13 @@ def _open_logs(
     if _has_descriptor(sys.stderr):
         # A fault of the interpreter itself, and SIGABRT of a watchdog, leave every thread's place in the log.
         faulthandler.enable()
+
+
+def _tell_unknown(settings: Settings) -> None:
+    """A name in LOG_LEVELS that was typed wrong changes nothing, which looks as if there was nothing to be told."""
+    if unknown := log.unknown_components(settings.log_levels):
+        names = ", ".join(unknown)
+        _log.warning("log_levels_unknown", msg=f"LOG_LEVELS: no part of this process is called {names}")
 
 
 def _has_descriptor(stream: Any) -> bool:

@@ -38,10 +38,12 @@ _COMPONENT = re.compile(r"[A-Za-z0-9_.]+")
 _FIRST_KEYS = ("ts", "level", "event", "component", "run_id", "msg")
 
 _leveled: set[str] = set()
+_components: set[str] = set()
 
 
 def get_logger(component: str) -> BoundLogger:
     """The logger of one component; its name is ``marketd.<component>`` however the package was imported."""
+    _components.add(component)
     return structlog.wrap_logger(  # type: ignore[no-any-return] # structlog types the factory as Any
         logging.getLogger(f"{_ROOT}.{component}"),
         processors=[structlog.stdlib.filter_by_level, ProcessorFormatter.wrap_for_formatter],
@@ -88,6 +90,11 @@ def configure(
 def check_levels(level: str, levels: str | Mapping[str, str] = "") -> None:
     """Raise ``ConfigError`` for levels that ``configure`` and ``set_levels`` would refuse."""
     _parse(level, levels)
+
+
+def unknown_components(levels: Mapping[str, str]) -> list[str]:
+    """Those that no part of this process, as far as it is loaded, writes lines as. Of libraries nobody knows."""
+    return [name for name in levels if name not in _components and not name.startswith(_LIBRARY_PREFIX)]
 
 
 def set_levels(level: str, levels: str | Mapping[str, str] = "") -> None:

@@ -10,6 +10,7 @@ import pytest
 from src.cli import daemon
 from src.cli.context import Context
 from src.config import Settings
+from src.telemetry import log
 
 
 class _Enough(Exception):
@@ -32,3 +33,23 @@ def test_a_reload_keeps_the_file_it_began_with(monkeypatch: pytest.MonkeyPatch) 
         daemon.run_daemon(context, roles=["ws"], standby=False)
     first, second = files
     assert first is second
+
+
+def test_a_name_that_was_typed_wrong_is_told(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def application(*_: Any, **__: Any) -> Any:
+        def prepare() -> None:
+            raise _Enough
+
+        return SimpleNamespace(prepare=prepare)
+
+    monkeypatch.setattr(daemon, "Application", application)
+    settings = Settings(log_levels={"writer": "debug", "wirter": "debug"}, log_format="json")
+    context = cast(Context, SimpleNamespace(settings=lambda *_: settings))
+    try:
+        with pytest.raises(_Enough):
+            daemon.run_daemon(context, roles=["ws"], standby=False)
+    finally:
+        log.reset()
+    assert 'no part of this process is called wirter"' in capsys.readouterr().err

@@ -215,3 +215,9 @@ def test_a_terminal_gets_a_readable_line() -> None:
 
 def test_run_ids_differ() -> None:
     assert len({log.new_run_id() for _ in range(100)}) == 100
+
+
+def test_components_that_nobody_writes_as_are_told() -> None:
+    log.get_logger("writer")
+    levels = {"writer": "debug", "wirter": "debug", "lib.aiohttp": "info"}
+    assert log.unknown_components(levels) == ["wirter"]
