@@ -20,12 +20,21 @@ class _Files:
     limits: tuple[str, ...]
     """The lowest of them holds: above memory.high the kernel slows a process down, at memory.max it ends one."""
     used: str
-    cache: str
-    """In memory.stat: pages of files that the kernel takes back before it ends anybody."""
+    inactive: str
+    active: str
+    mapped: str
+    """In memory.stat, pages of files. The kernel takes them back before it ends anybody, also active ones: files that
+    were written and read again. Mapped ones are mostly programs, which would be read again at once."""
 
 
-_ONE = _Files(("memory.limit_in_bytes",), "memory.usage_in_bytes", "total_inactive_file")
-_TWO = _Files(("memory.max", "memory.high"), "memory.current", "inactive_file")
+_ONE = _Files(
+    ("memory.limit_in_bytes",),
+    "memory.usage_in_bytes",
+    "total_inactive_file",
+    "total_active_file",
+    "total_mapped_file",
+)
+_TWO = _Files(("memory.max", "memory.high"), "memory.current", "inactive_file", "active_file", "file_mapped")
 
 
 def used_share(own: Path = Path("/proc/self")) -> float | None:
@@ -49,7 +58,10 @@ def _share(folder: Path, files: _Files) -> float | None:
     if limit >= _UNLIMITED:
         return None
     stat = dict(line.split() for line in (folder / "memory.stat").read_text().splitlines())
-    used = int((folder / files.used).read_text()) - int(stat.get(files.cache, 0))
+    inactive, active, mapped = (
+        int(stat.get(name, 0)) for name in (files.inactive, files.active, files.mapped)
+    )
+    used = int((folder / files.used).read_text()) - inactive - max(active - mapped, 0)
     return max(used, 0) / limit if limit else 1.0
 
 

@@ -46,6 +46,18 @@ def test_a_unit_with_a_limit(tmp_path: Path) -> None:
     assert used_share(own) == pytest.approx(0.5), "the lower bound, without what can be dropped"
 
 
+def test_files_that_were_read_again_are_no_shortage(tmp_path: Path) -> None:
+    """An export that is hashed fills the limit with pages of its files; programs that run are no such pages."""
+    own = _version_2(tmp_path)
+    _group(
+        tmp_path / "cg/system.slice/marketd.service",
+        memory__max=str(2000 * _MIB),
+        memory__current=str(1990 * _MIB),
+        memory__stat=f"inactive_file {290 * _MIB}\nactive_file {1200 * _MIB}\nfile_mapped {100 * _MIB}",
+    )
+    assert used_share(own) == pytest.approx(0.3)
+
+
 def test_the_tightest_of_all_above_counts(tmp_path: Path) -> None:
     own = _version_2(tmp_path)
     for name, limit, used in (("cg/system.slice", 1000, 900), ("cg/system.slice/marketd.service", 500, 50)):
