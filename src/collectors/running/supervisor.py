@@ -7,12 +7,12 @@ import time
 from collections.abc import Awaitable, Callable
 from random import Random
 
-from ...errors import AlreadyRunning, ConfigError, MarketdError
+from ...errors import AlreadyRunning, ConfigError
 from ...telemetry.log import get_logger
 from ...telemetry.metrics import Metrics
 from ...telemetry.pulse import Pulse
 from ..backoff import Backoff
-from ..unwrap import first_error
+from ..unwrap import first_error, is_foreseen
 
 _log = get_logger("supervisor")
 
@@ -65,7 +65,7 @@ class Supervisor:
                 if isinstance(cause, (ConfigError, AlreadyRunning)):
                     raise cause from error
                 problem = f"{type(cause).__name__}: {cause}"
-                if not isinstance(cause, MarketdError):
+                if not is_foreseen(error):
                     _log.exception(
                         "collector_failed", msg=f"{self.name} failed unexpectedly", collector=self.name
                     )

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from src.collectors.backoff import Backoff
 from src.collectors.running.supervisor import Supervisor
-from src.collectors.unwrap import first_error
+from src.collectors.unwrap import first_error, is_foreseen
 from src.collectors.workers import for_each
 from src.errors import AlreadyRunning, ConfigError, Unavailable
 from src.telemetry.metrics import Metrics
@@ -63,6 +63,34 @@ async def test_restarts_what_fails_or_returns_and_counts_it() -> None:
 async def test_what_no_restart_mends_passes_through(error: Exception) -> None:
     with pytest.raises((ConfigError, AlreadyRunning)):
         await Supervisor("stream", Flaky(error).run, Metrics()).run()
+
+
+def standing_for(*errors: Exception) -> Exception:
+    """As collectors raise it: the first foreseen one, from all of them."""
+    group = ExceptionGroup("tasks", errors)
+    found = first_error(group)
+    assert isinstance(found, Exception)
+    found.__cause__ = group
+    return found
+
+
+@pytest.mark.parametrize(
+    ("error", "foreseen"),
+    [
+        (Unavailable("down"), True),
+        (ExceptionGroup("tasks", [Unavailable("down"), Unavailable("away")]), True),
+        (standing_for(Unavailable("down"), Unavailable("away")), True),
+        (ValueError("a bug"), False),
+        (
+            ExceptionGroup("tasks", [Unavailable("down"), ExceptionGroup("inner", [ValueError("a bug")])]),
+            False,
+        ),
+        (standing_for(ValueError("a bug"), Unavailable("down")), False),
+    ],
+)
+def test_a_fault_of_ours_is_seen_beside_what_is_foreseen(error: Exception, foreseen: bool) -> None:
+    """Its traceback is logged, although the error that is told is another one."""
+    assert is_foreseen(error) is foreseen
 
 
 async def test_the_backoff_starts_over_with_the_first_data_not_with_a_connection() -> None:
