@@ -231,9 +231,9 @@ class Application:
         if not self._standby:
             await self.lead.keeper.settled.wait()
         if not self.server.taken.is_set():
-            await asyncio.to_thread(_write_whole, Path(path), f"{os.getpid()} 0\n")
+            await asyncio.to_thread(_write_run_file, Path(path), 0)
             await self.server.taken.wait()
-        await asyncio.to_thread(_write_whole, Path(path), f"{os.getpid()} {self.server.port}\n")
+        await asyncio.to_thread(_write_run_file, Path(path), self.server.port)
 
     async def _finish_run(self, stop: asyncio.Event) -> None:
         # A run that an error ended was not asked to stop, and must not look like a clean one at the next start.
@@ -255,8 +255,11 @@ def _keep_what_is_loaded() -> None:
     gc.set_threshold(2_000, 10, 250)
 
 
-def _write_whole(path: Path, text: str) -> None:
-    """Write in one step: a reader sees the old file or the new one."""
+def _write_run_file(path: Path, port: int) -> None:
+    """In one step: a reader sees the old file or the new one. A full disk is no reason not to collect."""
     draft = path.with_name(f".{path.name}.{os.getpid()}")
-    draft.write_text(text, encoding="utf-8")
-    draft.replace(path)
+    try:
+        draft.write_text(f"{os.getpid()} {port}\n", encoding="utf-8")
+        draft.replace(path)
+    except OSError as error:
+        _log.error("run_file_unwritten", msg=f"{RUN_FILE}={path}: {error.strerror or error}")
