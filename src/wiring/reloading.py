@@ -84,6 +84,11 @@ class Reloading:
             log.check_levels(settings.log_level, settings.log_levels)
         except ConfigError as error:
             problems += error.problems
+        try:
+            # What libpq cannot read, such as a password with a bare %, is told here, before anything is changed.
+            self._core.reaches(settings)
+        except ConfigError as error:
+            problems += error.problems
         for role in self._roles:
             try:
                 changes.append(role.reload(settings))

@@ -99,6 +99,36 @@ async def test_another_account_is_taken_and_another_database_is_not(written: str
     assert "new" not in repr(writer) and "old" not in repr(writer)
 
 
+@pytest.mark.parametrize(
+    "written",
+    ["postgresql://u:new%zz@h:5432/db", "postgresql://u:new@h:5432/db?sslmod=require"],
+    ids=["a password that is not encoded", "a parameter that does not exist"],
+)
+async def test_an_account_that_libpq_cannot_read_changes_nothing(written: str) -> None:
+    """It is a URL to everybody else."""
+    core = Core(Settings(database_url=SecretStr(OLD)), Metrics(), run_id="r")
+    answers = iter([written, OLD])
+    read: list[str] = []
+    taken: list[Settings] = []
+
+    def read_settings() -> Settings:
+        read.append(next(answers))
+        return Settings(database_url=SecretStr(read[-1]), rate_limit_per_minute=600 * len(read))
+
+    reloading = Reloading(core, [], _server(core), read=read_settings, configure_logs=taken.append)
+    task = asyncio.create_task(reloading.run(), name="reload")
+    reloading.ask()
+    await eventually(lambda: read or task.done())
+    reloading.ask()
+    await eventually(lambda: taken or task.done())
+    assert not task.done()
+    assert [settings.rate_limit_per_minute for settings in taken] == [1200]
+    assert core.database("ws").plain_url == OLD
+    task.cancel()
+    with suppress(asyncio.CancelledError):
+        await task
+
+
 def test_the_readers_account_is_its_own() -> None:
     settings = Settings(database_url=SecretStr(OLD), database_reader_url=SecretStr("postgresql://r:old@h/db"))
     core = Core(settings, Metrics(), run_id="r")
