@@ -143,11 +143,15 @@ class TradeRepair:
         return False
 
     async def _answer(self, symbol: str, asking: Awaitable[list[Trade]]) -> list[Trade] | None:
-        """What REST has; nothing where it has it no longer, None where it could not be asked."""
+        """What REST has; nothing where it has it no longer or refuses to say, None where it could not be asked.
+
+        A refusal is an answer: the gaps of a symbol that the venue does not know any more would else be asked for in
+        every look, before all that are older.
+        """
         try:
             return await asking
         except NotPublished:
             return []
         except (Retryable, Permanent) as error:
             _log.warning("trades_unanswered", msg=str(error), symbol=symbol, reason=error.reason)
-            return None
+            return [] if isinstance(error, Permanent) else None

@@ -165,3 +165,13 @@ async def test_a_young_symbol_is_asked_for_its_first_trades_once(database: str) 
             await there.repair.look()
         asked = there.sandbox.venue.stats.requests - before
         assert asked == {"/fapi/v1/aggTrades 200": 1}
+
+
+async def test_a_gap_that_the_venue_refuses_to_fill_leaves_others_their_turn(database: str) -> None:
+    """The venue does not know the symbol any more; its gaps are the newest, and only the newest few are asked for."""
+    async with world(database, symbol="NOSUCHUSDT") as there:
+        await there.store.write(
+            [Trade("NOSUCHUSDT", number, START_MS - 60_000 + number, 1.0, 1.0, True) for number in (10, 20)]
+        )
+        assert not await there.repair.look()
+        assert await there.gaps() == [(11, 19, "open", 1)]
