@@ -29,7 +29,10 @@ _log = get_logger("trades")
 
 _LOOK_S = 3600.0
 _AGAIN_MS = 6 * 3_600_000
-"""How long a file that is not published, or could not be read, is left alone."""
+"""How long a file that is not published is left alone."""
+_REFUSED_AGAIN_MS = 7 * DAY_MS
+"""One that is unusable is read again after a week: perhaps its checksum was not there yet, and the archive publishes
+files again."""
 _MEMORY_S = 1.0
 _MONTHLY_AFTER = timedelta(days=10)
 """Monthly files come about a week after their month."""
@@ -213,11 +216,12 @@ def due_files(
 
 
 def _settled(known: Mapping[str, KnownFile], file: ArchiveFile, now_ms: int) -> bool:
-    """Whether nothing is to be had from the file: imported or unusable, or not there a while ago."""
+    """Whether nothing is to be had from the file: imported, or unusable or not there a while ago."""
     item = known.get(file.path)
     if item is None or item.state is FileState.LISTED:
         return False
-    return item.state is not FileState.MISSING or now_ms - item.checked_ms < _AGAIN_MS
+    patience_ms = {FileState.MISSING: _AGAIN_MS, FileState.QUARANTINED: _REFUSED_AGAIN_MS}.get(item.state)
+    return patience_ms is None or now_ms - item.checked_ms < patience_ms
 
 
 def _day(ms: int) -> date:

@@ -6,8 +6,8 @@ from datetime import date
 
 import pytest
 
-from src.collectors.trades.history import Coverage, due_files
-from src.model import DAY_MS, Span, TradeGap, TradeReach
+from src.collectors.trades.history import Coverage, _settled, due_files
+from src.model import DAY_MS, ArchiveFile, Dataset, FileState, KnownFile, Span, TradeGap, TradeReach
 
 NOTHING = Coverage(None, ())
 TODAY = date(2026, 3, 20)
@@ -73,3 +73,23 @@ def test_of_a_listing_that_is_over_nothing_later_is_due_and_its_last_month_is_da
 def test_of_a_listing_that_began_in_a_month_its_days_are_due() -> None:
     found = due_files(NOTHING, date(2026, 1, 30), date(2026, 2, 1), today=TODAY)
     assert found == [(Span.DAILY, date(2026, 1, 31)), (Span.DAILY, date(2026, 1, 30))]
+
+
+@pytest.mark.parametrize(
+    ("state", "hours", "settled"),
+    [
+        (FileState.IMPORTED, 10_000, True),
+        (FileState.LISTED, 0, False),
+        (FileState.MISSING, 5, True),
+        (FileState.MISSING, 7, False),
+        (FileState.QUARANTINED, 6 * 24, True),
+        (FileState.QUARANTINED, 8 * 24, False),
+    ],
+)
+def test_a_file_that_was_unusable_is_read_again_after_a_week(
+    state: FileState, hours: int, settled: bool
+) -> None:
+    """It was perhaps asked for between the file and its checksum, and nothing else brings its trades."""
+    file = ArchiveFile("some/file.zip", Dataset.TRADES, "BTCUSDT", Span.DAILY, TODAY)
+    known = {file.path: KnownFile(file, state, "", ms(TODAY))}
+    assert _settled(known, file, ms(TODAY) + hours * 3_600_000) is settled
