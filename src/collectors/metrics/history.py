@@ -138,7 +138,7 @@ class MetricHistory:
         days = await self._parts.ledger.open_days(Dataset.METRICS, since, newest)
         rows = [day for day in days if day.next_look_ms <= now_ms and day.unaccounted]
         keys = {(day.symbol, day.day) for day in days}
-        blank = [day for day in await self._blanks.due(since, now_ms) if (day.symbol, day.day) not in keys]
+        blank = await self._blanks.due(since, now_ms, elsewhere=keys)
         return sorted([*rows, *blank], key=lambda day: (-day.day.toordinal(), day.symbol))
 
     async def check(self, newest: date) -> Verdict:
@@ -199,6 +199,8 @@ class MetricHistory:
             await self._looked(day, "refused")
         except (Retryable, Permanent, OSError) as error:
             _log.warning("metric_file_failed", msg=str(error), path=file.path, reason=reason_of(error))
+            if not day.unaccounted:
+                self._blanks.put_off(day, self._clock.now_ms())
             await self._looked(day, "failed")
         else:
             result = await self._parts.sink.write_file(file, sha256, size, read.rows)
