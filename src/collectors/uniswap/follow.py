@@ -78,10 +78,10 @@ class SwapFollower:
         head = await self._source.head()
         tip = self._known[-1].number if self._known else -1
         settled = max(0, head.number - self._confirmations)
-        if tip >= settled and all([await self._reaches(pool, tip) for pool in self._pools]):
+        wanted_ms = self._since(self._clock.now_ms())
+        if tip >= settled and all([await self._reaches(pool, tip, wanted_ms) for pool in self._pools]):
             return
         anchor = await self._patience.header(settled)
-        wanted_ms = self._since(self._clock.now_ms())
         first = min(await first_at(self._source, wanted_ms, anchor), anchor.number)
         for pool in self._pools:
             wanted = SwapRange(first, anchor.number, min(wanted_ms, anchor.ms), anchor.ms)
@@ -91,8 +91,12 @@ class SwapFollower:
             )
         await self._store(anchor, [], [])
 
-    async def _reaches(self, pool: Pool, tip: int) -> bool:
-        return any(one.from_block <= tip <= one.to_block for one in await self._sink.ranges(pool))
+    async def _reaches(self, pool: Pool, tip: int, wanted_ms: int) -> bool:
+        """Whether all is stored from the first moment that is wanted up to ``tip``."""
+        return any(
+            one.from_block <= tip <= one.to_block and one.from_ms <= wanted_ms
+            for one in await self._sink.ranges(pool)
+        )
 
     async def _step(self) -> bool:
         """Go on towards the head; False when it is reached."""

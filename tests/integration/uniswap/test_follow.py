@@ -78,6 +78,15 @@ async def test_a_pool_that_is_added_later_is_filled_as_far_back_as_the_others(da
             await at.in_step()
 
 
+async def test_a_beginning_that_moved_back_is_filled_also_after_a_short_stop(database: str) -> None:
+    """Shorter than the confirmations: up to the head there is nothing to fill."""
+    async with world(database) as at:
+        async with at.following():
+            await at.in_step()
+        async with at.following(back=2 * BACK):
+            await at.in_step(first=at.start - 2 * BACK)
+
+
 @pytest.mark.parametrize("lag", [1, 5, CONFIRMATIONS + 3])
 async def test_late_backends_leave_nothing_out(database: str, lag: int) -> None:
     async with world(database) as at, at.following():

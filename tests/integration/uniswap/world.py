@@ -77,7 +77,7 @@ class World:
     def count(self, name: str, **labels: str) -> float:
         return self.metrics.registry.get_sample_value(f"marketd_{name}", labels) or 0.0
 
-    def follower(self, pools: Iterable[str] = ALL) -> SwapFollower:
+    def follower(self, pools: Iterable[str] = ALL, back: int = BACK) -> SwapFollower:
         return SwapFollower(
             self.node,
             self.store,
@@ -85,7 +85,7 @@ class World:
             self.metrics,
             pools=list(pools),
             confirmations=CONFIRMATIONS,
-            since=lambda _now: (self.start - BACK) * BLOCK_MS,
+            since=lambda _now: (self.start - back) * BLOCK_MS,
             poll=0.02,
             patience=self.patience,
         )
@@ -98,9 +98,9 @@ class World:
         return await collection.collect(pool, start_ms, end_ms, untold)
 
     @asynccontextmanager
-    async def following(self, pools: Iterable[str] = ALL) -> AsyncIterator[SwapFollower]:
+    async def following(self, pools: Iterable[str] = ALL, back: int = BACK) -> AsyncIterator[SwapFollower]:
         """A follower that is started again when it fails, as in the daemon."""
-        follower = self.follower(pools)
+        follower = self.follower(pools, back)
         supervisor = Supervisor(
             "uniswap", follower.run, self.metrics, progress=lambda: follower.blocks, rng=Hurried()
         )
