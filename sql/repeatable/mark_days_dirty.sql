@@ -1,6 +1,7 @@
 -- Whoever deletes rows by hand makes their days dirty: the ledger no longer knows how many there are, and counts anew.
 -- Bars that were made of deleted candles are made again without them. An archive file that held deleted candles is no
--- proof any more that a minute exists nowhere: it counts as listed, not as imported, until it was read again.
+-- proof any more that a minute exists nowhere: it counts as listed, not as imported, until it was read again. So does the
+-- file of a month of funding, which is read again because of that.
 --
 -- One statement trigger with a transition table a hypertable; a trigger per row would cost what deleting costs.
 -- Arguments: the dataset, the column with the row's time, and what lies between that time and the ledger's (a metric
@@ -43,6 +44,16 @@ BEGIN
           AND file.first_day IN (touched.day, date_trunc('month', touched.day::timestamp)::date)
           AND (file.span = 'monthly' OR file.first_day = touched.day)
           AND file.state = 'imported';
+    ELSIF TG_ARGV[0] = 'funding' THEN
+        UPDATE archive_files AS file SET state = 'listed'
+        FROM (
+            SELECT DISTINCT exchange, symbol, date_trunc('month', funding_time AT TIME ZONE 'UTC')::date AS month FROM gone
+        ) AS touched
+        WHERE file.exchange = touched.exchange
+          AND file.dataset = 'funding'
+          AND file.symbol = touched.symbol
+          AND file.first_day = touched.month
+          AND file.state = 'imported';
     END IF;
     RETURN NULL;
 END
@@ -58,7 +69,9 @@ BEGIN
         SELECT exchange, day, symbol, day::timestamp AT TIME ZONE 'UTC', (day + 1)::timestamp AT TIME ZONE 'UTC'
         FROM coverage_days
         WHERE dataset = 'candles_1m' AND have > 0;
-        UPDATE archive_files SET state = 'listed' WHERE dataset = 'candles_1m' AND state = 'imported';
+    END IF;
+    IF TG_ARGV[0] IN ('candles_1m', 'funding') THEN
+        UPDATE archive_files SET state = 'listed' WHERE dataset = TG_ARGV[0] AND state = 'imported';
     END IF;
     UPDATE coverage_days SET dirty = true, verified_at = NULL WHERE dataset = TG_ARGV[0] AND have > 0;
     RETURN NULL;

@@ -110,6 +110,10 @@ async def test_months_come_from_the_archive_once(database: str, tmp_path: Path) 
             await collector.fill_months()
             assert len(server.asked) == asked
             assert left_in(tmp_path) == []
+            for statement in ("DELETE FROM funding_rates WHERE symbol = 'BTCUSDT'", "TRUNCATE funding_rates"):
+                await fetch(database, statement)
+                await collector.fill_months()
+                assert await stored(database) == found, "what was deleted by hand comes back"
         finally:
             await archive.close()
             await store.close()
