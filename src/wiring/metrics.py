@@ -27,6 +27,7 @@ from ..collectors.metrics.sweep import MetricsSweep
 from ..collectors.retention import fill_from
 from ..collectors.running.daemon import Closer, Keeper, Part
 from ..collectors.running.role import LockKeeper
+from ..model import Listing
 from . import options
 from .core import Core
 from .roles import METRICS, Role
@@ -54,6 +55,7 @@ class MetricsRole(Role):
         told = core.tell_changed
         sink, funding = MetricStore(self.session, told), FundingStore(self.session, told)
         layout, files, folder = BinanceLayout(), SmallFileReader(), Path(settings.archive_folder)
+        self.names, self.listings = ArchiveNoteStore(self.session), InstrumentStore(self.session)
         self.sweep = MetricsSweep(self.rest, sink, core.universe, clock, metrics, ready=ready)
         self.history = MetricHistory(
             HistoryParts(
@@ -65,8 +67,8 @@ class MetricsRole(Role):
                 sink,
                 CoverageStore(self.session),
                 CoverageNoteStore(self.session),
-                ArchiveNoteStore(self.session),
-                InstrumentStore(self.session),
+                self.names,
+                self.listings,
             ),
             clock,
             metrics,
@@ -82,7 +84,7 @@ class MetricsRole(Role):
             clock,
             metrics,
             since=self.since,
-            files=FundingFiles(self.archive, layout, files, folder),
+            files=FundingFiles(self.archive, layout, files, folder, self.contracts),
             ready=ready,
         )
         self.alpha = AlphaKeeper(
@@ -98,6 +100,15 @@ class MetricsRole(Role):
         settings = self._core.settings
         kept = fill_from(now_ms, settings.retention_days, settings.chunk_days)
         return max(fill_since(settings.backfill_from, now_ms), kept, METRICS_FROM_MS)
+
+    async def contracts(self) -> list[tuple[Listing, str]]:
+        """The listings that SYMBOLS admits, those that have ended too, each with the archive's folder."""
+        folders = await self.names.folders()
+        return [
+            (item, folders.get((item.symbol, item.onboard_ms), item.symbol))
+            for item in await self.listings.listings()
+            if self._core.selection.admits_name(item.symbol)
+        ]
 
     async def open(self) -> None:
         await self.rest.open()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection, Generator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Generator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from itertools import pairwise
@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Protocol
 
 from ...errors import BadData, NotPublished, Permanent, RateLimited, Retryable
-from ...model import DAY_MS, ArchiveFile, Dataset, FundingRate, Span, WriteResult
+from ...model import DAY_MS, ArchiveFile, Dataset, FundingRate, Listing, Span, WriteResult
 from ...ports import Archive, ArchiveLayout, Clock
 from ...ports.metrics import FundingSink, FundingSource, SmallFiles
 from ...slices import a_slice, in_slices
@@ -47,12 +47,16 @@ class Universe(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class FundingFiles:
-    """The monthly archive, which says the true interval of every settlement."""
+    """The monthly archive, which says the true interval of every settlement.
+
+    ``contracts`` gives the listings that are wanted, those that have ended too, each with the archive's folder.
+    """
 
     archive: Archive
     layout: ArchiveLayout
     files: SmallFiles
     folder: Path
+    contracts: Callable[[], Awaitable[Sequence[tuple[Listing, str]]]] | None = None
 
 
 class FundingCollector:
@@ -117,18 +121,34 @@ class FundingCollector:
         if self._files is None:
             return
         done = await self._sink.imported()
-        todo = await in_slices(self._todo(self._files, done, self._clock.now_ms()))
+        contracts = await self._files.contracts() if self._files.contracts else []
+        todo = await in_slices(self._todo(self._files, contracts, done, self._clock.now_ms()))
         await for_each(todo, self._import, limit=_AT_ONCE, name="funding month")
 
     def _todo(
-        self, files: FundingFiles, done: Collection[str], now_ms: int
+        self,
+        files: FundingFiles,
+        contracts: Sequence[tuple[Listing, str]],
+        done: Collection[str],
+        now_ms: int,
     ) -> Generator[None, None, list[ArchiveFile]]:
-        """The files of months that are over and not in ``done``, the newest first; with a step for each."""
-        symbols = sorted(self._universe.symbols)
+        """The files of months that are over and not in ``done``, the newest first; with a step for each.
+
+        Of what trades now every month, of other listings those in which they traded.
+        """
+        living = {(symbol, symbol) for symbol in self._universe.symbols}
+        others = [item for item in contracts if (item[0].symbol, item[1]) not in living]
         found = []
         for month in months(self._since(now_ms), now_ms):
-            for symbol in symbols:
-                file = self._file(files, symbol, month)
+            first_ms = _midnight_ms(month)
+            after_ms = _midnight_ms((month + timedelta(days=31)).replace(day=1))
+            traded = {
+                (item.symbol, folder)
+                for item, folder in others
+                if item.onboard_ms < after_ms and item.end_ms > first_ms
+            }
+            for symbol, folder in sorted(living | traded):
+                file = files.layout.file(Dataset.FUNDING, Span.MONTHLY, folder, symbol, month)
                 if file.path not in done and self._not_before.get(file.path, 0) <= now_ms:
                     found.append(file)
                 yield
@@ -197,9 +217,6 @@ class FundingCollector:
         self._metrics.funding_rows.labels(source, "replaced").inc(result.replaced)
         self.rows += result.inserted + result.replaced
 
-    def _file(self, files: FundingFiles, symbol: str, month: date) -> ArchiveFile:
-        return files.layout.file(Dataset.FUNDING, Span.MONTHLY, symbol, symbol, month)
-
 
 def due_symbols(
     symbols: Collection[str], newest: Mapping[str, int], hours: Mapping[str, int], now_ms: int
@@ -241,3 +258,7 @@ def months(since_ms: int, now_ms: int) -> list[date]:
 
 def _day(ms: int) -> date:
     return datetime.fromtimestamp(ms / 1000, UTC).date()
+
+
+def _midnight_ms(day: date) -> int:
+    return int(datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp()) * 1000

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, cast
 
 from src.adapters.binance.archive.paths import BinanceLayout
 from src.collectors.metrics.funding import FundingCollector, FundingFiles, months
 from src.errors import NotPublished
-from src.model import DAY_MS, ArchiveFile
+from src.model import DAY_MS, ArchiveFile, Listing
 from src.telemetry.metrics import Metrics
 from tests.support.fakes import StepClock
 
@@ -21,9 +22,11 @@ class _Nothing:
 
     def __init__(self) -> None:
         self.asked: Counter[str] = Counter()
+        self.names: set[str] = set()
 
     async def fetch(self, file: ArchiveFile, folder: Path) -> tuple[Path, str]:
         self.asked[f"{file.symbol} {file.first_day:%Y-%m}"] += 1
+        self.names.add(file.path.rpartition("/")[2])
         raise NotPublished(f"{file.path}: 404", reason="not_published")
 
     async def imported(self) -> set[str]:
@@ -54,3 +57,38 @@ async def test_a_month_that_was_never_published_is_not_asked_for_every_day(tmp_p
     clock.advance(30 * 86_400)
     await collector.fill_months()
     assert nothing.asked[f"ETHUSDT {oldest:%Y-%m}"] == 2
+
+
+async def test_months_of_contracts_that_have_ended_are_asked_for_while_they_traded(tmp_path: Path) -> None:
+    clock, nothing = StepClock(), _Nothing()
+    since_ms = clock.now_ms() - 400 * DAY_MS
+    wanted = months(since_ms, clock.now_ms())
+    oldest = wanted[-1]
+    first_ms = int(datetime(oldest.year, oldest.month, oldest.day, tzinfo=UTC).timestamp()) * 1000
+    ended = [
+        (Listing("LUNAUSDT", first_ms - DAY_MS, first_ms + DAY_MS), "LUNAUSDT"),
+        (Listing("ETHUSDT", first_ms - DAY_MS, first_ms + DAY_MS), "ETHUSDTSETTLED"),
+        (Listing("BTCUSDT", first_ms - DAY_MS, 4_000_000_000_000), "BTCUSDT"),
+        (Listing("GONEUSDT", first_ms - 9 * DAY_MS, first_ms), "GONEUSDT"),
+    ]
+
+    async def contracts() -> list[tuple[Listing, str]]:
+        return ended
+
+    stand_in = cast(Any, nothing)
+    collector = FundingCollector(
+        stand_in,
+        stand_in,
+        stand_in,
+        clock,
+        Metrics(),
+        since=lambda now_ms: since_ms,
+        files=FundingFiles(stand_in, BinanceLayout(), stand_in, tmp_path, contracts),
+    )
+    await collector.fill_months()
+    living = {f"{symbol}-fundingRate-{month:%Y-%m}.zip" for symbol in nothing.symbols for month in wanted}
+    assert nothing.names - living == {
+        f"LUNAUSDT-fundingRate-{oldest:%Y-%m}.zip",
+        f"ETHUSDTSETTLED-fundingRate-{oldest:%Y-%m}.zip",
+    }
+    assert living <= nothing.names
