@@ -52,10 +52,10 @@ class TradeArchive:
 class TradeHistory:
     """Every hour: imports the files since ``since(now_ms)`` that hold trades which are not stored, the newest first.
 
-    A month that is over is one file; a day whose ids are all there is not fetched. A symbol that was listed again has
-    the files of each listing in a folder of its own, or both in one file where they were not moved. ``folder`` takes
-    the downloads, which do not stay; files of another market have the same names, so it is this one's alone. One file
-    at a time: the importer has one process for them.
+    A month that is over is one file, and where that lacks trades its days; a day whose ids are all there is not
+    fetched. A symbol that was listed again has the files of each listing in a folder of its own, or both in one file
+    where they were not moved. ``folder`` takes the downloads, which do not stay; files of another market have the same
+    names, so it is this one's alone. One file at a time: the importer has one process for them.
     """
 
     def __init__(
@@ -123,14 +123,15 @@ class TradeHistory:
         """The files of one listing, between two times."""
         since, today = _day(max(span_ms[0], listing.start_ms)), _day(span_ms[1])
         until = min(today, _day(listing.end_ms - 1) + timedelta(days=1))
-        without = {
+        done = {
             item.file.first_day
             for item in known.values()
             if item.file.symbol == symbol
             and item.file.span is Span.MONTHLY
-            and item.state in (FileState.MISSING, FileState.QUARANTINED)
+            and item.state is not FileState.LISTED
+            and f"/{listing.folder}/" in item.file.path
         }
-        for span, day in due_files(there, since, until, without, today=today):
+        for span, day in due_files(there, since, until, done, today=today):
             file = self._parts.layout.file(Dataset.TRADES, span, listing.folder, symbol, day)
             if not _settled(known, file, span_ms[1]):
                 await self._memory_enough()
@@ -187,15 +188,15 @@ def due_files(
     there: Coverage,
     since: date,
     until: date,
-    without: Collection[date] = (),
+    done: Collection[date] = (),
     *,
     today: date | None = None,
 ) -> list[tuple[Span, date]]:
     """Which files hold trades of [since, until) that are not stored, the newest first; pure.
 
     ``today``, which says what should be published, is ``until`` where it is not given.
-    A month is one file once it should be published, all of it is wanted, and it is not among those ``without`` a usable
-    file; else it is its days.
+    A month is one file once it should be published, all of it is wanted, and it is not among those that are ``done``:
+    their file is not there, unusable, or imported and lacks what is not stored. Else it is its days.
     """
     found: list[tuple[Span, date]] = []
     today = until if today is None else today
@@ -204,7 +205,7 @@ def due_files(
         first = day.replace(day=1)
         after = (first + timedelta(days=32)).replace(day=1)
         whole = day == after - timedelta(days=1) and first >= since
-        if whole and today >= after + _MONTHLY_AFTER and first not in without:
+        if whole and today >= after + _MONTHLY_AFTER and first not in done:
             if not there.holds(_ms(first), _ms(after)):
                 found.append((Span.MONTHLY, first))
             day = first - timedelta(days=1)

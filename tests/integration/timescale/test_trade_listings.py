@@ -204,12 +204,22 @@ async def test_files_of_the_other_listing_prove_nothing(store: TradeStore, datab
     )
     await store.write([*trades(1, 4), *trades(1, 4, from_ms=CUT_MS)])
     for folder, left in (("X", [FIRST_LISTING_MS]), ("XSETTLED", [])):
-        await fetch(
-            database,
-            "INSERT INTO archive_files (exchange, path, dataset, symbol, span, first_day, state)"
-            " VALUES ('binance_futures_um', %s, 'agg_trades', 'X', 'monthly', '2026-03-01', 'imported')",
-            [f"data/futures/um/monthly/aggTrades/{folder}/{folder}-aggTrades-2026-03.zip"],
-        )
+        for span, label, state in (
+            ("monthly", "2026-03", "imported"),
+            ("daily", "2026-03-01", "missing"),
+            ("daily", "2026-03-02", "missing"),
+        ):
+            await fetch(
+                database,
+                "INSERT INTO archive_files (exchange, path, dataset, symbol, span, first_day, state)"
+                " VALUES ('binance_futures_um', %s, 'agg_trades', 'X', %s, %s, %s)",
+                [
+                    f"data/futures/um/{span}/aggTrades/{folder}/{folder}-aggTrades-{label}.zip",
+                    span,
+                    f"{label}-01"[:10],
+                    state,
+                ],
+            )
         assert await store.settle(["X"], 0) == 1
         assert [gap.listing_ms for gap in await store.open_gaps(["X"], CUT_MS + DAY_MS, 10)] == left
 

@@ -189,11 +189,13 @@ async def test_what_imported_files_lack_is_absent_and_taken_when_it_turns_up(
 ) -> None:
     last = DAY_MS // 1000 - 2
     await store.write(trades(0, last, last + 4))
-    await _imported(session, date(2026, 3, 1), Span.DAILY)
+    await _noted(session, date(2026, 3, 1), Span.DAILY)
     assert await store.settle(["BTCUSDT"], LONG_AGO_MS) == 1
     assert await missing(database) == [(1, last - 1, "absent"), (last + 1, last + 3, "open")]
     assert await store.watermark(LONG_AGO_MS) == {"BTCUSDT": (last, trade(last).ts_ms)}
-    await _imported(session, date(2026, 3, 1), Span.MONTHLY)
+    await _noted(session, date(2026, 3, 1), Span.MONTHLY)
+    assert await store.settle(["BTCUSDT"], LONG_AGO_MS) == 0, "a month may lack what the file of the day has"
+    await _noted(session, date(2026, 3, 2), Span.DAILY, "missing")
     assert await store.settle(["BTCUSDT"], LONG_AGO_MS) == 1, "the gap that touches the next day"
     assert (await store.write(trades(2))).inserted == 1
     assert await missing(database) == [
@@ -203,10 +205,10 @@ async def test_what_imported_files_lack_is_absent_and_taken_when_it_turns_up(
     ]
 
 
-async def _imported(session: SharedSession, day: date, span: Span) -> None:
-    file = ArchiveFile(f"{span}/{day}.zip", Dataset.TRADES, "BTCUSDT", span, day)
+async def _noted(session: SharedSession, day: date, span: Span, state: str = "imported") -> None:
+    file = ArchiveFile(f"{span}/BTCUSDT/{day}.zip", Dataset.TRADES, "BTCUSDT", span, day)
     await session.call(
-        lambda connection: note(connection, session.exchange, file, Line("imported", "a" * 64, 1, 1, 0))
+        lambda connection: note(connection, session.exchange, file, Line(state, "a" * 64, 1, 1, 0))
     )
 
 

@@ -45,6 +45,15 @@ def test_a_month_without_a_usable_file_is_its_days() -> None:
     assert sum(day.month == 2 for _, day in found) == 28
 
 
+def test_what_the_file_of_a_month_lacked_is_looked_for_in_those_of_its_days() -> None:
+    """Months were published without days whose own files are complete."""
+    gap = TradeGap(1, "BTCUSDT", 5, 9, ms(date(2026, 2, 3)) - 100, ms(date(2026, 2, 4)) + 100)
+    there = Coverage(reach(date(2026, 1, 1), date(2026, 3, 20)), [gap])
+    assert due_files(there, date(2026, 1, 1), TODAY) == [(Span.MONTHLY, date(2026, 2, 1))]
+    found = due_files(there, date(2026, 1, 1), TODAY, {date(2026, 1, 1), date(2026, 2, 1)})
+    assert found == [(Span.DAILY, date(2026, 2, day)) for day in (4, 3, 2)]
+
+
 def test_days_that_are_stored_whole_are_not_fetched() -> None:
     gap = TradeGap(1, "BTCUSDT", 5, 9, ms(date(2026, 3, 15)) + 1000, ms(date(2026, 3, 15)) + 2000)
     there = Coverage(reach(date(2026, 3, 10), date(2026, 3, 20)), [gap])
