@@ -15,6 +15,8 @@ from ...telemetry.masking import mask_text
 
 PAUSE_S = 1.0
 """Wall seconds to wait where the node names none."""
+_LONGEST_PAUSE_S = 3600.0
+"""Whatever it names."""
 
 _TOO_WIDE = re.compile(
     r"(block )?range .*(exceeds|bigger|larger|too (large|wide|high))|(limited to|exceed\w*|up to) .*(range|blocks)"
@@ -30,6 +32,7 @@ _LAG = re.compile(
     re.IGNORECASE,
 )
 _PRUNED = re.compile(r"pruned|missing trie node|state .*not available|archive", re.IGNORECASE)
+_REVERTED = re.compile(r"revert|vm execution error|invalid opcode", re.IGNORECASE)
 _NO_METHOD = re.compile(r"method .*(not|n't) |not supported|unsupported", re.IGNORECASE)
 _SHOWN = 200
 
@@ -45,6 +48,9 @@ def error_of(method: str, said: object, *, secrets: Iterable[str] = ()) -> Marke
     shown = f"node: {method}: {mask_text(text, secrets)[:_SHOWN]} ({code})"
     if method == "eth_getLogs" and _TOO_WIDE.search(text):
         return TooWide(shown, reason="range")
+    if method == "eth_call" and _REVERTED.search(text):
+        # Code 3 of some nodes; of others, and of geth for years where the contract gave no reason, any code.
+        return Permanent(shown, reason="refused")
     if code in (429, -32029) or _RATE.search(text):
         return RateLimited(shown, reason="rate", retry_after=PAUSE_S)
     if _LAG.search(text):
@@ -62,7 +68,7 @@ def refused_status(status: int, headers: Mapping[str, str]) -> MarketdError | No
     """The error of an HTTP status that says enough by itself, None where the body has to say more."""
     if status == 429:
         given = headers.get("Retry-After", "")
-        pause = float(given) if given.isdecimal() else PAUSE_S
+        pause = min(float(given), _LONGEST_PAUSE_S) if given.isdecimal() else PAUSE_S
         return RateLimited("node: HTTP 429: too many requests", reason="rate", retry_after=pause)
     if status in {401, 403}:
         return Permanent(

@@ -77,6 +77,29 @@ def test_other_errors_are_sorted_by_what_is_done_about_them(
     assert getattr(found, "reason", "") == reason
 
 
+@pytest.mark.parametrize(
+    "error",
+    [
+        {"code": 3, "message": "execution reverted"},
+        {"code": -32000, "message": "execution reverted", "data": "0x"},
+        {"code": -32015, "message": "VM execution error.", "data": "Reverted 0x"},
+    ],
+    ids=str,
+)
+def test_a_call_that_the_contract_refuses_is_not_made_again(error: dict[str, Any]) -> None:
+    """So it is with a pool that is none: its contract knows no such function."""
+    found = error_of("eth_call", error)
+    assert type(found) is Permanent
+    assert found.reason == "refused"
+
+
+@pytest.mark.parametrize("given", ["86400", "9" * 400])
+def test_a_node_cannot_ask_for_more_than_an_hour(given: str) -> None:
+    limited = refused_status(429, {"Retry-After": given})
+    assert isinstance(limited, RateLimited)
+    assert limited.retry_after == 3600
+
+
 def test_an_http_status_that_says_enough_is_taken_at_its_word() -> None:
     limited = refused_status(429, {"Retry-After": "7"})
     assert isinstance(limited, RateLimited)
