@@ -18,17 +18,15 @@ from ..adapters.timescale.metrics.funding import FundingStore
 from ..adapters.timescale.metrics.store import MetricStore
 from ..adapters.timescale.sessions.role_lock import SessionLock
 from ..adapters.timescale.sessions.shared import SharedSession
-from ..collectors.backfill.scope import fill_since
 from ..collectors.listings.alpha import AlphaKeeper
-from ..collectors.listings.instruments import METRICS_FROM_MS
 from ..collectors.metrics.funding import FundingCollector, FundingFiles
 from ..collectors.metrics.history import HistoryParts, MetricHistory
 from ..collectors.metrics.sweep import MetricsSweep
-from ..collectors.retention import fill_from
 from ..collectors.running.daemon import Closer, Keeper, Part
 from ..collectors.running.role import LockKeeper
-from ..model import Listing
+from ..model import Dataset, Listing
 from . import options
+from .asked_from import asked_from
 from .core import Core
 from .roles import METRICS, Role
 
@@ -83,7 +81,7 @@ class MetricsRole(Role):
             core.universe,
             clock,
             metrics,
-            since=self.since,
+            since=self.funding_since,
             files=FundingFiles(self.archive, layout, files, folder, self.contracts),
             ready=ready,
         )
@@ -96,10 +94,11 @@ class MetricsRole(Role):
         )
 
     def since(self, now_ms: int) -> int:
-        """The first instant that is filled: BACKFILL_FROM, or later where archive or retention begin later."""
-        settings = self._core.settings
-        kept = fill_from(now_ms, settings.retention_days, settings.chunk_days)
-        return max(fill_since(settings.backfill_from, now_ms), kept, METRICS_FROM_MS)
+        """The first instant of metrics that is filled; that of funding is another, the archive has more of it."""
+        return asked_from(self._core.settings, Dataset.METRICS, now_ms)
+
+    def funding_since(self, now_ms: int) -> int:
+        return asked_from(self._core.settings, Dataset.FUNDING, now_ms)
 
     async def contracts(self) -> list[tuple[Listing, str]]:
         """The listings that SYMBOLS admits, those that have ended too, each with the archive's folder."""

@@ -22,6 +22,8 @@ _log = get_logger("instruments")
 
 METRICS_FROM_MS = 1_638_316_800_000
 """2021-12-01, the first day of futures metrics in the archive; before it none is due."""
+FUNDING_FROM_MS = 1_577_836_800_000
+"""2020-01-01, the first month of funding in the archive."""
 _FOLLOW_EVERY = 60.0
 _ARCHIVE_EVERY_MS = DAY_MS
 _ARCHIVE_AGAIN_MS = DAY_MS // 24

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from src.collectors.listings.instruments import METRICS_FROM_MS
+from src.collectors.listings.instruments import FUNDING_FROM_MS, METRICS_FROM_MS
 from src.config import Settings, load
 from src.config.load import CONFIG_FILE, ENV_FILE
 from src.model import DAY_MS, Dataset
@@ -22,6 +22,7 @@ TODAY = EPOCH_MS // DAY_MS * DAY_MS
         ({"BACKFILL_FROM": "2d", "TRADES_FROM": "5d"}, Dataset.TRADES, TODAY - 5 * DAY_MS),
         ({"BACKFILL_FROM": "listing"}, Dataset.CANDLES, 0),
         ({"BACKFILL_FROM": "listing"}, Dataset.METRICS, METRICS_FROM_MS),
+        ({"BACKFILL_FROM": "listing"}, Dataset.FUNDING, FUNDING_FROM_MS),
     ],
 )
 def test_it_is_the_setting_of_the_dataset(given: dict[str, str], dataset: Dataset, since: int) -> None:
