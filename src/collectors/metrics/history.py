@@ -136,7 +136,15 @@ class MetricHistory:
     async def _due(self, now_ms: int, newest: date) -> list[CoverageDay]:
         since = _day(self._since(now_ms))
         days = await self._parts.ledger.open_days(Dataset.METRICS, since, newest)
-        rows = [day for day in days if day.next_look_ms <= now_ms and day.unaccounted]
+        deleted = {(day.symbol, day.day) for day in days if day.dirty}
+        if deleted:  # by hand: how many rows are left is only known when they were counted
+            await self._parts.ledger.recount([day for day in days if day.dirty])
+            days = await self._parts.ledger.open_days(Dataset.METRICS, since, newest)
+        rows = [
+            day
+            for day in days
+            if day.unaccounted and (day.next_look_ms <= now_ms or (day.symbol, day.day) in deleted)
+        ]
         keys = {(day.symbol, day.day) for day in days}
         blank = await self._blanks.due(since, now_ms, elsewhere=keys)
         return sorted([*rows, *blank], key=lambda day: (-day.day.toordinal(), day.symbol))

@@ -333,3 +333,23 @@ async def test_blank_days_are_asked_for_once_whatever_the_archive_has(database: 
             assert await again.due(since, now_ms) == []
         later_ms = it.it.clock.now_ms() + 8 * DAY_MS
         assert [item.day for item in await finder.due(since, later_ms)] == [unpublished]
+
+
+async def test_rows_that_were_deleted_by_hand_are_filled_again(database: str, tmp_path: Path) -> None:
+    async with past(database, tmp_path) as it:
+        day = it.yesterday - timedelta(days=2)
+        it.publish(it.yesterday)
+        it.publish(day)
+        await it.history.look()
+        whole = await values_of(database, day)
+        assert len(whole) == 288
+        first = datetime(day.year, day.month, day.day, 1, tzinfo=UTC)
+        await fetch(
+            database,
+            "DELETE FROM binance_futures_metrics_5m WHERE create_time BETWEEN %s AND %s",
+            [first, first + timedelta(hours=2)],
+        )
+        assert (await it.states(database))[day] == "dirty"
+        await it.history.look()
+        assert await values_of(database, day) == whole
+        assert (await it.states(database))[day] == "complete"
