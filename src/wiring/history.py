@@ -32,9 +32,13 @@ from ..collectors.listings.instruments import InstrumentKeeper
 from ..collectors.retention import fill_from
 from ..collectors.running.daemon import Closer
 from ..collectors.running.memory_watch import Load
+from ..model import Dataset
 from .core import Core
 from .options import archive_options
 from .roles import BACKFILL
+
+_COUNTED = (Dataset.CANDLES, Dataset.METRICS, Dataset.FUNDING)
+"""What has lines in the ledger, whose counts may be wrong."""
 
 
 class History:
@@ -106,7 +110,7 @@ class History:
         self.patrol = Patrol(
             self.campaign,
             notes,
-            LedgerAudit(self.ledger, self.ledger_session, metrics),
+            LedgerAudit(self.ledger, self.ledger_session, metrics, _COUNTED),
             AbsentWork(notes, files, engine, floor=self.floor),
             core.selection,
             clock,

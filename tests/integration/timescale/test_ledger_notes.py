@@ -188,6 +188,20 @@ async def test_the_audit_finds_every_wrong_line_within_thirty_days(bench: Bench)
     assert await fetch(bench.url, "SELECT count(*) FROM coverage_days WHERE have <> 0") == [(0,)]
 
 
+async def test_the_audit_counts_every_dataset_that_it_is_given(bench: Bench) -> None:
+    listing = Listing("AUSDT", MIDNIGHT_MS - (ROUND_DAYS + 1) * DAY_MS, MIDNIGHT_MS + 400 * DAY_MS)
+    await list_symbol(bench.url, listing)
+    for dataset in (Dataset.CANDLES, Dataset.METRICS):
+        await bench.ledger.follow(dataset, [listing], MIDNIGHT_MS)
+    await bench.ledger.expect(Dataset.FUNDING, {("AUSDT", DAY - timedelta(days=ROUND_DAYS)): 3})
+    await fetch(bench.url, "UPDATE coverage_days SET have = 7")
+    datasets = (Dataset.CANDLES, Dataset.METRICS, Dataset.FUNDING)
+    audit = LedgerAudit(bench.ledger, bench.session, Metrics(), datasets)
+    assert await audit.audit(MIDNIGHT_MS + 23 * HOUR_MS) == 3
+    rows = await fetch(bench.url, "SELECT dataset FROM coverage_days WHERE have = 0 ORDER BY dataset")
+    assert rows == [("candles_1m",), ("funding",), ("metrics_5m",)]
+
+
 async def test_the_audit_of_a_day_is_spread_and_goes_on_after_a_restart(bench: Bench) -> None:
     listing = Listing("AUSDT", MIDNIGHT_MS - 4 * ROUND_DAYS * DAY_MS, MIDNIGHT_MS + DAY_MS)
     await list_symbol(bench.url, listing)
