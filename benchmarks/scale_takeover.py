@@ -71,7 +71,7 @@ async def _once(folder: Path, settings: dict[str, str], place: Machine, how: str
         active.start()
         await active.wait_ready()
         standby.start()
-        await _logged(standby, {("lock_held", "writer"), ("lock_held", "role")})
+        await _logged(standby, {("lock_held", "writer")})
         began = time.monotonic()
         await go[how]()
         await _logged(standby, {("database_opened", "writer"), ("role_taken", "role")})
