@@ -30,6 +30,8 @@ class RawClient:
 
     async def send(self, data: bytes) -> None:
         """Raises ``OSError`` once the other side has ended it."""
+        if self._writer.is_closing():  # a write would be an error of the loop's own
+            raise ConnectionResetError("the other side has ended it")
         self._writer.write(data)
         await self._writer.drain()
         self.sent += len(data)

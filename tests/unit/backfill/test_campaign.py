@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
@@ -10,28 +9,12 @@ from pathlib import Path
 import pytest
 
 from src.collectors.backfill.plan import Source
-from src.collectors.backfill.progress import Progress
-from src.errors import Misconfigured, Permanent, RateLimited, Unavailable
+from src.errors import Misconfigured, Permanent, Unavailable
 from src.model import DAY_MS, MINUTE_MS, FileState, Listing
 from src.ports import Priority
-from src.telemetry.pulse import Pulse
-from tests.support.eventually import eventually
 from tests.support.fakes import count
 from tests.support.history_world import start_of
-from tests.unit.backfill.world import NOW_MS, TODAY, make_parts, scope
-
-FIRST = date(2026, 3, 10)
-OLD = date(2026, 3, 12)
-LIVE = Listing("BTCUSDT", start_of(FIRST) + 90 * 60_000, 10**14)
-GONE = Listing("GONEUSDT", start_of(FIRST), start_of(date(2026, 3, 15)) + 30 * MINUTE_MS)
-
-
-def _daily(day: date, symbol: str = "BTCUSDT") -> str:
-    return f"data/futures/um/daily/klines/{symbol}/1m/{symbol}-1m-{day}.zip"
-
-
-def _names(folder: Path) -> list[str]:
-    return sorted(path.name for path in folder.iterdir())
+from tests.unit.backfill.world import FIRST, GONE, LIVE, NOW_MS, OLD, TODAY, daily, make_parts, names, scope
 
 
 @pytest.fixture(autouse=True)
@@ -50,7 +33,7 @@ async def test_an_empty_database_is_filled_and_a_full_one_is_left_alone(tmp_path
     fetched, asked = len(parts.world.fetched), len(parts.world.requests)
     await parts.fill(scope(FIRST))
     assert (len(parts.world.fetched), len(parts.world.requests)) == (fetched, asked)
-    assert _names(tmp_path) == []
+    assert names(tmp_path) == []
 
 
 async def test_files_are_not_looked_through_where_nothing_is_missing(tmp_path: Path) -> None:
@@ -82,23 +65,23 @@ async def test_holes_are_asked_exactly_and_nothing_else(tmp_path: Path) -> None:
 
 async def test_a_bad_file_is_put_aside_and_rest_gives_the_rows(tmp_path: Path) -> None:
     parts = make_parts(tmp_path, [LIVE])
-    parts.world.damaged.add(_daily(OLD))
+    parts.world.damaged.add(daily(OLD))
     await parts.fill(scope(FIRST))
     assert parts.missing == []
-    assert parts.world.files_known[_daily(OLD)].state is FileState.QUARANTINED
-    assert parts.world.fetched.count(_daily(OLD)) == 1
+    assert parts.world.files_known[daily(OLD)].state is FileState.QUARANTINED
+    assert parts.world.fetched.count(daily(OLD)) == 1
     assert count(parts.metrics, "backfill_tasks_total", kind="daily", result="quarantined") == 1
     assert parts.progress.quarantined == 1
     await parts.fill(scope(FIRST))
-    assert parts.world.fetched.count(_daily(OLD)) == 1
+    assert parts.world.fetched.count(daily(OLD)) == 1
 
 
 async def test_a_file_that_is_not_there_is_not_an_error(tmp_path: Path) -> None:
     parts = make_parts(tmp_path, [LIVE])
-    parts.world.unpublished |= {_daily(OLD), _daily(OLD + timedelta(days=1))}
+    parts.world.unpublished |= {daily(OLD), daily(OLD + timedelta(days=1))}
     await parts.fill(scope(FIRST))
     assert parts.missing == []
-    assert parts.world.files_known[_daily(OLD)].state is FileState.MISSING
+    assert parts.world.files_known[daily(OLD)].state is FileState.MISSING
 
 
 async def test_a_file_that_the_archive_refuses_to_give_ends_nothing(tmp_path: Path) -> None:
@@ -128,7 +111,7 @@ async def test_a_minute_that_neither_file_nor_rest_has_is_absent_with_both_proof
     parts.world.file_lacks |= {nowhere, only_rest}
     parts.world.rest_lacks.add(nowhere)
     await parts.fill(scope(FIRST))
-    assert parts.world.absent == {nowhere: _daily(OLD)}
+    assert parts.world.absent == {nowhere: daily(OLD)}
     assert only_rest in parts.world.stored
     assert count(parts.metrics, "absent_candles_total") == 1
 
@@ -139,8 +122,8 @@ async def test_what_was_deleted_is_not_called_absent_before_its_file_was_read_ag
     deleted = ("BTCUSDT", start_of(OLD) + 700 * MINUTE_MS)
     del parts.world.stored[deleted]
     parts.world.rest_lacks.add(deleted)
-    read = parts.world.files_known[_daily(OLD)]
-    parts.world.files_known[_daily(OLD)] = replace(read, state=FileState.LISTED)
+    read = parts.world.files_known[daily(OLD)]
+    parts.world.files_known[daily(OLD)] = replace(read, state=FileState.LISTED)
     await parts.fill(scope(FIRST))
     assert deleted in parts.world.stored
     assert parts.world.absent == {}
@@ -158,7 +141,7 @@ async def test_what_rest_lacks_is_looked_for_in_the_file_first(tmp_path: Path) -
     parts.world.file_lacks.add(other)
     await parts.fill(scope(FIRST))
     assert key in parts.world.stored
-    assert parts.world.absent == {other: _daily(OLD)}
+    assert parts.world.absent == {other: daily(OLD)}
 
 
 @pytest.mark.parametrize("fate", ["unpublished", "damaged"])
@@ -166,7 +149,7 @@ async def test_without_the_file_a_minute_stays_missing(tmp_path: Path, fate: str
     parts = make_parts(tmp_path, [LIVE])
     key = ("BTCUSDT", start_of(OLD) + 700 * MINUTE_MS)
     parts.world.rest_lacks.add(key)
-    getattr(parts.world, fate).add(_daily(OLD))
+    getattr(parts.world, fate).add(daily(OLD))
     result = await parts.fill(scope(FIRST))
     assert parts.missing == [key]
     assert result.left == 1
@@ -196,157 +179,10 @@ async def test_a_row_that_cannot_be_stored_is_put_aside_and_the_others_live(tmp_
     assert received == committed + count(parts.metrics, "rows_rejected_total", reason="check_violation")
 
 
-async def test_whoever_is_away_is_waited_for(tmp_path: Path) -> None:
-    parts = make_parts(tmp_path, [LIVE, GONE])
-    away = Unavailable("away", reason="connection")
-    calls = ("listings", "open_days", "holes", "fetch", "import", "candles", "write", "note")
-    parts.world.unpublished.add(_daily(OLD))
-    parts.world.errors = {call: [away, RateLimited("later"), away] for call in calls if call != "listings"}
-    result = await parts.fill(scope(FIRST), persistent=True)
-    assert parts.missing == []
-    assert not any(parts.world.errors.values())
-    assert result.unanswered == 0
-    assert _names(tmp_path) == []
-
-
-async def test_a_filling_that_is_not_persistent_comes_back_with_what_was_left(tmp_path: Path) -> None:
-    parts = make_parts(tmp_path, [LIVE])
-    parts.world.errors = {"candles": [Unavailable("away")] * 1000, "fetch": [Unavailable("away")] * 1000}
-    result = await parts.fill(scope(FIRST))
-    assert result.unanswered > 0
-    assert parts.missing
-    parts.world.errors = {"open_days": [Unavailable("away")]}
-    with pytest.raises(Unavailable):
-        await parts.fill(scope(FIRST))
-
-
-async def test_a_refusing_database_ends_it(tmp_path: Path) -> None:
-    parts = make_parts(tmp_path, [LIVE])
-    parts.world.errors = {"import": [Misconfigured("no grant")]}
-    with pytest.raises(Misconfigured):
-        await parts.fill(scope(FIRST), persistent=True)
-
-
-async def test_a_nearly_full_disk_ends_downloads_and_nothing_else(tmp_path: Path) -> None:
-    parts = make_parts(tmp_path, [LIVE])
-    parts.free = 0.09
-    result = await parts.fill(scope(FIRST), persistent=True)
-    assert result.trouble == "disk_low"
-    assert parts.world.fetched == []
-    assert count(parts.metrics, "backfill_paused", reason="disk_low") == 1
-    assert min(ms for _, ms in parts.world.stored) == start_of(TODAY - timedelta(days=1))
-    parts.free = 0.11
-    await parts.fill(scope(FIRST))
-    assert parts.missing == []
-    assert count(parts.metrics, "backfill_paused", reason="disk_low") == 0
-
-
-async def test_a_folder_that_cannot_be_written_is_waited_for(tmp_path: Path) -> None:
-    folder = tmp_path / "downloads"
-    folder.write_text("in the way")
-    parts = make_parts(folder, [LIVE])
-    filling = asyncio.create_task(parts.fill(scope(FIRST), persistent=True), name="filling")
-    await eventually(lambda: count(parts.metrics, "backfill_paused", reason="folder"))
-    folder.unlink()
-    await filling
-    assert parts.missing == []
-
-
-async def test_while_memory_is_short_files_wait_and_requests_do_not(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("src.collectors.backfill.campaign.Backoff.next", lambda self: 0.001)
-    parts = make_parts(tmp_path, [LIVE])
-    parts.memory_short = True
-    filling = asyncio.create_task(parts.fill(scope(FIRST), persistent=True), name="filling")
-    await eventually(lambda: count(parts.metrics, "backfill_paused", reason="memory"))
-    await eventually(lambda: parts.world.stored, message="what only REST has is asked for")
-    assert parts.world.fetched == []
-    parts.memory_short = False
-    await filling
-    assert parts.missing == []
-    assert count(parts.metrics, "backfill_paused", reason="memory") == 0
-
-
-async def test_a_disk_that_fills_up_while_downloading_costs_no_row(tmp_path: Path) -> None:
-    parts = make_parts(tmp_path, [LIVE])
-    parts.world.errors = {"fetch": [OSError(28, "No space left on device")]}
-    await parts.fill(scope(FIRST), persistent=True)
-    assert parts.missing == []
-
-
-async def test_told_to_stop_it_stops_and_the_next_goes_on(tmp_path: Path) -> None:
-    parts = make_parts(tmp_path, [LIVE, GONE])
-    result = await parts.campaign.run(
-        scope(FIRST), parts.progress, stop=lambda: len(parts.world.imported) >= 2
-    )
-    assert result.stopped
-    begun = list(parts.world.imported)
-    assert 2 <= len(begun) <= 8
-    assert parts.missing
-    await parts.fill(scope(FIRST))
-    assert parts.missing == []
-    assert len(parts.world.imported) == len(set(parts.world.imported))
-
-
-async def test_told_to_stop_during_a_ban_it_stops(tmp_path: Path) -> None:
-    """The ban lasts for a day, and whoever else wants to fill would wait for its end."""
-    parts = make_parts(tmp_path, [LIVE])
-    parts.world.errors = {"fetch": [RateLimited("banned", reason="banned", retry_after=86_400.0)]}
-    told: list[bool] = []
-    filling = asyncio.create_task(
-        parts.campaign.run(scope(FIRST), parts.progress, stop=lambda: bool(told), persistent=True),
-        name="filling",
-    )
-    await eventually(lambda: parts.progress.note == "waiting")
-    told.append(True)
-    assert (await asyncio.wait_for(filling, 60)).stopped
-
-
-async def test_what_is_left_is_told_while_it_is_worked_at(tmp_path: Path) -> None:
-    parts = make_parts(tmp_path, [LIVE, GONE])
-    seen: list[tuple[float, float]] = []
-
-    def told() -> bool:
-        left = tuple(count(parts.metrics, f"backfill_{name}_left") for name in ("tasks", "candles"))
-        seen.append((left[0], left[1]))
-        return False
-
-    await parts.campaign.run(scope(FIRST), parts.progress, stop=told)
-    steps = sorted(set(seen), reverse=True)
-    assert len(steps) > 10, "one for nearly each task, not only where a round begins"
-    assert [candles for _, candles in steps] == sorted((one for _, one in steps), reverse=True)
-    assert told() is False and seen[-1] == (0, 0)
-
-
-def test_work_that_nobody_planned_leaves_what_is_shown_of_a_filling_beside_it(tmp_path: Path) -> None:
-    """Absent minutes are asked for again outside of the filling's turn."""
-    parts = make_parts(tmp_path, [LIVE])
-    parts.progress.plan_more(3, 4320)
-    parts.progress.show(parts.metrics)
-    beside = Progress()
-    beside.task_done(7)
-    beside.show(parts.metrics)
-    assert count(parts.metrics, "backfill_tasks_left") == 3
-    assert count(parts.metrics, "backfill_candles_left") == 4320
-
-
-async def test_cancelled_at_any_moment_it_can_be_begun_again(tmp_path: Path) -> None:
-    parts = make_parts(tmp_path, [LIVE, GONE])
-    for steps in range(1, 60, 7):
-        filling = asyncio.create_task(parts.fill(scope(FIRST)), name="filling")
-        for _ in range(steps):
-            await asyncio.sleep(0)
-        filling.cancel()
-        await asyncio.gather(filling, return_exceptions=True)
-    await parts.fill(scope(FIRST))
-    assert parts.missing == []
-
-
 async def test_kept_files_stay(tmp_path: Path) -> None:
     parts = make_parts(tmp_path, [LIVE])
     await parts.fill(scope(FIRST, keep=True))
-    assert len(_names(tmp_path)) == len(parts.world.imported) > 0
+    assert len(names(tmp_path)) == len(parts.world.imported) > 0
 
 
 async def test_force_reads_what_was_read_and_then_fills_what_is_missing(tmp_path: Path) -> None:
@@ -380,16 +216,6 @@ async def test_only_the_scope_is_filled(tmp_path: Path) -> None:
     assert {ms for _, ms in parts.world.stored} == set(range(start_of(OLD), until, MINUTE_MS))
 
 
-async def test_the_second_waits_for_the_first(tmp_path: Path) -> None:
-    parts = make_parts(tmp_path, [LIVE])
-    first = asyncio.create_task(parts.fill(scope(FIRST)), name="first")
-    await asyncio.sleep(0)
-    second = asyncio.create_task(parts.fill(scope(FIRST)), name="second")
-    await eventually(lambda: parts.campaign.wanted)
-    await asyncio.gather(first, second)
-    assert len(parts.world.fetched) == len(set(parts.world.fetched))
-
-
 async def test_dirty_days_are_counted_before_they_are_judged(tmp_path: Path) -> None:
     parts = make_parts(tmp_path, [LIVE])
     await parts.fill(scope(FIRST))
@@ -406,18 +232,3 @@ async def test_a_patient_filling_leaves_days_alone_until_they_are_due(tmp_path: 
     parts.world.clock.advance(2)
     await parts.fill(scope(FIRST, patient=True))
     assert parts.missing == []
-
-
-async def test_whoever_waits_for_a_filling_of_hours_is_not_stuck(tmp_path: Path) -> None:
-    campaign, pulse = make_parts(tmp_path, [LIVE]).campaign, Pulse("patrol")
-
-    async def wait() -> None:
-        with pulse.watched():
-            async with campaign.turn():
-                pass
-
-    async with campaign.turn():
-        waiting = asyncio.create_task(wait(), name="patrol")
-        await eventually(lambda: campaign.wanted)
-        assert [pulse.still_for(now) for now in (1.0, 3_600.0, 7_200.0)] == [0, 0, 0]
-    await waiting

@@ -16,7 +16,7 @@ from src.collectors.backfill.requests import RequestWork
 from src.collectors.backfill.scope import Scope
 from src.collectors.backfill.survey import Survey
 from src.collectors.listings.selection import Selection
-from src.model import Listing
+from src.model import MINUTE_MS, Listing
 from src.telemetry.metrics import Metrics
 from tests.support.archive_layout import PlainLayout
 from tests.support.fakes import StepClock
@@ -24,6 +24,11 @@ from tests.support.history_world import MemorySink, World, start_of
 
 TODAY = date(2026, 3, 20)
 NOW_MS = start_of(TODAY) + 10 * 3_600_000
+
+FIRST = date(2026, 3, 10)
+OLD = date(2026, 3, 12)
+LIVE = Listing("BTCUSDT", start_of(FIRST) + 90 * 60_000, 10**14)
+GONE = Listing("GONEUSDT", start_of(FIRST), start_of(date(2026, 3, 15)) + 30 * MINUTE_MS)
 
 
 @dataclass
@@ -82,3 +87,11 @@ def make_parts(folder: Path, listings: Sequence[Listing]) -> Parts:
 
 def scope(since: date, until_ms: int = NOW_MS - 300_000, **options: object) -> Scope:
     return Scope(Selection(), start_of(since), until_ms, **options)  # type: ignore[arg-type]
+
+
+def daily(day: date, symbol: str = "BTCUSDT") -> str:
+    return f"data/futures/um/daily/klines/{symbol}/1m/{symbol}-1m-{day}.zip"
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
