@@ -76,9 +76,8 @@ def from_trades(
         )
     tables.rows("bars.fit_trades", exchange=build.exchange, symbol=build.symbol)
     cuts = dict(tables.rows("bars.cuts", exchange=build.exchange)).get(build.symbol, [])
-    if build.kind == "time" and build.since_ms is not None:
-        # With the whole bar that holds the moment: half of one would look like any other.
-        build = replace(build, since_ms=bar_range(build.since_ms, int(build.size), cuts)[0])
+    if build.since_ms is not None:
+        build = replace(build, since_ms=_whole(build, build.since_ms, cuts))
     begun, listings = _beginning(tables, note, build, cuts)
     state, saved = begun.state, begun.saved
     last_id = int(state["last_id"][0])
@@ -109,6 +108,14 @@ def from_trades(
     }
 
 
+def _whole(build: Build, ms: int, cuts: Sequence[int]) -> int:
+    """Where bars begin that are to begin at ``ms``: those of time with the whole bar that holds it.
+
+    Half of one would look like any other.
+    """
+    return bar_range(ms, int(build.size), cuts)[0] if build.kind == "time" else ms
+
+
 def _is_kept(tables: Tables, build: Build) -> bool:
     return bool(tables.rows("bars.front", exchange=build.exchange, symbol=build.symbol))
 
@@ -124,7 +131,8 @@ def _beginning(
     if not found:
         return _fresh(tables, build, cuts, build.since_ms)
     saved, (since, first_id, missing) = bytes(found[0][0]), found[0][1:]
-    if build.since_ms not in (None, since):
+    # They may have begun within a bar: with the first trade that is stored.
+    if build.since_ms not in (None, _whole(build, since, cuts)):
         raise BadData(
             f"{build.symbol}: these bars begin at {time_of(since):%Y-%m-%d %H:%M:%S}; say --anew to begin elsewhere",
             reason="bars_begun",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -238,6 +239,18 @@ async def test_bars_of_time_begin_with_the_whole_bar_that_holds_the_moment(datab
     assert build(market, "X", "5s", since=begin)["bars"] == 2
     assert await _is_as_the_twin_says(market, "time", "5s", rows[5:], [])
     assert build(market, "X", "5s", since=begin)["bars"] == 0
+
+
+async def test_bars_of_time_that_began_with_the_first_trade_go_on_when_that_is_named(database: str) -> None:
+    market = Market(database)
+    rows = [(START_MS + n * 1000, n, 1.0 + n, 1.0, False) for n in range(7, 20)]
+    await market.trade(as_trades("X", rows))
+    made = build(market, "X", "5s")
+    assert made["from_ms"] == START_MS + 7_000
+    begin = datetime.fromtimestamp(made["from_ms"] / 1000, UTC)
+    assert build(market, "X", "5s", since=begin)["bars"] == 0
+    with pytest.raises(BadData, match="say --anew"):
+        build(market, "X", "5s", since=begin.replace(second=12))
 
 
 async def test_where_bars_begin_is_asked_once(database: str) -> None:
