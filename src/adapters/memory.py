@@ -25,6 +25,9 @@ class _Files:
     mapped: str
     """In memory.stat, pages of files. The kernel takes them back before it ends anybody, also active ones: files that
     were written and read again. Mapped ones are mostly programs, which would be read again at once."""
+    kept: str
+    """There, too, what the kernel keeps of the names and inodes of files until somebody needs the room. Version 1 does
+    not tell."""
 
 
 _ONE = _Files(
@@ -33,8 +36,16 @@ _ONE = _Files(
     "total_inactive_file",
     "total_active_file",
     "total_mapped_file",
+    "",
 )
-_TWO = _Files(("memory.max", "memory.high"), "memory.current", "inactive_file", "active_file", "file_mapped")
+_TWO = _Files(
+    ("memory.max", "memory.high"),
+    "memory.current",
+    "inactive_file",
+    "active_file",
+    "file_mapped",
+    "slab_reclaimable",
+)
 
 
 def used_share(own: Path = Path("/proc/self")) -> float | None:
@@ -58,10 +69,10 @@ def _share(folder: Path, files: _Files) -> float | None:
     if limit >= _UNLIMITED:
         return None
     stat = dict(line.split() for line in (folder / "memory.stat").read_text().splitlines())
-    inactive, active, mapped = (
-        int(stat.get(name, 0)) for name in (files.inactive, files.active, files.mapped)
+    inactive, active, mapped, kept = (
+        int(stat.get(name, 0)) for name in (files.inactive, files.active, files.mapped, files.kept)
     )
-    used = int((folder / files.used).read_text()) - inactive - max(active - mapped, 0)
+    used = int((folder / files.used).read_text()) - inactive - max(active - mapped, 0) - kept
     return max(used, 0) / limit if limit else 1.0
 
 

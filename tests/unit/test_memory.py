@@ -58,6 +58,18 @@ def test_files_that_were_read_again_are_no_shortage(tmp_path: Path) -> None:
     assert used_share(own) == pytest.approx(0.3)
 
 
+def test_names_of_files_that_were_made_are_no_shortage(tmp_path: Path) -> None:
+    """Archive files are made and removed by the hundred thousand; their names are remembered while there is room."""
+    own = _version_2(tmp_path)
+    _group(
+        tmp_path / "cg/system.slice/marketd.service",
+        memory__max=str(1000 * _MIB),
+        memory__current=str(900 * _MIB),
+        memory__stat=f"slab_reclaimable {300 * _MIB}\nslab_unreclaimable {50 * _MIB}\nslab {350 * _MIB}",
+    )
+    assert used_share(own) == pytest.approx(0.6)
+
+
 def test_the_tightest_of_all_above_counts(tmp_path: Path) -> None:
     own = _version_2(tmp_path)
     for name, limit, used in (("cg/system.slice", 1000, 900), ("cg/system.slice/marketd.service", 500, 50)):
