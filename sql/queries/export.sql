@@ -18,6 +18,10 @@ WHERE first_id <= last_id
 GROUP BY exchange, symbol, day
 ORDER BY exchange, symbol COLLATE "C", day;
 
+-- name: symbols
+-- Every contract that ever was listed, also those of which nothing is stored, or not any more.
+SELECT DISTINCT symbol FROM instruments WHERE exchange = %(exchange)s;
+
 -- name: candles_state
 -- Changes whenever a row comes, goes or is mended: what has the same state need not be read again.
 SELECT count(*), coalesce(sum((extract(epoch FROM updated_at) * 1000000)::bigint), 0)

@@ -73,13 +73,14 @@ def run(context: Context, wanted: Wanted) -> int:
     settings = context.settings("DATABASE_URL")
     options = database_options(settings, f"{time.time_ns():x}", "export")
     try:
-        _export(ExportReader(options), options.exchange, wanted)
+        done = _export(ExportReader(options), options.exchange, wanted)
     except OSError as error:
         raise ConfigError(f"{wanted.folder}: cannot be written: {error.strerror or error}") from error
+    done.tell(wanted.folder)
     return EXIT_OK
 
 
-def _export(reader: ExportReader, exchange: str, wanted: Wanted) -> None:
+def _export(reader: ExportReader, exchange: str, wanted: Wanted) -> Done:
     with (
         closing(reader),
         writing(wanted.folder, exchange=exchange, version=__version__) as (manifest, writer),
@@ -87,8 +88,7 @@ def _export(reader: ExportReader, exchange: str, wanted: Wanted) -> None:
         partitions = _partitions(reader, wanted)
         if set(wanted.datasets) != {"instruments"} and not any(one.symbol for one in partitions):
             output.note("no data of what was asked for is stored")
-        done = Exporting(reader, manifest, writer).run(wanted.scope, partitions)
-    done.tell(wanted.folder)
+        return Exporting(reader, manifest, writer).run(wanted.scope, partitions)
 
 
 class Exporting:
@@ -174,7 +174,9 @@ def _path(partition: Partition, part: int) -> str:
 
 def _partitions(reader: ExportReader, wanted: Wanted) -> list[Partition]:
     found = [one for dataset in wanted.datasets for one in reader.partitions(dataset)]
-    symbols = set(chosen(sorted({one.symbol for one in found if one.symbol}), wanted.globs))
+    # Of one that is known there may be nothing yet, or nothing that retention has left: no reason to refuse the others.
+    known = reader.symbols() | {one.symbol for one in found if one.symbol}
+    symbols = set(chosen(sorted(known), wanted.globs))
     return [
         one
         for one in found

@@ -134,6 +134,23 @@ async def test_what_retention_drops_of_a_month_stays_in_the_export(
     assert (tmp_path / f"candles_1m/{EXCHANGE}/BTCUSDT/2025-12.parquet").exists()
 
 
+async def test_a_symbol_of_which_nothing_is_stored_does_not_end_the_export_of_others(
+    database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Retention drops the last rows of a contract that has ended, while a timer goes on naming it."""
+    await fill(database)
+
+    async def named_too(symbol: str) -> int:
+        arguments = ("export", str(tmp_path), "--dataset", "agg_trades", "--symbol", f"BTCUSDT,{symbol}")
+        return await asyncio.to_thread(run, monkeypatch, database, *arguments)
+
+    assert await named_too("1000PEPEUSDT") == 0
+    assert f"agg_trades/{EXCHANGE}/BTCUSDT/2025-12-31.parquet" in {
+        path.relative_to(tmp_path).as_posix() for path in stamps(tmp_path)
+    }
+    assert await named_too("1000PEPEUSTD") != 0
+
+
 async def test_killed_and_resumed(
     database: str, empty: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -75,6 +75,11 @@ class ExportReader:
             Partition(dataset, exchange, symbol, f"{month:%Y-%m}", *_month(month)) for symbol, month in months
         ]
 
+    def symbols(self) -> set[str]:
+        """Those that are known, whether anything of them is stored or not."""
+        found = self._rows(query("export", "symbols"), {"exchange": self._options.exchange})
+        return {symbol for (symbol,) in found}
+
     def state(self, partition: Partition) -> tuple[int, str]:
         """How many rows there are, and a text that is another one whenever any of them is."""
         ((number, mark),) = self._rows(_DATASETS[partition.dataset].state(), _bounds(partition))
