@@ -2,21 +2,25 @@
 -- of the days that are shown.
 
 -- name: runs
--- The newest daemon of each role. One that was killed never said that it ended: it has no session here any more.
+-- The daemon that has each role, else the newest that had it. One that was killed never said that it ended, and one that
+-- stands by again did not end: neither has a session of the role any more, and who took over again is not the newest.
 -- A replica does not see the sessions of its primary, and believes what was said.
+WITH present AS (
+    SELECT DISTINCT split_part(application_name, '/', 2) AS role, split_part(application_name, '/', 3) AS run_id
+    FROM pg_stat_activity
+    WHERE application_name LIKE 'marketd/%%'
+)
 SELECT role, host, pid, version,
        (extract(epoch FROM started_at) * 1000)::bigint AS started_ms,
        (extract(epoch FROM stopped_at) * 1000)::bigint AS stopped_ms,
-       stopped_at IS NULL AND (
-           pg_is_in_recovery()
-           OR EXISTS (SELECT FROM pg_stat_activity WHERE split_part(application_name, '/', 3) = newest.run_id)
-       ) AS alive
+       is_there OR (stopped_at IS NULL AND pg_is_in_recovery()) AS alive
 FROM (
-    SELECT DISTINCT ON (role) *
+    SELECT DISTINCT ON (role) daemon_runs.*, stopped_at IS NULL AND present.run_id IS NOT NULL AS is_there
     FROM daemon_runs
+    LEFT JOIN present USING (role, run_id)
     WHERE exchange = %(exchange)s AND started_at > now() - interval '400 days'
-    ORDER BY role, started_at DESC
-) AS newest
+    ORDER BY role, is_there DESC, started_at DESC
+) AS found
 ORDER BY role
 LIMIT 20;
 

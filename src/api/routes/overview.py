@@ -26,7 +26,8 @@ router = APIRouter(prefix="/api/v1/overview", tags=["overview"], dependencies=[n
 
 
 class Run(BaseModel):
-    """The newest daemon of a role; ``stopped_ms`` is null while it runs, or when it was killed."""
+    """The daemon that has a role, else the newest that had it; ``stopped_ms`` is null while it runs, or when it was
+    killed."""
 
     role: str
     host: str
@@ -34,7 +35,7 @@ class Run(BaseModel):
     version: str
     started_ms: int
     stopped_ms: int | None
-    alive: bool = Field(description="It has not ended, and has a session in the database.")
+    alive: bool = Field(description="It has not ended, and has a session of its role in the database.")
 
 
 class Live(BaseModel):

@@ -186,6 +186,26 @@ async def test_a_daemon_that_was_killed_does_not_run(api: Api, database: str) ->
     assert {run["role"]: run["alive"] for run in found["runs"]} == {"metrics": True, "ws": False}
 
 
+async def test_who_took_over_again_runs_and_not_who_stands_by(api: Api, database: str) -> None:
+    """Its run began before that of the other one, which still has sessions for tasks."""
+    await fetch(
+        database,
+        "INSERT INTO daemon_runs (run_id, role, exchange, host, pid, version, started_at) VALUES"
+        " ('first', 'ws', %s, 'here', 1, '0.1', now() - interval '2 hours'),"
+        " ('other', 'ws', %s, 'there', 2, '0.1', now() - interval '1 hour'),"
+        " ('other', 'jobs', %s, 'there', 2, '0.1', now() - interval '1 hour')",
+        [EXCHANGE, EXCHANGE, EXCHANGE],
+    )
+    async with await connect(database) as leads, await connect(database) as works:
+        await leads.execute("SET application_name = 'marketd/ws/first'")
+        await works.execute("SET application_name = 'marketd/jobs/other'")
+        found = await get(api, "/api/v1/overview")
+    assert {(run["role"], run["pid"], run["alive"]) for run in found["runs"]} == {
+        ("ws", 1, True),
+        ("jobs", 2, True),
+    }
+
+
 async def test_it_says_since_when_history_is_asked_for(api: Api, database: str, clock: StepClock) -> None:
     own = clock.now_ms() - 2 * DAY_MS
     assert await _asked_from(api, 40) == own

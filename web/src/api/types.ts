@@ -58,7 +58,7 @@ export interface RunReport {
   started_ms: number;
   /** Null while it runs, or when it was killed. */
   stopped_ms: number | null;
-  /** Not ended, and there: who was killed has no session in the database. */
+  /** Not ended, and there: who was killed, or stands by, has no session of its role in the database. */
   alive: boolean;
 }
 
