@@ -60,10 +60,11 @@ RETURNING job_id;
 
 -- name: end_unwanted
 -- Tasks that nobody wants and nobody will begin again: the job is gone, or has failed because it was to be stopped when its
--- worker was already dead. As long as somebody works at one, or will, it is theirs to end.
+-- worker was already dead, or when the attempt had just ended and was to be followed by another one (PENDING). As long as
+-- somebody works at one, or will, it is theirs to end.
 WITH ended AS (
     UPDATE tasks SET state = 'CANCELLED', finished_at = now()
-    WHERE state = 'RUNNING' AND is_unwanted
+    WHERE state IN ('PENDING', 'RUNNING') AND is_unwanted
       AND NOT EXISTS (
           SELECT FROM procrastinate_jobs AS job WHERE job.id = tasks.job_id AND job.status IN ('todo', 'doing')
       )

@@ -124,7 +124,8 @@ class JobQueue:
     async def take_over(self) -> int:
         """Give the jobs of workers that are silent back to the queue; returns how many.
 
-        A task that was cancelled while its worker was silent has nobody who would end it: it is ended here.
+        A task that was cancelled while its worker was silent, or just when its attempt failed, has nobody who would end
+        it: it is ended here.
         """
         manager = self._app.job_manager
         taken = 0
@@ -141,7 +142,7 @@ class JobQueue:
                     )
             async with self._pool.connection() as connection:
                 for task_id in await task_store.end_unwanted(connection):
-                    log.warning("task_ended", msg="cancelled; its worker is gone", task=task_id)
+                    log.warning("task_ended", msg="cancelled; nobody works at it any more", task=task_id)
         self._metrics.tasks_taken_over.inc(taken)
         return taken
 

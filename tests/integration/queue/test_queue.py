@@ -157,6 +157,23 @@ async def test_one_that_is_cancelled_after_its_worker_died_ends(here: World, sta
     assert await _no_job_is_left(here)
 
 
+async def test_one_that_is_cancelled_as_its_attempt_fails_ends(here: World) -> None:
+    """The worker asks for another attempt before it hears of the cancellation, and the queue gives none."""
+    queue = await here.queue()
+    await here.ask(queue, "one")
+    async with here.pool.connection() as connection:
+        await connection.execute("UPDATE tasks SET state = 'RUNNING', attempts = 1, started_at = now()")
+        await connection.execute("UPDATE procrastinate_jobs SET status = 'doing'")
+    assert await queue.cancel("one")
+    async with here.pool.connection() as connection:
+        await connection.execute("UPDATE tasks SET state = 'PENDING', failures = 1")
+        job = await (await connection.execute("SELECT job_id FROM tasks")).fetchone()
+        await connection.execute("SELECT procrastinate_retry_job_v2(%s, now(), NULL, NULL, NULL)", job)
+    assert await queue.take_over() == 0
+    await here.until("one", TaskState.CANCELLED)
+    assert await _no_job_is_left(here)
+
+
 async def test_no_two_tasks_of_a_subject_at_once(here: World) -> None:
     queue = await here.queue(concurrency=4)
     await here.work(queue)
