@@ -15,6 +15,8 @@ _GAS_COINS: Final = {
     "bsc": ("BNB",),
     "polygon": ("POL", "MATIC"),
 }
+#: What the name of a market goes on with after its base.
+_QUOTES: Final = ("USD", "FDUSD", "BUSD", "TUSD", "DAI", "EUR", "BTC", "ETH")
 
 
 def check_fit(chain: str, base_symbol: str, market: str) -> None:
@@ -29,11 +31,16 @@ def check_fit(chain: str, base_symbol: str, market: str) -> None:
             f" profits; name a pool of {coins[0]}",
             reason="gas_coin",
         )
-    if not market.upper().startswith(coins):
+    if not any(_is_market_of(coin, market.upper()) for coin in coins):
         raise BadData(
             f"symbol: {market} is no market of {coins[0]}, which the pool prices; name one, such as {coins[0]}USDT",
             reason="market",
         )
+
+
+def _is_market_of(coin: str, market: str) -> bool:
+    """ETHUSDT is one of ETH, and ETHFIUSDT is not."""
+    return market.startswith(coin) and market.removeprefix(coin).startswith(_QUOTES)
 
 
 def fee_note(stated: float, pool_fee: int) -> str | None:

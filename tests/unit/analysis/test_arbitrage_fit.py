@@ -32,6 +32,8 @@ def test_a_pool_of_the_coin_that_pays_gas_is_compared_with_its_market(
         ("ethereum", "USDC", "ETHUSDT", "gas_coin"),
         ("bsc", "WETH", "ETHUSDT", "gas_coin"),
         ("ethereum", "WETH", "BTCUSDT", "market"),
+        ("ethereum", "WETH", "ETHFIUSDT", "market"),
+        ("polygon", "WPOL", "POLYXUSDT", "market"),
     ],
 )
 def test_what_would_be_wrong_numbers_is_refused(chain: str, base: str, market: str, reason: str) -> None:
