@@ -185,9 +185,9 @@ WHERE exchange = %(exchange)s
   AND state = CASE WHEN before_ts <= %(since)s THEN 'open' ELSE 'left' END;
 
 -- name: prove
--- A gap is absent when the archive's file of every day that it touches was imported and lacks these ids too, or is not there
--- while that of the month was imported: a month may lack whole days whose own files are complete. Files of the listing's own
--- folder, where that is known: those of an earlier one lie elsewhere.
+-- A gap is absent when the archive's file of every day that it touches was imported and lacks these ids too, or was not there
+-- or unusable a week later still, while that of the month was imported: a month may lack whole days whose own files are
+-- complete. Files of the listing's own folder, where that is known: those of an earlier one lie elsewhere.
 UPDATE trade_gaps AS gap SET state = 'absent', closed_at = now()
 WHERE gap.exchange = %(exchange)s
   AND gap.state = 'open'
@@ -200,13 +200,18 @@ WHERE gap.exchange = %(exchange)s
           SELECT FROM archive_files AS file
           WHERE file.exchange = gap.exchange AND file.dataset = 'agg_trades' AND file.symbol = gap.symbol
             AND file.span = 'daily' AND file.first_day = days.day::date
-            AND (file.state = 'imported' OR file.state = 'missing' AND EXISTS (
-                SELECT FROM archive_files AS month
-                WHERE month.exchange = file.exchange AND month.dataset = file.dataset AND month.symbol = file.symbol
-                  AND month.span = 'monthly' AND month.first_day = date_trunc('month', days.day)::date
-                  AND month.state = 'imported'
-                  AND split_part(month.path, '/', -2) = split_part(file.path, '/', -2)
-            ))
+            AND (
+                file.state = 'imported'
+                OR file.state IN ('missing', 'quarantined')
+                AND file.checked_at > (days.day + interval '7 days') AT TIME ZONE 'UTC'
+                AND EXISTS (
+                    SELECT FROM archive_files AS month
+                    WHERE month.exchange = file.exchange AND month.dataset = file.dataset AND month.symbol = file.symbol
+                      AND month.span = 'monthly' AND month.first_day = date_trunc('month', days.day)::date
+                      AND month.state = 'imported'
+                      AND split_part(month.path, '/', -2) = split_part(file.path, '/', -2)
+                )
+            )
             AND NOT EXISTS (
                 SELECT FROM instruments AS listed
                 WHERE listed.exchange = gap.exchange AND listed.symbol = gap.symbol

@@ -205,6 +205,20 @@ async def test_what_imported_files_lack_is_absent_and_taken_when_it_turns_up(
     ]
 
 
+@pytest.mark.parametrize("state", ["missing", "quarantined"])
+async def test_a_day_without_a_usable_file_after_a_week_is_proved_by_its_month(
+    store: TradeStore, session: SharedSession, database: str, state: str
+) -> None:
+    """Files come the next morning, and their checksums later; but what stays so holds nothing back for ever."""
+    day = date(2026, 3, 1)
+    await store.write(trades(1, 3))
+    for span, said in ((Span.MONTHLY, "imported"), (Span.DAILY, state)):
+        await _noted(session, day, span, said)
+    for asked, proved in (("2026-03-02 01:00Z", 0), ("2026-03-09 01:00Z", 1)):
+        await fetch(database, "UPDATE archive_files SET checked_at = %s", [asked])
+        assert await store.settle(["BTCUSDT"], LONG_AGO_MS) == proved
+
+
 async def _noted(session: SharedSession, day: date, span: Span, state: str = "imported") -> None:
     file = ArchiveFile(f"{span}/BTCUSDT/{day}.zip", Dataset.TRADES, "BTCUSDT", span, day)
     await session.call(
