@@ -54,6 +54,20 @@ def test_what_the_file_of_a_month_lacked_is_looked_for_in_those_of_its_days() ->
     assert found == [(Span.DAILY, date(2026, 2, day)) for day in (4, 3, 2)]
 
 
+def test_a_month_that_lacks_nothing_is_not_looked_through_by_its_days() -> None:
+    asked: list[int] = []
+
+    class Watched(Coverage):
+        def holds(self, from_ms: int, to_ms: int) -> bool:
+            asked.append(from_ms)
+            return super().holds(from_ms, to_ms)
+
+    there = Watched(reach(date(2020, 1, 1), date(2026, 3, 20)), ())
+    done = [date(year, month, 1) for year in range(2020, 2027) for month in range(1, 13)]
+    assert due_files(there, date(2020, 1, 1), TODAY, done) == []
+    assert len(asked) < 150, "a look a month, and one a day of those that are not over"
+
+
 def test_days_that_are_stored_whole_are_not_fetched() -> None:
     gap = TradeGap(1, "BTCUSDT", 5, 9, ms(date(2026, 3, 15)) + 1000, ms(date(2026, 3, 15)) + 2000)
     there = Coverage(reach(date(2026, 3, 10), date(2026, 3, 20)), [gap])
