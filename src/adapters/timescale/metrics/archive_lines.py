@@ -14,7 +14,8 @@ from ..sessions.shared import fetch
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """What is known of a file. ``state`` is ``imported``, ``quarantined`` or, before the first look, empty."""
+    """What is known of a file. ``state`` is that of ``FileState``, or empty before the first look; ``listed`` with a
+    checksum is a file that was imported, and rows of it were deleted by hand since."""
 
     state: str
     sha256: str
@@ -25,7 +26,8 @@ class Line:
 
     def revision_of(self, sha256: str) -> int:
         """The revision of a file with this checksum: one more when another one was imported before."""
-        return self.revision + (self.state == "imported" and self.sha256 != sha256)
+        was_imported = self.state in ("imported", "listed") and self.sha256 != ""
+        return self.revision + (was_imported and self.sha256 != sha256)
 
 
 async def line_before(connection: AsyncConnection, exchange: str, path: str) -> Line:
