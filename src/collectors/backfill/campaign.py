@@ -105,6 +105,9 @@ class Campaign:
                     await self._fill(piece, progress, result, stop, persistent)
                     if result.stopped or result.trouble:
                         break
+                else:
+                    # Also where nothing was to be done: whoever had to pause before may have given up.
+                    self._tell(None)
             finally:
                 progress.replan()
                 progress.show(self._metrics)

@@ -68,6 +68,17 @@ async def test_a_nearly_full_disk_ends_downloads_and_nothing_else(tmp_path: Path
     assert count(parts.metrics, "backfill_paused", reason="disk_low") == 0
 
 
+async def test_a_pause_that_nobody_waits_for_any_more_is_not_told_for_ever(tmp_path: Path) -> None:
+    """The request that had to pause is over, and for the patrol there is nothing to do."""
+    parts = make_parts(tmp_path, [LIVE])
+    await parts.fill(scope(FIRST))
+    parts.free = 0.09
+    assert (await parts.fill(scope(FIRST, force=True), persistent=True)).trouble == "disk_low"
+    assert count(parts.metrics, "backfill_paused", reason="disk_low") == 1
+    await parts.fill(scope(FIRST))
+    assert count(parts.metrics, "backfill_paused", reason="disk_low") == 0
+
+
 async def test_a_folder_that_cannot_be_written_is_waited_for(tmp_path: Path) -> None:
     folder = tmp_path / "downloads"
     folder.write_text("in the way")
