@@ -134,10 +134,13 @@ class FundingCollector:
     ) -> Generator[None, None, list[ArchiveFile]]:
         """The files of months that are over and not in ``done``, the newest first; with a step for each.
 
-        Of what trades now every month, of other listings those in which they traded.
+        Of what trades now those since its first listing that is known, of other listings those in which they traded.
         """
         living = {(symbol, symbol) for symbol in self._universe.symbols}
         others = [item for item in contracts if (item[0].symbol, item[1]) not in living]
+        begun_ms: dict[str, int] = {}
+        for item, folder in contracts:
+            begun_ms[folder] = min(item.onboard_ms, begun_ms.get(folder, item.onboard_ms))
         found = []
         for month in months(self._since(now_ms), now_ms):
             first_ms = _midnight_ms(month)
@@ -147,7 +150,8 @@ class FundingCollector:
                 for item, folder in others
                 if item.onboard_ms < after_ms and item.end_ms > first_ms
             }
-            for symbol, folder in sorted(living | traded):
+            begun = {pair for pair in living if begun_ms.get(pair[0], 0) < after_ms}
+            for symbol, folder in sorted(begun | traded):
                 file = files.layout.file(Dataset.FUNDING, Span.MONTHLY, folder, symbol, month)
                 if file.path not in done and self._not_before.get(file.path, 0) <= now_ms:
                     found.append(file)

@@ -59,6 +59,33 @@ async def test_a_month_that_was_never_published_is_not_asked_for_every_day(tmp_p
     assert nothing.asked[f"ETHUSDT {oldest:%Y-%m}"] == 2
 
 
+async def test_months_before_the_first_listing_are_not_asked_for(tmp_path: Path) -> None:
+    clock, nothing = StepClock(), _Nothing()
+    since_ms = clock.now_ms() - 400 * DAY_MS
+    wanted = months(since_ms, clock.now_ms())
+    begun = wanted[2]
+    begun_ms = int(datetime(begun.year, begun.month, 20, tzinfo=UTC).timestamp()) * 1000
+
+    async def contracts() -> list[tuple[Listing, str]]:
+        again = Listing("BTCUSDT", begun_ms + 20 * DAY_MS, 4_000_000_000_000)
+        return [(again, "BTCUSDT"), (Listing("BTCUSDT", begun_ms, begun_ms + DAY_MS), "BTCUSDT")]
+
+    stand_in = cast(Any, nothing)
+    collector = FundingCollector(
+        stand_in,
+        stand_in,
+        stand_in,
+        clock,
+        Metrics(),
+        since=lambda now_ms: since_ms,
+        files=FundingFiles(stand_in, BinanceLayout(), stand_in, tmp_path, contracts),
+    )
+    await collector.fill_months()
+    asked = {month for month in wanted if nothing.asked[f"BTCUSDT {month:%Y-%m}"]}
+    assert asked == set(wanted[:3])
+    assert all(nothing.asked[f"ETHUSDT {month:%Y-%m}"] for month in wanted), "nothing is known of its listing"
+
+
 async def test_months_of_contracts_that_have_ended_are_asked_for_while_they_traded(tmp_path: Path) -> None:
     clock, nothing = StepClock(), _Nothing()
     since_ms = clock.now_ms() - 400 * DAY_MS
