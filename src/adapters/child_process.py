@@ -19,6 +19,7 @@ START_S = 60.0
 """Wall seconds that a child may take until it says its first word: libraries that compute take long to load."""
 _LIMIT_BYTES = 1 << 20
 """Of one line that it answers."""
+_PIPES_S = 5.0
 _NICENESS = 10
 _PACKAGE_ROOT = Path(__file__).resolve().parents[1]
 
@@ -62,7 +63,18 @@ def kill_child(process: asyncio.subprocess.Process) -> None:
 async def end_child(process: asyncio.subprocess.Process) -> None:
     """Kill it and see it gone, also when the caller is cancelled: a loop that closes before would leave its pipes."""
     kill_child(process)
-    await asyncio.shield(process.wait())
+    await asyncio.shield(_gone(process))
+
+
+async def _gone(process: asyncio.subprocess.Process) -> None:
+    await process.wait()
+    # The loop lets go of a pipe only some turns after its other end has; nobody would give it those turns.
+    if process.stdin is not None:
+        process.stdin.close()
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(_PIPES_S):
+            while process.stdout is not None and await process.stdout.read(_LIMIT_BYTES):
+                pass
 
 
 def become_child() -> BinaryIO:
