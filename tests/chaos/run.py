@@ -114,6 +114,8 @@ async def _play(ground: Ground, made: Plan, say: Say) -> None:
             lane.cancel()
         await asyncio.wait(lanes)
         # Who was cancelled may have left them ended; a thread that was stopping the server is waited for by its lock.
+        for proxy in (ground.world.rest, ground.world.stream, ground.world.database):
+            await proxy.listen()
         await asyncio.to_thread(ground.cluster.start)
         await ground.bring_back_venue()
         await ground.note_fired()
