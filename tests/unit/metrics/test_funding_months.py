@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, cast
@@ -33,19 +34,29 @@ class _Nothing:
         return set()
 
 
-async def test_a_month_that_was_never_published_is_not_asked_for_every_day(tmp_path: Path) -> None:
-    clock, nothing = StepClock(), _Nothing()
-    since_ms = clock.now_ms() - 400 * DAY_MS
+def _collector(
+    nothing: _Nothing,
+    clock: StepClock,
+    since_ms: int,
+    folder: Path,
+    contracts: Callable[[], Awaitable[list[tuple[Listing, str]]]] | None = None,
+) -> FundingCollector:
     stand_in = cast(Any, nothing)
-    collector = FundingCollector(
+    return FundingCollector(
         stand_in,
         stand_in,
         stand_in,
         clock,
         Metrics(),
         since=lambda now_ms: since_ms,
-        files=FundingFiles(stand_in, BinanceLayout(), stand_in, tmp_path),
+        files=FundingFiles(stand_in, BinanceLayout(), stand_in, folder, contracts),
     )
+
+
+async def test_a_month_that_was_never_published_is_not_asked_for_every_day(tmp_path: Path) -> None:
+    clock, nothing = StepClock(), _Nothing()
+    since_ms = clock.now_ms() - 400 * DAY_MS
+    collector = _collector(nothing, clock, since_ms, tmp_path)
     wanted = months(since_ms, clock.now_ms())
     await collector.fill_months()
     assert nothing.asked == {f"{symbol} {month:%Y-%m}": 1 for symbol in nothing.symbols for month in wanted}
@@ -70,16 +81,7 @@ async def test_months_before_the_first_listing_are_not_asked_for(tmp_path: Path)
         again = Listing("BTCUSDT", begun_ms + 20 * DAY_MS, 4_000_000_000_000)
         return [(again, "BTCUSDT"), (Listing("BTCUSDT", begun_ms, begun_ms + DAY_MS), "BTCUSDT")]
 
-    stand_in = cast(Any, nothing)
-    collector = FundingCollector(
-        stand_in,
-        stand_in,
-        stand_in,
-        clock,
-        Metrics(),
-        since=lambda now_ms: since_ms,
-        files=FundingFiles(stand_in, BinanceLayout(), stand_in, tmp_path, contracts),
-    )
+    collector = _collector(nothing, clock, since_ms, tmp_path, contracts)
     await collector.fill_months()
     asked = {month for month in wanted if nothing.asked[f"BTCUSDT {month:%Y-%m}"]}
     assert asked == set(wanted[:3])
@@ -102,16 +104,7 @@ async def test_months_of_contracts_that_have_ended_are_asked_for_while_they_trad
     async def contracts() -> list[tuple[Listing, str]]:
         return ended
 
-    stand_in = cast(Any, nothing)
-    collector = FundingCollector(
-        stand_in,
-        stand_in,
-        stand_in,
-        clock,
-        Metrics(),
-        since=lambda now_ms: since_ms,
-        files=FundingFiles(stand_in, BinanceLayout(), stand_in, tmp_path, contracts),
-    )
+    collector = _collector(nothing, clock, since_ms, tmp_path, contracts)
     await collector.fill_months()
     living = {f"{symbol}-fundingRate-{month:%Y-%m}.zip" for symbol in nothing.symbols for month in wanted}
     assert nothing.names - living == {
