@@ -46,28 +46,27 @@ def test_a_unit_with_a_limit(tmp_path: Path) -> None:
     assert used_share(own) == pytest.approx(0.5), "the lower bound, without what can be dropped"
 
 
-def test_files_that_were_read_again_are_no_shortage(tmp_path: Path) -> None:
-    """An export that is hashed fills the limit with pages of its files; programs that run are no such pages."""
+@pytest.mark.parametrize(
+    ("limit", "used", "stat", "share"),
+    [
+        # An export that is hashed fills the limit with pages of its files; programs that run are no such pages.
+        (2000, 1990, {"inactive_file": 290, "active_file": 1200, "file_mapped": 100}, 0.3),
+        # Archive files are made and removed by the hundred thousand; names are remembered while there is room.
+        (1000, 900, {"slab_reclaimable": 300, "slab_unreclaimable": 50, "slab": 350}, 0.6),
+    ],
+    ids=["files read again", "names of files"],
+)
+def test_what_the_kernel_gives_back_is_no_shortage(
+    tmp_path: Path, limit: int, used: int, stat: dict[str, int], share: float
+) -> None:
     own = _version_2(tmp_path)
     _group(
         tmp_path / "cg/system.slice/marketd.service",
-        memory__max=str(2000 * _MIB),
-        memory__current=str(1990 * _MIB),
-        memory__stat=f"inactive_file {290 * _MIB}\nactive_file {1200 * _MIB}\nfile_mapped {100 * _MIB}",
+        memory__max=str(limit * _MIB),
+        memory__current=str(used * _MIB),
+        memory__stat="\n".join(f"{name} {size * _MIB}" for name, size in stat.items()),
     )
-    assert used_share(own) == pytest.approx(0.3)
-
-
-def test_names_of_files_that_were_made_are_no_shortage(tmp_path: Path) -> None:
-    """Archive files are made and removed by the hundred thousand; their names are remembered while there is room."""
-    own = _version_2(tmp_path)
-    _group(
-        tmp_path / "cg/system.slice/marketd.service",
-        memory__max=str(1000 * _MIB),
-        memory__current=str(900 * _MIB),
-        memory__stat=f"slab_reclaimable {300 * _MIB}\nslab_unreclaimable {50 * _MIB}\nslab {350 * _MIB}",
-    )
-    assert used_share(own) == pytest.approx(0.6)
+    assert used_share(own) == pytest.approx(share)
 
 
 def test_the_tightest_of_all_above_counts(tmp_path: Path) -> None:

@@ -152,9 +152,7 @@ async def test_a_republished_file_waits_for_whoever_fills(tmp_path: Path) -> Non
     parts = _full(tmp_path)
     verifier = _verifier(parts)
     await verifier.compare()
-    changed = _file(date(2026, 3, 12))
-    parts.world.listed_files["BTCUSDT"] = [(changed, NOW_MS + 1)]
-    parts.world.imported.clear()
+    changed = _republished(parts)
     async with parts.campaign.turn():
         reading = asyncio.create_task(verifier.read_again(), name="read again")
         filling = asyncio.create_task(_a_turn(parts), name="somebody else")
@@ -163,6 +161,14 @@ async def test_a_republished_file_waits_for_whoever_fills(tmp_path: Path) -> Non
     await filling
     assert await verifier.read_again() == 1
     assert parts.world.imported == [(changed.path, False)]
+
+
+def _republished(parts: Parts) -> ArchiveFile:
+    """A file that the listing says was published anew."""
+    changed = _file(date(2026, 3, 12))
+    parts.world.listed_files["BTCUSDT"] = [(changed, NOW_MS + 1)]
+    parts.world.imported.clear()
+    return changed
 
 
 async def _a_turn(parts: Parts) -> None:
@@ -187,10 +193,9 @@ async def test_a_file_changed_before_its_listing_was_ever_read_is_seen_by_its_ti
     parts = _full(tmp_path)
     verifier = _verifier(parts)
     await verifier.compare()
-    changed = _file(date(2026, 3, 12))
-    parts.world.listed_files["BTCUSDT"] = [(changed, NOW_MS + 1)]
-    parts.world.imported.clear()
+    changed = _republished(parts)
     assert await verifier.read_again() == 1
+    assert parts.world.imported == [(changed.path, False)]
 
 
 async def test_a_delisted_symbol_is_not_watched_for_ever(tmp_path: Path) -> None:
